@@ -1,0 +1,28 @@
+"""Mixup: blends of two images and of their labels (Zhang et al. 2018, arXiv:1710.09412)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+
+def draw_shares(rng: np.random.Generator, count: int, alpha: float) -> np.ndarray:
+    """Draw each image's own share of its blend from Beta(alpha, alpha); float32 (count,), from 0 to 1."""
+    return rng.beta(alpha, alpha, count).astype(np.float32)
+
+
+def mix(values: Any, partners: Any, shares: Any) -> Any:
+    """Blend each row with its partner's: share of its own plus 1 - share of the partner's.
+
+    Args:
+        values: float32 (n, ...), images or one-hot labels.
+        partners: int32 (n,), the row in the same batch that each is blended with.
+        shares: float32 (n,).
+
+    Returns:
+        float32 (n, ...).
+    """
+    shares = ops.reshape(shares, (-1,) + (1,) * (len(values.shape) - 1))
+    return shares * values + (1.0 - shares) * ops.take(values, partners, axis=0)

@@ -1,0 +1,50 @@
+"""Downloading the public Kaggle sets, with kagglehub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fer_search.data.cache import cache_folder
+from fer_search.data.load import REMEMBERED
+from fer_search.errors import UserError
+from fer_search.files import write_json
+
+SETS = {"fer2013": "msambare/fer2013", "emotion-detection": "ananthu017/emotion-detection-fer"}
+
+
+def download(which: str = "fer2013", fetch: Callable[[str], str] | None = None, cache_dir: Path | None = None) -> Path:
+    """Download a data set and remember it for ``--data auto``.
+
+    Args:
+        which: a key of SETS.
+        fetch: takes a Kaggle handle, gives the folder; kagglehub.dataset_download by default, which keeps, verifies and
+            resumes what it downloads.
+        cache_dir: instead of the user's cache folder.
+
+    Returns:
+        The folder that holds the data.
+
+    Raises:
+        UserError: the set is unknown, kagglehub is missing, or the download failed.
+    """
+    if which not in SETS:
+        raise UserError(f"data download: {which!r} is unknown; choose {' or '.join(SETS)}")
+    if fetch is None:
+        try:
+            from kagglehub import dataset_download as fetch
+        except ImportError as error:
+            raise UserError("data download needs kagglehub: pip install 'fer-search[kaggle]'") from error
+    assert fetch is not None
+    try:
+        path = Path(fetch(SETS[which]))
+    except Exception as error:  # kagglehub raises many kinds: no network, no credentials, gone
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"data download: {SETS[which]} could not be fetched ({reason[0] if reason else type(error).__name__}); check the "
+            "network and your Kaggle credentials, or download it by hand and give --data its path"
+        ) from error
+    folder = cache_dir or cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / REMEMBERED, {"path": str(path.resolve()), "set": SETS[which]})
+    return path

@@ -1,0 +1,143 @@
+"""Finding and reading a data set in whatever form it is in."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from fer_search.data import toy
+from fer_search.data.cache import cache_folder, cached, look
+from fer_search.data.dataset import SPLITS, Dataset, check
+from fer_search.data.raw import Raw
+from fer_search.errors import UserError
+
+REMEMBERED = "downloaded.json"  # in the cache folder: where ``fer-search data download`` put the data
+GET_DATA = "get FER2013 with `fer-search data download` or give --data its folder, .zip, .csv or .npz"
+
+
+def load_dataset(
+    source: str = "auto", *, labels: str = "fer2013", ferplus_csv: Path | None = None, cache_dir: Path | None = None
+) -> Dataset:
+    """Read a data set, from the cache where it was read before.
+
+    Args:
+        source: a folder, .zip, .csv or .npz; "toy"; or "auto", which takes FER2013 where it finds it (``data/``,
+            ``$FER_SEARCH_DATA``, what ``fer-search data download`` put in the cache) and otherwise the toy faces.
+        labels: "fer2013" for the data set's own, "ferplus" for the majority of FER+'s votes.
+        ferplus_csv: FER+'s fer2013new.csv, needed for "ferplus".
+        cache_dir: instead of the user's cache folder.
+
+    Raises:
+        UserError: the source is missing or wrong; one line that names the file and the way out.
+    """
+    folder = cache_dir or cache_folder()
+    if labels == "ferplus" and ferplus_csv is None:
+        raise UserError("--labels ferplus needs --ferplus-csv FILE, FER+'s fer2013new.csv")
+    if source == "auto":
+        found = find(folder)
+        source = str(found) if found else "toy"
+    if source == "toy":
+        if labels == "ferplus":
+            raise UserError("--labels ferplus is of FER2013; the toy faces have no such votes")
+        raw = cached(f"toy-{toy.VERSION}", _toy, folder)
+        return Dataset(raw.images, raw.labels, raw.splits, "toy faces (drawn, not FER2013)", "toy", True)
+    path = Path(source)
+    if not path.exists():
+        raise UserError(f"--data {source}: no such file or folder; {GET_DATA}")
+    raw = cached(look(path), lambda: read(path), folder)
+    if labels == "ferplus":
+        from fer_search.data.ferplus import relabel
+
+        assert ferplus_csv is not None
+        raw = relabel(raw, ferplus_csv)
+    check(raw.labels, raw.splits, source)
+    return Dataset(raw.images, raw.labels, raw.splits, f"{_name(len(raw.labels))} ({raw.form})", source, False, raw.notes)
+
+
+def find(folder: Path) -> Path | None:
+    """Return where --data auto finds a data set, if anywhere; ``folder`` is the cache folder."""
+    given = os.environ.get("FER_SEARCH_DATA")
+    if given and not Path(given).exists():
+        raise UserError(f"FER_SEARCH_DATA={given}: no such file or folder; {GET_DATA}")
+    if Path("data").is_dir() and any(Path("data").iterdir()):
+        return Path("data")
+    if given:
+        return Path(given)
+    try:
+        remembered = Path(json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))["path"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return remembered if remembered.exists() else None
+
+
+def read(path: Path) -> Raw:
+    """Read a source, told apart by its content.
+
+    Raises:
+        UserError: it is none of the known forms, or is wrong.
+    """
+    if path.is_dir():
+        return _read_folder(path)
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(b"PK"):
+        return _read_zip(path)
+    if b"emotion" in start.split(b"\n")[0].lower():
+        from fer_search.data.table import read_csv
+
+        return read_csv(path)
+    raise UserError(f"{path} is neither fer2013.csv, nor a .zip, nor an .npz file; {GET_DATA}")
+
+
+def _read_zip(path: Path) -> Raw:
+    if path.suffix == ".npz":
+        from fer_search.data.arrays import read_npz
+
+        return read_npz(path)
+    from fer_search.data.pictures import read_zip
+
+    return read_zip(path)
+
+
+def _read_folder(path: Path) -> Raw:
+    """Read class folders, or the one file in the folder that holds a data set."""
+    from fer_search.data.pictures import SPLIT_FOLDERS, read_folders
+
+    inside = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
+    if not inside:
+        raise UserError(f"{path} is empty; {GET_DATA}")
+    if any(p.is_dir() and p.name.lower() in SPLIT_FOLDERS for p in inside):
+        return read_folders(path)
+    files = [p for p in inside if p.suffix.lower() in (".csv", ".npz", ".zip")]
+    folders = [p for p in inside if p.is_dir()]
+    if len(files) == 1 or (len(inside) == 1 and folders):
+        return read((files or folders)[0])
+    if files:
+        raise UserError(f"{path} holds {', '.join(p.name for p in files)}; give --data the one that you mean")
+    raise UserError(f"{path} holds neither train/ and test/ nor a .csv, .npz or .zip file; {GET_DATA}")
+
+
+def describe(dataset: Dataset) -> str:
+    """Return in plain words what was found where and, for the toy faces, how to get the real data."""
+    counts = ", ".join(
+        f"{int((dataset.splits == k).sum()):,} {name.replace('_', ' ')}"
+        for k, name in enumerate(SPLITS)
+        if (dataset.splits == k).any()
+    )
+    if dataset.toy:
+        return (
+            f"Data: toy faces, drawn by a program, not FER2013: {counts}. What they show says nothing about real faces; "
+            f"{GET_DATA}."
+        )
+    notes = "".join(f" Note: {note}." for note in dataset.notes)
+    return f"Data: {dataset.name} from {dataset.source}: {counts}.{notes}"
+
+
+def _toy() -> Raw:
+    images, labels, splits = toy.draw_faces()
+    return Raw(images, labels, splits, "toy")
+
+
+def _name(count: int) -> str:
+    return "FER2013" if count == 35_887 else f"{count:,} faces"

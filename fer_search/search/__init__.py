@@ -1,0 +1,1 @@
+"""A run: the oracle, the loop, the run folder."""

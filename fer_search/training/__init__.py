@@ -1,0 +1,1 @@
+"""One trial: epochs, schedules, checkpoints, metrics."""

@@ -1,0 +1,60 @@
+"""Checkpoints of a trial: all that the next epoch needs, in one file an epoch.
+
+``epoch_0003.weights.h5`` holds the weights and the optimiser's state after epoch 3 (what ``keras.Model.save_weights``
+writes). The order of the writes makes every kill harmless: the new checkpoint, then its row of epochs.csv, then the old
+checkpoint is removed. An epoch counts when it has both its checkpoint and its row; anything more is done again, with
+the same random numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import keras
+
+from fer_search.files import sync_folder, write_atomic
+
+BEST = "best.weights.h5"  # the checkpoint of the epoch with the best validation accuracy
+
+
+def checkpoint_path(folder: Path, epoch: int) -> Path:
+    """Return where the state after an epoch is kept."""
+    return folder / f"epoch_{epoch:04d}.weights.h5"
+
+
+def checkpointed_epochs(folder: Path) -> list[int]:
+    """Return the epochs whose checkpoints are there, in order."""
+    return sorted(int(path.name[6:10]) for path in folder.glob("epoch_[0-9][0-9][0-9][0-9].weights.h5"))
+
+
+def save_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
+    """Write the state after an epoch."""
+    write_atomic(checkpoint_path(folder, epoch), model.save_weights)
+
+
+def load_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
+    """Give a compiled model the weights and the optimiser the state that they had after an epoch."""
+    model.optimizer.build(model.trainable_variables)  # otherwise Keras leaves its state out, with a warning only
+    model.load_weights(checkpoint_path(folder, epoch))
+
+
+def mark_best(folder: Path, epoch: int) -> None:
+    """Keep an epoch's checkpoint as the best: a second name for the same file where the file system can, else a copy."""
+    checkpoint, beside = checkpoint_path(folder, epoch), folder / ".best.weights.h5"
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(checkpoint, beside)
+    except OSError:
+        write_atomic(folder / BEST, lambda path: shutil.copyfile(checkpoint, path))
+        return
+    beside.replace(folder / BEST)
+    sync_folder(folder)
+
+
+def keep_only(folder: Path, epochs: tuple[int, ...]) -> None:
+    """Remove the checkpoints of all other epochs."""
+    for epoch in checkpointed_epochs(folder):
+        if epoch not in epochs:
+            checkpoint_path(folder, epoch).unlink()

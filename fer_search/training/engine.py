@@ -1,0 +1,75 @@
+"""An engine trains and evaluates one model on one backend; which one is chosen by the Keras backend in use."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from fer_search.augment import Plan
+from fer_search.errors import UserError
+
+
+class Engine(Protocol):
+    """Trains a compiled model on images that stay on the device, many steps a dispatch.
+
+    The model, its optimiser and its loss are Keras'; only the loop around them is the engine's.
+    """
+
+    def __init__(self, model: keras.Model) -> None: ...
+
+    def put(self, array: np.ndarray) -> Any:
+        """Move an array to the device once, for use in any number of epochs."""
+
+    def begin_epoch(self, learning_rate: float, dropout_seeds: np.random.Generator) -> None:
+        """Set the learning rate and the state of every random layer."""
+
+    def train(self, data: tuple[Any, Any], batches: Plan, start: int, stop: int) -> np.ndarray:
+        """Take steps ``start`` to ``stop - 1``.
+
+        Args:
+            data: images uint8 (n, 48, 48) and labels int32 (n,), from ``put``.
+            batches: "rows" int32 (steps, batch), "weights" float32 (steps, batch) and the augmentation's plan.
+            start: first step.
+            stop: the step after the last one.
+
+        Returns:
+            float64 (3,): sum over the images of the loss, of the correct ones, and of the weights.
+        """
+
+    def end_epoch(self) -> None:
+        """Leave the model's variables as trained."""
+
+    def predict(self, images: Any, batches: Plan) -> np.ndarray:
+        """Return the probabilities, float32 (steps * batch, 7), of images augmented as ``batches`` says."""
+
+
+def make_engine(model: keras.Model) -> Engine:
+    """Return the engine for the Keras backend in use.
+
+    Raises:
+        UserError: there is none for this backend.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        from fer_search.training.tensorflow_engine import TensorFlowEngine
+
+        return TensorFlowEngine(model)
+    if backend == "jax":
+        from fer_search.training.jax_engine import JaxEngine
+
+        return JaxEngine(model)
+    raise UserError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
+
+
+def random_states(model: keras.Model) -> list[Any]:
+    """Return the variables that hold the state of the model's random layers (Keras' SeedGenerator), in layer order."""
+    weights = {id(v) for v in model.weights}
+    return [v for v in model.variables if id(v) not in weights]
+
+
+def seed_random_layers(model: keras.Model, rng: np.random.Generator) -> None:
+    """Give every random layer (dropout) a new state, drawn from ``rng``."""
+    for state in random_states(model):
+        state.assign(rng.integers(2**31, size=state.shape))
