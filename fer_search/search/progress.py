@@ -51,8 +51,8 @@ class Display:
 
     def begin_trial(self, number: int, title: str, epochs: int, done: int) -> None:
         """A trial starts, or goes on after ``done`` epochs."""
-        self._title = f"trial {number + 1} of {self.amount.trials}"
-        again = f", going on after epoch {done}" if done else ""
+        self._title = f"trial {number} ({number + 1} of {self.amount.trials})"
+        again = f"; going on after epoch {done}" if done else ""
         self.say(f"{self._title}: {title}{again}")
         self._epochs = epochs
 

@@ -190,7 +190,7 @@ class _Search:
         best = max(scored, key=lambda t: t.score)
         number = int(best.trial_id)
         name = f" ({self.names[number]})" if number < len(self.names) else ""
-        return f"{best.score:.3f} by trial {number + 1}{name}"
+        return f"{best.score:.3f} by trial {number}{name}"
 
     def _tidy(self, folder: Path) -> None:
         """Remove the weights that cannot matter any more."""
