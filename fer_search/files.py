@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+PART = ".part-"  # how the names of unfinished files begin
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
@@ -17,7 +21,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         path: the file; its folder must exist.
         write: writes the whole content to the path that it is given, which has the same suffixes.
     """
-    handle, name = tempfile.mkstemp(prefix=".", suffix="".join(path.suffixes), dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=PART, suffix="".join(path.suffixes), dir=path.parent)
     os.close(handle)
     beside = Path(name)
     try:
@@ -49,6 +53,27 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the unfinished files that a kill left in a folder that no other process writes to."""
+    for path in folder.glob(f"{PART}*"):
+        path.unlink(missing_ok=True)
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error, or what it came from, says that there is no room for a file.
+
+    HDF5 reports a failed write in several ways; only the system's words are the same in all of them.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in FULL:
+            return True
+        if any(os.strerror(number) in str(seen) for number in FULL):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _umask() -> int:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from keras_tuner import HyperParameters
 
+from fer_search.choices import ChoiceError, check_value, fill, find, find_choices, parse_value, restrict, sample
 from fer_search.design import Design
 from fer_search.errors import UserError
 
@@ -30,19 +32,23 @@ class Space:
         path: the file.
         text: its content.
         make: its function ``design``.
-        baselines: name -> values of choices.
+        all_choices: what it names.
+        baselines: name -> values of choices; those that ``fixed`` contradicts are not there.
         references: name -> accuracy from 0 to 1.
         width: factor on every filter count of every design.
         batch_size: instead of every design's own, if given.
+        fixed: choices that have one value in the whole search.
     """
 
     path: Path
     text: str
     make: Callable[[HyperParameters], Design]
+    all_choices: HyperParameters = field(default_factory=HyperParameters)
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     references: dict[str, float] = field(default_factory=dict)
     width: float = 1.0
     batch_size: int | None = None
+    fixed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -73,43 +79,51 @@ class Space:
 
     def choices(self) -> HyperParameters:
         """Return all choices of the space with their defaults, those in every conditional scope included."""
-        hp = HyperParameters()
-        waiting: list[list[Any]] = [[]]
-        done: list[list[Any]] = []
-        while waiting:
-            conditions = waiting.pop()
-            done.append(conditions)
-            trial = hp.copy()
-            trial.values = {}
-            for condition in conditions:
-                trial.values[condition.name] = condition.values[0]
-            trial = _with_active_defaults(trial)
-            self.design(trial)
-            hp.merge(trial.space, overwrite=False)
-            for scope in trial.inactive_scopes:
-                if scope not in done and scope not in waiting:
-                    waiting.append(scope)
-        hp.values = {}
-        return _with_active_defaults(hp)
+        return self.all_choices.copy()
+
+    def sample(self, rng: np.random.Generator) -> HyperParameters:
+        """Return the choices with random values."""
+        return sample(self.all_choices, rng)
 
     def baseline(self, name: str) -> HyperParameters:
         """Return the choices with a baseline's values.
 
         Raises:
-            UserError: there is no such baseline, it names a choice that the space lacks, or a value that it cannot have.
+            UserError: there is no such baseline, it names a choice that the space lacks or that its other values switch
+                off, or a value that the choice cannot have.
         """
         if name not in self.baselines:
             raise UserError(
                 f"{self.path}: there is no baseline {name!r}; there are {', '.join(self.baselines) or 'none'}"
             )
-        hp = self.choices()
-        known = {choice.name: choice for choice in hp.space}
-        for choice, value in self.baselines[name].items():
-            if choice not in known:
-                raise UserError(f"{self.path}: baseline {name!r} names {choice!r}, which is not a choice of the space")
-            _check_value(self.path, name, known[choice], value)
-        hp.values = dict(self.baselines[name])
-        return _with_active_defaults(hp)
+        return _with_values(self.path, name, self.all_choices, self.baselines[name])
+
+    def restricted(self, fixed: Mapping[str, Any], without: Mapping[str, Collection] | None = None) -> Space:
+        """Return this space with some choices fixed, and without some values of others.
+
+        Baselines that need anything else are left out.
+
+        Args:
+            fixed: choice -> value, as text or as it is.
+            without: choice -> values that cannot be had.
+
+        Raises:
+            UserError: a choice is not there, or cannot have the value.
+        """
+        try:
+            values = {k: parse_value(self.all_choices, k, v) if isinstance(v, str) else v for k, v in fixed.items()}
+            for name, value in values.items():
+                check_value(find(self.all_choices, name), value)
+        except ChoiceError as error:
+            raise UserError(f"--fix: {error} ({self.path})") from error
+        narrowed = restrict(self.all_choices, values, without or {})
+        kept = {name: given for name, given in self.baselines.items() if self._within(name, values, without or {})}
+        return dataclasses.replace(self, all_choices=narrowed, baselines=kept, fixed=self.fixed | values)
+
+    def _within(self, name: str, fixed: Mapping[str, Any], without: Mapping[str, Collection]) -> bool:
+        values = self.baseline(name).values
+        held = all(values[k] == v for k, v in fixed.items() if k in values)
+        return held and not any(values.get(k) in gone for k, gone in without.items())
 
     def _line_of(self, error: Exception) -> str:
         frames = traceback.extract_tb(error.__traceback__)
@@ -117,18 +131,35 @@ class Space:
         return f"{self.path}, line {lines[-1]}" if lines else str(self.path)
 
 
-def load_space(path: str | Path, width: float = 1.0, batch_size: int | None = None) -> Space:
+def load_space(
+    path: str | Path, width: float = 1.0, batch_size: int | None = None, fixed: Mapping[str, Any] | None = None
+) -> Space:
     """Load a space file.
 
     Args:
         path: the Python file.
         width: factor on every filter count of every design.
         batch_size: instead of every design's own, if given.
+        fixed: choice -> the one value that it has, as text or as it is.
 
     Raises:
         UserError: the file is missing, is not Python, fails, or holds no space; the message has file and line.
     """
     path = Path(path)
+    text, found = _execute(path)
+    if not callable(found.get("design")):
+        raise UserError(f"{path}: no function design(hp) in it; copy search_spaces/report.py to see what a space is")
+    baselines, references = found.get("baselines", {}), found.get("references", {})
+    if not all(isinstance(values, dict) for values in (baselines, references, *baselines.values())):
+        raise UserError(f"{path}: baselines must be name -> values of choices, references name -> accuracy")
+    space = Space(path, text, found["design"], HyperParameters(), baselines, references, width, batch_size)
+    space = dataclasses.replace(space, all_choices=find_choices(space.design))
+    for name in baselines:
+        space.design(space.baseline(name))
+    return space.restricted(fixed) if fixed else space
+
+
+def _execute(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -141,37 +172,24 @@ def load_space(path: str | Path, width: float = 1.0, batch_size: int | None = No
     except Exception as error:
         frames = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         raise UserError(f"{path}, line {frames[-1] if frames else '?'}: {_reason(error)}") from error
-    if not callable(found.get("design")):
-        raise UserError(f"{path}: no function design(hp) in it; copy search_spaces/report.py to see what a space is")
-    baselines, references = found.get("baselines", {}), found.get("references", {})
-    if not all(isinstance(values, dict) for values in (baselines, references, *baselines.values())):
-        raise UserError(f"{path}: baselines must be name -> values of choices, references name -> accuracy")
-    space = Space(path, text, found["design"], baselines, references, width, batch_size)
-    for name in baselines:
-        space.design(space.baseline(name))
-    return space
+    return text, found
 
 
-def _with_active_defaults(hp: HyperParameters) -> HyperParameters:
-    """Give every active choice without a value its default, and take the values of inactive ones away."""
-    for choice in hp.space:
-        if hp.is_active(choice):
-            hp.values.setdefault(choice.name, choice.default)
-    for choice in hp.space:
-        if not hp.is_active(choice.name):
-            hp.values.pop(choice.name, None)
+def _with_values(path: Path, baseline: str, choices: HyperParameters, values: Mapping[str, Any]) -> HyperParameters:
+    try:
+        for name, value in values.items():
+            check_value(find(choices, name), value)
+    except ChoiceError as error:
+        raise UserError(f"{path}: baseline {baseline!r}: {error}") from error
+    hp = choices.copy()
+    hp.values = dict(values)
+    fill(hp)
+    if off := [name for name in values if name not in hp.values]:
+        raise UserError(f"{path}: baseline {baseline!r} names {off[0]!r}, which its other values switch off")
     return hp
-
-
-def _check_value(path: Path, baseline: str, choice: Any, value: Any) -> None:
-    low, high = getattr(choice, "min_value", None), getattr(choice, "max_value", None)
-    right = low <= value <= high if low is not None else value in choice.values
-    if not right:
-        allowed = f"from {low} to {high}" if low is not None else "one of " + ", ".join(map(repr, choice.values))
-        raise UserError(f"{path}: baseline {baseline!r}: {choice.name} must be {allowed}, not {value!r}")
 
 
 def _reason(error: Exception) -> str:
     text = str(error).strip().splitlines()
     first = text[0] if text else type(error).__name__
-    return first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
+    return first if isinstance(error, (UserError, ChoiceError)) else f"{type(error).__name__}: {first}"

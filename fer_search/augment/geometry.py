@@ -2,22 +2,26 @@
 
 A map takes the position (row, column) of an output pixel to the position in the input where its value is found, as in
 ``scipy.ndimage.affine_transform``. Rotation, shift, shear and zoom are composed in the order of the legacy Keras
-ImageDataGenerator (``keras.src.legacy.preprocessing.image``, ``apply_affine_transform``), about the image's centre, and
-mirroring comes last, so that the same numbers give the same pictures as there.
+ImageDataGenerator (``keras.src.legacy.preprocessing.image``, ``apply_affine_transform``), about the image's centre; then a
+window is cut out and scaled up to the whole image, and mirroring comes last, so that the same numbers give the same
+pictures as there.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from fer_search.augment.boxes import draw_sizes
 from fer_search.design import IMAGE_SIZE, Augmentation
+
+ASPECT = (3 / 4, 4 / 3)  # of random resized crops, width over height (torchvision's default)
 
 
 def draw_maps(rng: np.random.Generator, count: int, augmentation: Augmentation) -> np.ndarray:
     """Draw one affine map for each of ``count`` images.
 
     Args:
-        rng: where all randomness comes from; how much is drawn depends on ``count`` alone.
+        rng: where all randomness comes from; how much is drawn depends on ``count`` and on the kind of crop alone.
         count: number of images.
         augmentation: the ranges; its docstring gives their units.
 
@@ -32,11 +36,34 @@ def draw_maps(rng: np.random.Generator, count: int, augmentation: Augmentation) 
         shear=np.deg2rad(a.shear * u[3]),
         zoom=1.0 + a.zoom * u[4:6],
         mirrored=(u[6] < 0) & a.flip,
+        windows=draw_windows(rng, count, a),
     )
 
 
+def draw_windows(rng: np.random.Generator, count: int, augmentation: Augmentation) -> np.ndarray:
+    """Draw the part of each image that is scaled up to the whole: crop, resized_crop, or all of it.
+
+    A crop begins at a whole pixel; the sides and the place of a resized crop are not rounded.
+
+    Returns:
+        float64 (count, 4): first row, first column, height, width, in pixels.
+    """
+    if augmentation.crop:
+        first = rng.integers(0, IMAGE_SIZE - augmentation.crop, (count, 2), endpoint=True)
+        return np.concatenate([first, np.full((count, 2), augmentation.crop)], axis=1).astype(float)
+    if augmentation.resized_crop:
+        sides = draw_sizes(rng, count, (augmentation.resized_crop, 1.0), ASPECT) * IMAGE_SIZE
+        return np.concatenate([rng.random((count, 2)) * (IMAGE_SIZE - sides), sides], axis=1)
+    return np.tile([0.0, 0.0, IMAGE_SIZE, IMAGE_SIZE], (count, 1))
+
+
 def compose_maps(
-    rotation: np.ndarray, shift: np.ndarray, shear: np.ndarray, zoom: np.ndarray, mirrored: np.ndarray
+    rotation: np.ndarray,
+    shift: np.ndarray,
+    shear: np.ndarray,
+    zoom: np.ndarray,
+    mirrored: np.ndarray,
+    windows: np.ndarray,
 ) -> np.ndarray:
     """Compose one affine map for each image.
 
@@ -46,6 +73,7 @@ def compose_maps(
         shear: (n,) radians.
         zoom: (2, n) factors on the distance to the centre in the input, rows then columns: above 1 shrinks the picture.
         mirrored: (n,) bool, left and right exchanged.
+        windows: (n, 4), from ``draw_windows``.
 
     Returns:
         float32 (n, 2, 3).
@@ -59,8 +87,17 @@ def compose_maps(
     matrix[:, 1, 1] = np.cos(rotation + shear) * zoom[0]
     moved = np.stack([cosine * shift[1] - sine * shift[0], sine * shift[1] + cosine * shift[0]], axis=1)
     matrix, moved = matrix[:, ::-1, ::-1], moved[:, ::-1]  # to (row, column)
-    # The mirror comes last: it turns a column of the output into minus its distance to the centre.
-    matrix = matrix * np.where(mirrored[:, None], [1.0, -1.0], 1.0)[:, None, :]
     centre = np.full(2, IMAGE_SIZE / 2 - 0.5)
-    offset = centre + moved - matrix @ centre
+    window_centre = windows[:, :2] + windows[:, 2:] / 2 - 0.5
+    found = centre + moved + np.einsum("nij,nj->ni", matrix, window_centre - centre)  # where the output's centre is found
+    # The mirror comes last: it turns a column of the output into minus its distance to the centre.
+    scale = windows[:, 2:] / IMAGE_SIZE * np.where(mirrored[:, None], [1.0, -1.0], 1.0)
+    matrix = matrix * scale[:, None, :]
+    offset = found - matrix @ centre
     return np.concatenate([matrix, offset[:, :, None]], axis=2).astype(np.float32)
+
+
+def still_maps(windows: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """Return the maps, float32 (n, 2, 3), of images that are cropped and mirrored and nothing else."""
+    still = np.zeros(len(windows))
+    return compose_maps(still, np.zeros((2, len(still))), still, np.ones((2, len(still))), mirrored, windows)

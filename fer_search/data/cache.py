@@ -1,7 +1,10 @@
 """Parsed data sets, kept in the user's cache folder as .npy files that open memory-mapped.
 
-An entry is found by what its source looks like from outside (paths, sizes, times of change), so that a second start
-does not read the source at all. Entries are written beside and renamed, so that two processes may do it at once.
+    sources/KEY.json              what a source held: its form, the reader's notes and the fingerprint of the content
+    data/FINGERPRINT/images.npy   the content, and so labels.npy and splits.npy
+
+A source's key is what it looks like from outside (paths, sizes, times of change), so that a second start does not read
+the source at all. The content is checked against its fingerprint whenever it is opened, in a twentieth of a second.
 """
 
 from __future__ import annotations
@@ -9,17 +12,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 
+from fer_search.data.dataset import fingerprint
 from fer_search.data.raw import Raw
+from fer_search.data.walk import walk
+from fer_search.files import write_atomic, write_json
 
-VERSION = 1  # of the entries; raise it when the same source would be read differently
+VERSION = 3  # of the entries; raise it when the same source would be read differently
 ARRAYS = ("images", "labels", "splits")
 
 
@@ -32,11 +37,9 @@ def cache_folder() -> Path:
 def look(path: Path) -> str:
     """Return a key for what a file or folder looks like from outside: its paths, sizes and times of change."""
     digest = hashlib.sha256(f"{VERSION} {path.resolve()}".encode())
-    for folder, names, files in os.walk(path) if path.is_dir() else [(str(path.parent), [], [path.name])]:
-        names.sort()
-        for name in sorted(files):
-            state = os.stat(os.path.join(folder, name))
-            digest.update(f"{folder}/{name} {state.st_size} {state.st_mtime_ns}\n".encode())
+    for name in walk(path) if path.is_dir() else [""]:
+        state = os.stat(os.path.join(path, name) if name else path)
+        digest.update(f"{name} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:24]
 
 
@@ -44,45 +47,43 @@ def cached(key: str, read: Callable[[], Raw], folder: Path | None = None) -> Raw
     """Return what ``read`` gives, from the cache if it holds the key.
 
     Args:
-        key: names the entry.
-        read: reads the source; called where there is no entry, or a damaged one.
+        key: names the source.
+        read: reads the source; called where the cache does not hold it, or holds it damaged.
         folder: the cache folder, instead of the user's.
+
+    Returns:
+        The content; its arrays are memory-mapped and read-only, unless the cache cannot be written.
     """
-    entry = (folder or cache_folder()) / "data" / key
-    found = _open(entry)
-    if found is None:
-        raw = read()
-        try:
-            _store(entry, raw)
-        except OSError:
-            return raw  # no room or no permission: the cache is a convenience
-        found = _open(entry)
-        return raw if found is None else found
-    return found
-
-
-def _open(entry: Path) -> Raw | None:
+    folder = folder or cache_folder()
+    found = _open(folder, key)
+    if found is not None:
+        return found
+    raw = read()
     try:
-        about = json.loads((entry / "about.json").read_text(encoding="utf-8"))
-        arrays = [np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS]
-        whole = [list(array.shape) for array in arrays] == about["shapes"]
-        return Raw(*arrays, about["form"], tuple(about["notes"])) if whole else None
-    except (OSError, ValueError, KeyError, EOFError):
+        _store(folder, key, raw)
+    except OSError:
+        return raw  # no room or no permission: the cache is a convenience
+    return _open(folder, key) or raw
+
+
+def _open(folder: Path, key: str) -> Raw | None:
+    try:
+        about = json.loads((folder / "sources" / f"{key}.json").read_text(encoding="utf-8"))
+        entry = folder / "data" / about["content"]
+        images, labels, splits = (np.load(entry / f"{name}.npy", "r", allow_pickle=False) for name in ARRAYS)
+        if fingerprint(images, labels, splits) != about["content"]:
+            return None
+        return Raw(images, labels, splits, about["form"], tuple(about["notes"]))
+    except (OSError, ValueError, LookupError, TypeError, EOFError):
         return None
 
 
-def _store(entry: Path, raw: Raw) -> None:
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".", dir=entry.parent))
-    try:
-        arrays = {name: getattr(raw, name) for name in ARRAYS}
-        for name, array in arrays.items():
-            np.save(beside / f"{name}.npy", array)
-        shapes = [list(array.shape) for array in arrays.values()]
-        (beside / "about.json").write_text(json.dumps({"form": raw.form, "notes": raw.notes, "shapes": shapes}))
-        shutil.rmtree(entry, ignore_errors=True)  # a damaged one
-        beside.rename(entry)
-    except OSError:
-        shutil.rmtree(beside, ignore_errors=True)
-        if not entry.exists():  # otherwise another process was faster
-            raise
+def _store(folder: Path, key: str, raw: Raw) -> None:
+    """Write the arrays, then the source's entry; several processes may do it at once, with the same outcome."""
+    content = fingerprint(raw.images, raw.labels, raw.splits)
+    entry, sources = folder / "data" / content, folder / "sources"
+    for made in (entry, sources):
+        made.mkdir(parents=True, exist_ok=True)
+    for name in ARRAYS:
+        write_atomic(entry / f"{name}.npy", partial(np.save, arr=getattr(raw, name)))
+    write_json(sources / f"{key}.json", {"form": raw.form, "notes": raw.notes, "content": content})

@@ -38,7 +38,11 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits of the sha256 of images, labels and splits: the same whatever form the content came in."""
+        """16 hex digits of the sha256 of images, labels and splits, in their order.
+
+        fer2013.csv and its .npz give the same; class folders, which have lost the order and who was public test, give
+        another, the same zipped and under either layout's names.
+        """
         return fingerprint(self.images, self.labels, self.splits)
 
     def rows(self, *splits: str) -> np.ndarray:
@@ -50,7 +54,7 @@ def fingerprint(images: np.ndarray, labels: np.ndarray, splits: np.ndarray) -> s
     """Return the fingerprint of a content (see ``Dataset.fingerprint``)."""
     digest = hashlib.sha256()
     for array in (images, labels, splits):
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
 
 
@@ -70,12 +74,17 @@ def check(labels: np.ndarray, splits: np.ndarray, source: str) -> None:
     if not len(labels):
         raise UserError(f"{source}: no images found; it should hold train/ and test/ with a folder for each emotion")
     if not len(train):
-        raise UserError(f"{source}: no training images; call their folder train (in a csv: Usage Training)")
+        raise UserError(
+            f"{source}: no training images; call their folder train (csv: Usage Training; npz: x_train, y_train)"
+        )
     if len(train) == len(labels):
-        raise UserError(f"{source}: no test images; call their folder test (in a csv: Usage PublicTest or PrivateTest)")
+        raise UserError(
+            f"{source}: no test images; call their folder test (csv: Usage PublicTest; npz: x_test, y_test)"
+        )
     if len(labels) - len(train) > 2 * len(train):
         raise UserError(
-            f"{source}: {len(train):,} training and {len(labels) - len(train):,} test images; are train and test exchanged?"
+            f"{source}: {len(train):,} training and {len(labels) - len(train):,} test images; are train and test "
+            "exchanged? Rename them"
         )
     missing = [name for c, name in enumerate(CLASSES) if not (train == c).any()]
     if missing:

@@ -30,21 +30,24 @@ def download(which: str = "fer2013", fetch: Callable[[str], str] | None = None, 
     """
     if which not in SETS:
         raise UserError(f"data download: {which!r} is unknown; choose {' or '.join(SETS)}")
-    if fetch is None:
-        try:
-            from kagglehub import dataset_download as fetch
-        except ImportError as error:
-            raise UserError("data download needs kagglehub: pip install 'fer-search[kaggle]'") from error
-    assert fetch is not None
+    fetch = fetch or _kagglehub()
     try:
         path = Path(fetch(SETS[which]))
     except Exception as error:  # kagglehub raises many kinds: no network, no credentials, gone
         reason = str(error).strip().splitlines()
         raise UserError(
-            f"data download: {SETS[which]} could not be fetched ({reason[0] if reason else type(error).__name__}); check the "
-            "network and your Kaggle credentials, or download it by hand and give --data its path"
+            f"data download: {SETS[which]} could not be fetched ({reason[0] if reason else type(error).__name__}); "
+            "check the network and your Kaggle credentials, or download it by hand and give --data its path"
         ) from error
     folder = cache_dir or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / REMEMBERED, {"path": str(path.resolve()), "set": SETS[which]})
     return path
+
+
+def _kagglehub() -> Callable[[str], str]:
+    try:
+        from kagglehub import dataset_download
+    except ImportError as error:
+        raise UserError("data download needs kagglehub: pip install 'fer-search[kaggle]'") from error
+    return dataset_download

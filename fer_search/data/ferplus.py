@@ -9,6 +9,7 @@ import pandas as pd
 
 from fer_search.data.dataset import CLASSES
 from fer_search.data.raw import Raw
+from fer_search.data.table import USAGES
 from fer_search.errors import UserError
 
 COLUMNS = {
@@ -26,26 +27,37 @@ OTHERS = ("contempt", "unknown", "NF")  # NF: not a face
 def relabel(raw: Raw, votes: Path) -> Raw:
     """Replace the labels by the majority of FER+'s votes.
 
-    An image is left out where another answer (contempt, unknown, not a face) has at least as many votes as the first of
-    our seven, or where two of the seven have equally many: the paper's "majority voting" without its two further classes.
+    The label is the answer with the most votes. An image is left out where that is none of our seven (contempt,
+    unknown, not a face) or not a single one.
 
     Args:
         raw: FER2013 in the order of fer2013.csv, that is, read from the csv or npz form.
         votes: FER+'s fer2013new.csv.
 
     Raises:
-        UserError: the file is missing or not FER+'s, or the images are not in the csv's order.
+        UserError: the file is missing or not FER+'s, or the images are not in its order.
     """
+    if raw.form == "class folders":
+        raise UserError(
+            "--labels ferplus needs FER2013 as csv or npz: class folders have lost the order that FER+ goes by"
+        )
     try:
         table = pd.read_csv(votes)
-        ours = table[[COLUMNS[name] for name in CLASSES]].to_numpy()
-        others = table[list(OTHERS)].to_numpy()
-    except (OSError, KeyError, ValueError) as error:
+        splits = table["Usage"].str.lower().map({usage.decode(): split for usage, split in USAGES.items()})
+        ours = table[[COLUMNS[name] for name in CLASSES]].to_numpy(np.int64)
+        others = table[list(OTHERS)].to_numpy(np.int64)
+    except (OSError, LookupError, ValueError, AttributeError) as error:
         raise UserError(f"--ferplus-csv {votes}: cannot be read as FER+'s fer2013new.csv ({error})") from error
-    if raw.form == "class folders":
-        raise UserError("--labels ferplus needs FER2013 as csv or npz: class folders have lost the order that FER+ goes by")
     if len(table) != len(raw.labels):
-        raise UserError(f"--ferplus-csv {votes} has {len(table):,} rows, the data {len(raw.labels):,} images; they must match")
+        raise UserError(
+            f"--ferplus-csv {votes} has {len(table):,} rows, the data {len(raw.labels):,} images; they must match"
+        )
+    differ = np.flatnonzero(splits.to_numpy() != raw.splits)
+    if len(differ):
+        raise UserError(
+            f"--ferplus-csv {votes}, row {differ[0] + 1}: its Usage is not that of the data's image; --labels ferplus "
+            "needs FER2013 in the order of fer2013.csv"
+        )
     ranked = np.sort(ours, axis=1)
     clear = (ranked[:, -1] > ranked[:, -2]) & (ranked[:, -1] > others.max(axis=1))
     note = f"labels are FER+ majority votes; {int((~clear).sum()):,} images without a clear one are left out"

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from fer_search.data import toy
 from fer_search.data.cache import cache_folder, cached, look
-from fer_search.data.dataset import SPLITS, Dataset, check
+from fer_search.data.dataset import CLASSES, SPLITS, Dataset, check
+from fer_search.data.pictures import SPLIT_FOLDERS
 from fer_search.data.raw import Raw
 from fer_search.errors import UserError
 
 REMEMBERED = "downloaded.json"  # in the cache folder: where ``fer-search data download`` put the data
+FILES = (".csv", ".npz", ".zip")
+KAGGLE_CSV = ("fer2013.csv", "icml_face_data.csv")  # in Kaggle's folder others lie beside them
+FER2013_TRAIN = (3995, 436, 4097, 7215, 4830, 3171, 4965)  # its training images of each class
+FER2013_TEST = 7178
 GET_DATA = "get FER2013 with `fer-search data download` or give --data its folder, .zip, .csv or .npz"
 
 
@@ -43,16 +52,20 @@ def load_dataset(
         raw = cached(f"toy-{toy.VERSION}", _toy, folder)
         return Dataset(raw.images, raw.labels, raw.splits, "toy faces (drawn, not FER2013)", "toy", True)
     path = Path(source)
-    if not path.exists():
-        raise UserError(f"--data {source}: no such file or folder; {GET_DATA}")
-    raw = cached(look(path), lambda: read(path), folder)
+    try:
+        if not path.exists():
+            raise UserError(f"--data {source}: no such file or folder; {GET_DATA}")
+        raw = cached(look(path), lambda: read(path), folder)
+    except OSError as error:
+        raise UserError(f"{error.filename or source} cannot be read ({error.strerror}); {GET_DATA}") from error
+    name = _name(raw)
     if labels == "ferplus":
         from fer_search.data.ferplus import relabel
 
         assert ferplus_csv is not None
-        raw = relabel(raw, ferplus_csv)
+        raw, name = relabel(raw, ferplus_csv), f"{name}, labels of FER+"
     check(raw.labels, raw.splits, source)
-    return Dataset(raw.images, raw.labels, raw.splits, f"{_name(len(raw.labels))} ({raw.form})", source, False, raw.notes)
+    return Dataset(raw.images, raw.labels, raw.splits, name, source, False, raw.notes)
 
 
 def find(folder: Path) -> Path | None:
@@ -60,15 +73,23 @@ def find(folder: Path) -> Path | None:
     given = os.environ.get("FER_SEARCH_DATA")
     if given and not Path(given).exists():
         raise UserError(f"FER_SEARCH_DATA={given}: no such file or folder; {GET_DATA}")
-    if Path("data").is_dir() and any(Path("data").iterdir()):
+    if _holds_data(Path("data")):
         return Path("data")
     if given:
         return Path(given)
     try:
         remembered = Path(json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))["path"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None
     return remembered if remembered.exists() else None
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether a folder has a data set in it or one level down; many projects have a data/ with something else."""
+    return folder.is_dir() and any(
+        p.is_dir() if p.name.lower() in SPLIT_FOLDERS else p.suffix.lower() in FILES
+        for p in chain(folder.iterdir(), folder.glob("*/*"))
+    )
 
 
 def read(path: Path) -> Raw:
@@ -76,14 +97,15 @@ def read(path: Path) -> Raw:
 
     Raises:
         UserError: it is none of the known forms, or is wrong.
+        OSError: it cannot be opened.
     """
     if path.is_dir():
         return _read_folder(path)
     with path.open("rb") as file:
         start = file.read(512)
-    if start.startswith(b"PK"):
+    if start.startswith(b"PK") or path.suffix.lower() in (".zip", ".npz"):
         return _read_zip(path)
-    if b"emotion" in start.split(b"\n")[0].lower():
+    if b"emotion" in start.split(b"\n")[0].lower() or path.suffix.lower() == ".csv":
         from fer_search.data.table import read_csv
 
         return read_csv(path)
@@ -91,7 +113,13 @@ def read(path: Path) -> Raw:
 
 
 def _read_zip(path: Path) -> Raw:
-    if path.suffix == ".npz":
+    """Read a zip of pictures or one of arrays, which is what an .npz file is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = any(name.endswith(".npy") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UserError(f"{path} is not a whole {path.suffix} file ({error}); download it again") from error
+    if arrays:
         from fer_search.data.arrays import read_npz
 
         return read_npz(path)
@@ -102,14 +130,14 @@ def _read_zip(path: Path) -> Raw:
 
 def _read_folder(path: Path) -> Raw:
     """Read class folders, or the one file in the folder that holds a data set."""
-    from fer_search.data.pictures import SPLIT_FOLDERS, read_folders
+    from fer_search.data.pictures import read_folders
 
     inside = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
     if not inside:
         raise UserError(f"{path} is empty; {GET_DATA}")
     if any(p.is_dir() and p.name.lower() in SPLIT_FOLDERS for p in inside):
         return read_folders(path)
-    files = [p for p in inside if p.suffix.lower() in (".csv", ".npz", ".zip")]
+    files = [p for p in inside if p.name in KAGGLE_CSV] or [p for p in inside if p.suffix.lower() in FILES]
     folders = [p for p in inside if p.is_dir()]
     if len(files) == 1 or (len(inside) == 1 and folders):
         return read((files or folders)[0])
@@ -127,8 +155,8 @@ def describe(dataset: Dataset) -> str:
     )
     if dataset.toy:
         return (
-            f"Data: toy faces, drawn by a program, not FER2013: {counts}. What they show says nothing about real faces; "
-            f"{GET_DATA}."
+            f"Data: toy faces, drawn by a program, not FER2013: {counts}. What they show says nothing about real "
+            f"faces; {GET_DATA}."
         )
     notes = "".join(f" Note: {note}." for note in dataset.notes)
     return f"Data: {dataset.name} from {dataset.source}: {counts}.{notes}"
@@ -139,5 +167,8 @@ def _toy() -> Raw:
     return Raw(images, labels, splits, "toy")
 
 
-def _name(count: int) -> str:
-    return "FER2013" if count == 35_887 else f"{count:,} faces"
+def _name(raw: Raw) -> str:
+    """What to call it: FER2013 where it has as many images of each class."""
+    train = np.bincount(raw.labels[raw.splits == 0], minlength=len(CLASSES))
+    original = (*train, int((raw.splits != 0).sum())) == (*FER2013_TRAIN, FER2013_TEST)
+    return f"{'FER2013' if original else f'{len(raw.labels):,} faces'} ({raw.form})"

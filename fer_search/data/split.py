@@ -41,12 +41,12 @@ def make_split(
 
     Args:
         dataset: all images.
-        protocol: "holdout" validates on a part of train, the same share of each class, and leaves the test images alone;
-            "report" trains on all of train and validates on all test images, as the course report did.
+        protocol: "holdout" validates on a part of train, the same share of each class, and leaves the test images
+            alone; "report" trains on all of train and validates on all test images, as the course report did.
         validation: share of train that "holdout" holds out; images with the same pixels stay on one side.
         seed: of what is random.
-        limit_train: train on this many images, the same share of each class. "holdout" then validates on half as many, at
-            least 70: a search on few images should not spend its time validating.
+        limit_train: train on this many images, the same share of each class. "holdout" then validates on half as many,
+            at least 70: a search on few images should not spend its time validating.
         drop_duplicates: leave out the training images whose pixels occur in a test split.
     """
     rng = np.random.default_rng([seed, 48])
@@ -60,8 +60,8 @@ def make_split(
     if protocol == "report":
         held = dataset.rows("public_test", "private_test", "test")
         note = (
-            f"the report's: validated, scheduled and selected on the {len(held):,} test images, randomly augmented, so no "
-            "accuracy here is of unseen data"
+            f"the report's: validated, scheduled and selected on the {len(held):,} test images, randomly augmented, so "
+            "no accuracy here is of unseen data"
         )
     else:
         held, train = _hold_out(dataset, train, validation, rng)
@@ -79,15 +79,16 @@ def _hold_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows held out and the others: of each class the share, whole pictures with all their copies."""
     pictures, labels = identities(dataset.images[rows]), dataset.labels[rows]
-    held_pictures = []
-    for c in range(len(CLASSES)):
-        # A picture with several labels belongs to its first one's class.
-        firsts = np.unique(pictures, return_index=True)[1]
+    firsts = np.unique(pictures, return_index=True)[1]  # a picture with several labels belongs to its first one's class
+    chosen = []
+    for c, name in enumerate(CLASSES):
         own = rng.permutation(pictures[firsts][labels[firsts] == c])
-        held_pictures.append(own[: max(1, round(share * len(own)))])
         if len(own) < 2:
-            raise UserError(f"the class {CLASSES[c]} has too few different training images to hold one out")
-    held = np.isin(pictures, np.concatenate(held_pictures))
+            raise UserError(
+                f"{dataset.source}: {name} has {len(own)} different training images, too few to hold one out"
+            )
+        chosen.append(own[: min(max(1, round(share * len(own))), len(own) - 1)])
+    held = np.isin(pictures, np.concatenate(chosen))
     return rows[held], rows[~held]
 
 
@@ -95,11 +96,11 @@ def _stratified(labels: np.ndarray, rows: np.ndarray, count: int, rng: np.random
     """Return ``count`` of the rows, the same share of each class, at least one of each."""
     if count >= len(rows):
         return rows
-    share = count / len(rows)
     sizes = np.bincount(labels[rows], minlength=len(CLASSES))
-    wanted = np.maximum(np.floor(sizes * share), np.minimum(sizes, 1)).astype(int)
-    # Largest remainders get what rounding down left over.
-    for c in np.argsort(np.floor(sizes * share) - sizes * share, kind="stable"):
-        if wanted.sum() < count and wanted[c] < sizes[c]:
-            wanted[c] += 1
+    exact = sizes * (count / len(rows))
+    wanted = np.maximum(np.floor(exact), np.minimum(sizes, 1)).astype(int)
+    while wanted.sum() < count:  # the largest remainders get what rounding down left over
+        wanted[np.argmax(exact - wanted)] += 1
+    while wanted.sum() > max(count, np.count_nonzero(sizes)):  # what rare classes got too much
+        wanted[np.argmax(wanted)] -= 1
     return np.concatenate([rng.permutation(rows[labels[rows] == c])[: wanted[c]] for c in range(len(CLASSES))])

@@ -15,6 +15,7 @@ from fer_search.data.raw import Raw
 from fer_search.errors import UserError
 
 USAGES = {b"training": 0, b"publictest": 1, b"privatetest": 2, b"test": 3, b"train": 0}
+LABELS = {str(c).encode(): c for c in range(len(CLASSES))}
 CHUNK = 16_000_000  # bytes parsed at a time
 PIXELS = SIZE * SIZE
 
@@ -26,7 +27,9 @@ def read_csv(path: Path) -> Raw:
         UserError: the header, a row's label, its usage or its pixels are wrong; the message names the row (1 is the
             first after the header).
     """
-    images, labels, splits = [], [], []
+    images: list[np.ndarray] = []
+    labels: list[int] = []
+    splits: list[int] = []
     with path.open("rb") as file:
         order = _columns(file.readline(), path)
         rest = b""
@@ -54,13 +57,14 @@ def _parse(lines: bytes, order: dict[str, int], path: Path, images: list, labels
             continue
         row, fields = len(labels) + 1, [field.strip(b' "\r') for field in line.split(b",")]
         if len(fields) <= max(order.values()):
-            raise UserError(f"{path}, row {row}: {len(fields)} columns instead of {max(order.values()) + 1}; is it cut short?")
+            wanted = max(order.values()) + 1
+            raise UserError(f"{path}, row {row}: {len(fields)} columns instead of {wanted}; is it cut short?")
         label, usage = fields[order["emotion"]], fields[order["usage"]].lower()
-        if not (label.isdigit() and int(label) < len(CLASSES)):
-            raise UserError(f"{path}, row {row}: emotion {label.decode(errors='replace')!r} is not from 0 to 6")
+        if label not in LABELS:
+            raise UserError(f"{path}, row {row}: emotion {_shown(label)} is not from 0 to 6")
         if usage not in USAGES:
-            raise UserError(f"{path}, row {row}: Usage {usage.decode(errors='replace')!r} is none of Training, PublicTest, PrivateTest")
-        labels.append(int(label))
+            raise UserError(f"{path}, row {row}: Usage {_shown(usage)} is none of Training, PublicTest, PrivateTest")
+        labels.append(LABELS[label])
         splits.append(USAGES[usage])
         pixels.append(fields[order["pixels"]])
     if pixels:
@@ -69,31 +73,39 @@ def _parse(lines: bytes, order: dict[str, int], path: Path, images: list, labels
 
 def _numbers(pixels: list[bytes], first: int, path: Path) -> np.ndarray:
     """Parse rows of 2,304 numbers from 0 to 255, apart by one space; uint8 (rows, 48, 48)."""
-    wrong = next((k for k, row in enumerate(pixels) if row.count(b" ") != PIXELS - 1), None)
-    if wrong is not None:
-        have = len(pixels[wrong].split())
-        if have != PIXELS:
-            raise UserError(f"{path}, row {first + wrong}: {have} pixels instead of {PIXELS}")
-        pixels = [b" ".join(row.split()) for row in pixels]  # more than one space somewhere
+    if any(row.count(b" ") != PIXELS - 1 for row in pixels):
+        return _numbers_one_by_one(pixels, first, path)
     text = np.frombuffer(b" ".join(pixels) + b" ", np.uint8)
     ends = np.flatnonzero(text == ord(" "))
     lengths = np.diff(ends, prepend=-1) - 1
     digits = text - ord("0")  # a space becomes 240, anything but a digit is above 9
-    odd = int(((digits > 9) & (text != ord(" "))).sum())
+    odd = ((digits > 9) & (text != ord(" "))).any()
     if odd or lengths.min() < 1 or lengths.max() > 3:
-        raise _bad_value(pixels, first, path)
+        return _numbers_one_by_one(pixels, first, path)
     values = digits[ends - 1].astype(np.uint16)
     for place, factor in ((2, 10), (3, 100)):
         # Where a number is shorter, the byte before it belongs to another one: times 0.
         values += digits[np.maximum(ends - place, 0)] * (lengths >= place).astype(np.uint16) * np.uint16(factor)
     if values.max() > 255:
-        raise _bad_value(pixels, first, path)
+        return _numbers_one_by_one(pixels, first, path)
     return values.astype(np.uint8).reshape(-1, SIZE, SIZE)
 
 
-def _bad_value(pixels: list[bytes], first: int, path: Path) -> UserError:
-    for k, row in enumerate(pixels):
-        for value in row.split():
-            if not value.isdigit() or int(value) > 255:
-                return UserError(f"{path}, row {first + k}: pixel {value.decode(errors='replace')!r} is not from 0 to 255")
-    return UserError(f"{path}, rows from {first}: pixels cannot be read")
+def _numbers_one_by_one(pixels: list[bytes], first: int, path: Path) -> np.ndarray:
+    """Parse rows with any white space between; names the row and the value that is wrong."""
+    parsed = []
+    for number, row in enumerate(pixels, first):
+        values = row.split()
+        if len(values) != PIXELS:
+            raise UserError(
+                f"{path}, row {number}: {len(values):,} pixels instead of {PIXELS:,}; mend or remove the row"
+            )
+        wrong = next((v for v in values if not v.isdigit() or len(v) > 3 or int(v) > 255), None)
+        if wrong is not None:
+            raise UserError(f"{path}, row {number}: pixel {_shown(wrong)} is not from 0 to 255; mend or remove the row")
+        parsed.append(np.array(values).astype(np.uint8))
+    return np.stack(parsed).reshape(-1, SIZE, SIZE)
+
+
+def _shown(field: bytes) -> str:
+    return repr(field[:20].decode(errors="replace"))

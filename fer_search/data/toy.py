@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from fer_search.data.dataset import CLASSES, SIZE
 
-VERSION = 1  # of the drawings; raise it when the same seed would draw something else
+VERSION = 2  # of the drawings; raise it when the same seed would draw something else
 CHUNK = 500  # faces drawn at a time, from one generator: the first faces do not depend on how many follow
 LABEL_NOISE = 0.04  # share of labels replaced by another class
 SHARES = (0.139, 0.015, 0.143, 0.251, 0.168, 0.111, 0.173)  # of the classes in FER2013's training images
@@ -75,13 +75,13 @@ def _chunk(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_units(rng: np.random.Generator, labels: np.ndarray) -> Values:
-    """Draw how far each action unit is moved: the expression's at the face's intensity, others now and then and weakly."""
-    intensity = rng.beta(3.0, 1.6, len(labels)) * 1.15
+    """Draw how far each action unit is moved: the expression's at the face's intensity, others at times and weakly."""
+    intensity = rng.beta(5.0, 1.4, len(labels)) * 1.25
     units = {}
     for unit in UNITS:
         own = np.array([EXPRESSIONS[CLASSES[c]].get(unit, 0.0) for c in labels])
-        shown = own * intensity * rng.uniform(0.55, 1.2, len(labels))
-        stray = (rng.random(len(labels)) < 0.25) * rng.beta(1.3, 4.0, len(labels)) * 0.8
+        shown = own * intensity * rng.uniform(0.75, 1.2, len(labels))
+        stray = (rng.random(len(labels)) < 0.2) * rng.beta(1.3, 4.0, len(labels)) * 0.8
         units[f"au{unit}"] = _per_face(np.clip(shown + stray, 0.0, 1.3))
     return units
 
@@ -125,14 +125,14 @@ def _identity(rng: np.random.Generator) -> Values:
 
 def _pose(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the face's own coordinates at every pixel: 0 is between nose and eyes, 1 about the chin."""
-    angle = _per_face(rng.normal(0.0, 0.16, CHUNK))
-    scale = _per_face(rng.uniform(19.0, 25.0, CHUNK))
-    centre = rng.normal(0.0, 2.2, (2, CHUNK))
+    angle = _per_face(rng.normal(0.0, 0.1, CHUNK))
+    scale = _per_face(rng.uniform(20.5, 24.5, CHUNK))
+    centre = rng.normal(0.0, 1.2, (2, CHUNK))
     pixel = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2
     column, row = pixel[None, None, :] - _per_face(centre[0]), pixel[None, :, None] - _per_face(centre[1])
     x = (np.cos(angle) * column + np.sin(angle) * row) / scale
     y = (-np.sin(angle) * column + np.cos(angle) * row) / scale
-    yaw = _per_face(rng.normal(0.0, 0.18, CHUNK))  # turning the head shifts what is in front, and narrows one side
+    yaw = _per_face(rng.normal(0.0, 0.12, CHUNK))  # turning the head shifts what is in front, and narrows one side
     return x + yaw * (0.5 - 0.6 * x * x) * np.exp(-(x * x)), y + _per_face(rng.normal(0.0, 0.03, CHUNK))
 
 
@@ -264,7 +264,12 @@ def _paint(
 
 
 def _segment(
-    x: np.ndarray, y: np.ndarray, x0: np.ndarray | float, y0: np.ndarray | float, x1: np.ndarray | float, y1: np.ndarray | float
+    x: np.ndarray,
+    y: np.ndarray,
+    x0: np.ndarray | float,
+    y0: np.ndarray | float,
+    x1: np.ndarray | float,
+    y1: np.ndarray | float,
 ) -> np.ndarray:
     """Return the distance to a line from (x0, y0) to (x1, y1)."""
     dx, dy = x1 - x0, y1 - y0

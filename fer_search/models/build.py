@@ -2,53 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 import keras
 
-from fer_search.design import IMAGE_SIZE, Design, Head, Optimisation
+from fer_search.design import IMAGE_SIZE, Backbone, Design, Plain, Residual
+from fer_search.models.backbone import apply_backbone
+from fer_search.models.head import apply_head
+from fer_search.models.loss import make_loss
+from fer_search.models.optimizer import make_optimizer
+from fer_search.models.parts import add_noise
+from fer_search.models.plain import plain_stages
 from fer_search.models.residual import residual_stages
 
-CLASS_COUNT = 7
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def build_model(design: Design) -> keras.Model:
+def build_model(design: Design, weights_dir: Path | None = None, pretrained: bool = True) -> keras.Model:
     """Build and compile the network of a design.
 
-    The model takes raw grey pixels, so that it can be used and exported by itself: float32 (n, 48, 48, 1) from 0 to 255.
+    The model takes raw grey pixels, so that it can be used and exported alone: float32 (n, 48, 48, 1) from 0 to 255.
     It gives float32 (n, 7), the probability of each class in the order of ``fer_search.data.CLASSES``.
+
+    It is compiled with the design's optimiser, loss and accuracy, for labels float32 (n, 7), one-hot or mixed. Label
+    smoothing is not in the loss: it is part of the augmentation, which gives labels that are smoothed already, so who
+    trains with ``fit`` alone trains without it.
 
     Args:
         design: what to build.
+        weights_dir: a folder that may hold pretrained weights; see ``fer_search.models.weights.find_weights``.
+        pretrained: False leaves all weights random, for a model whose weights will come from a checkpoint: nothing is
+            looked for, downloaded or read.
 
-    Returns:
-        A functional model, compiled with the design's optimiser, categorical cross-entropy (labels one-hot, or mixed
-        by mixup) and accuracy.
+    Raises:
+        UserError: pretrained weights are wanted and cannot be had.
     """
-    pixels = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1), name="pixels")
-    x = keras.layers.Rescaling(1 / 255, name="rescale")(pixels)
-    x = residual_stages(x, design.network)
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    model = keras.Model(pixels, _head(x, design.head), name="fer")
-    model.compile(optimizer=make_optimizer(design.optimisation), loss="categorical_crossentropy", metrics=["accuracy"])
+    model = build_network(design, weights_dir, pretrained)
+    optimizer = make_optimizer(design.optimisation, backbone_factor(design))
+    model.compile(optimizer=optimizer, loss=make_loss(design.optimisation), metrics=["accuracy"])
     return model
 
 
-def make_optimizer(optimisation: Optimisation) -> keras.optimizers.Optimizer:
-    """Return the design's Keras optimiser at its first learning rate."""
-    if optimisation.optimizer == "sgd":
-        momentum = optimisation.momentum
-        return keras.optimizers.SGD(optimisation.learning_rate, momentum=momentum, nesterov=momentum > 0)
-    return keras.optimizers.Adam(optimisation.learning_rate)
+def build_network(design: Design, weights_dir: Path | None = None, pretrained: bool = True) -> keras.Model:
+    """Build the network alone, not compiled; see ``build_model``."""
+    network = design.network
+    with _precision(design.optimisation.precision):
+        pixels = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1), name="pixels")
+        if isinstance(network, Backbone):
+            x = apply_backbone(pixels, network, weights_dir, pretrained)
+        else:
+            x = keras.layers.Rescaling(1 / 255, name="rescale")(pixels)
+            x = add_noise(x, network.noise, "noise")
+            x = _stages(x, network)
+        return keras.Model(pixels, apply_head(x, design.head), name="fer")
 
 
-def _head(x: keras.KerasTensor, head: Head) -> keras.KerasTensor:
-    x = _dropout(x, head.dropout[0], "head_dropout0")
-    for i, (units, rate) in enumerate(zip(head.dense, head.dropout[1:], strict=True), start=1):
-        x = keras.layers.Dense(units, name=f"head_dense{i}")(x)
-        x = keras.layers.BatchNormalization(name=f"head_bn{i}")(x)
-        x = keras.layers.ReLU(name=f"head_relu{i}")(x)
-        x = _dropout(x, rate, f"head_dropout{i}")
-    return keras.layers.Dense(CLASS_COUNT, activation="softmax", dtype="float32", name="probabilities")(x)
+def backbone_factor(design: Design) -> float:
+    """Return the share of the learning rate at which a backbone learns; 1 where no backbone does."""
+    network = design.network
+    return float(network.learning_rate_factor) if isinstance(network, Backbone) and network.train_from else 1.0
 
 
-def _dropout(x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
-    return keras.layers.Dropout(rate, name=name)(x) if rate else x
+def _stages(x: keras.KerasTensor, network: Residual | Plain) -> keras.KerasTensor:
+    return residual_stages(x, network) if isinstance(network, Residual) else plain_stages(x, network)
+
+
+@contextlib.contextmanager
+def _precision(precision: str) -> Iterator[None]:
+    """Build layers in a precision; "auto" leaves Keras' setting as the caller has chosen it."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES.get(precision, before))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,25 +1,56 @@
 """A run folder -> tables and Plotly figures -> one HTML file. Needs neither TensorFlow nor Keras.
 
-    import fer_search.report
-    trials = fer_search.report.load_trials("results/report")   # a pandas DataFrame, documented there
+import fer_search.report as report
+
+trials = report.load_trials("results/report")  # a pandas DataFrame, documented there column by column
+curves = report.load_epochs("results/report")
+figures.plot_learning_curves(trials, curves).show()  # from fer_search.report import figures
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from fer_search.report.load import RunInfo, load_epochs, load_run, load_trials, newest_run
+from fer_search.report.choices import Choice
+from fer_search.report.epochs import load_epochs
+from fer_search.report.load import RunInfo, load_run, newest_run
 from fer_search.report.text import to_csv, to_json, to_markdown
+from fer_search.report.trials import load_trials
+
+# The pages and figures: here as functions, so that the tables alone do not import Plotly.
 
 
-def write_report(run: str | Path, out: Path | None = None, plotly_js: str = "inline") -> Path:
-    """See ``fer_search.report.page.write_report``; here so that the tables do not import Plotly."""
+def write_report(run: str | Path, out: str | Path | None = None, plotly: str = "inline") -> Path:
+    """Write a run's report; see ``fer_search.report.page.write_report``."""
     from fer_search.report.page import write_report as write
 
-    return write(run, out, plotly_js)
+    return write(run, out, plotly)
+
+
+def write_comparison(runs: Sequence[str | Path], out: str | Path, plotly: str = "inline") -> Path:
+    """Write a page that compares runs; see ``fer_search.report.several.write_comparison``."""
+    from fer_search.report.several import write_comparison as write
+
+    return write(runs, out, plotly)
+
+
+def watch_report(run: str | Path, out: str | Path | None = None, plotly: str = "inline") -> Path:
+    """Write a run's report again and again while it goes on; see ``fer_search.report.watch.watch_report``."""
+    from fer_search.report.watch import watch_report as watch
+
+    return watch(run, out, plotly)
+
+
+def write_figure(run: str | Path, name: str, out: str | Path) -> Path:
+    """Write one figure of a run's report; see ``fer_search.report.export.write_figure``."""
+    from fer_search.report.export import write_figure as write
+
+    return write(run, name, out)
 
 
 __all__ = [
+    "Choice",
     "RunInfo",
     "load_epochs",
     "load_run",
@@ -28,5 +59,8 @@ __all__ = [
     "to_csv",
     "to_json",
     "to_markdown",
+    "watch_report",
+    "write_comparison",
+    "write_figure",
     "write_report",
 ]

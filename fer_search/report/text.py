@@ -3,57 +3,158 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import pandas as pd
 
 from fer_search.report import words
-from fer_search.report.load import CHOICE, load_run, load_trials
-from fer_search.report.published import published_rows
+from fer_search.report.compare import varied
+from fer_search.report.effects import effects, in_words
+from fer_search.report.importance import conclusion
+from fer_search.report.load import RunInfo, load_run
+from fer_search.report.published import PublishedRow, not_alike, published_rows
+from fer_search.report.trials import CHOICE, load_trials
+from fer_search.report.verdict import verdict
+from fer_search.report.view import View, load_view
 
 
 def to_csv(run: str | Path) -> str:
-    """Return the table of ``load_trials`` as csv."""
-    return load_trials(run).to_csv(index=False, lineterminator="\n")
+    """Return the table of ``load_trials`` as csv, with the run, its data, protocol and width in every row.
+
+    Raises:
+        UserError: the folder is missing or no run, or a file in it is broken.
+    """
+    info, trials = load_run(run), load_trials(run)
+    about = {"run": info.name, "data": info.data.get("name", ""), "toy": info.toy, "protocol": info.protocol}
+    return trials.assign(**about, width=info.width).to_csv(index=False, lineterminator="\n")
 
 
 def to_json(run: str | Path) -> str:
-    """Return {"run": run.json without the space's text, "cautions": [...], "trials": the table of ``load_trials``}."""
-    info = load_run(run)
-    about = {key: value for key, value in info.raw.items() if key != "space"}
-    trials = json.loads(load_trials(run).to_json(orient="records"))
-    return json.dumps({"run": about, "cautions": info.cautions(), "trials": trials}, indent=1) + "\n"
+    """Return a run as JSON.
+
+    "run" is what run.json says, "choices", "cautions" and "verdict" lists, "epochs_compared" the budget of
+    "importances" and "effects" (the tables of those functions), and "trials" the table of ``load_trials``.
+
+    Raises:
+        UserError: the folder is missing or no run, or a file in it is broken.
+    """
+    view = load_view(run)
+    info, trials = view.info, view.trials
+    about = {key: value for key, value in vars(info).items() if key not in ("path", "choices")}
+    choices = [vars(choice) for choice in info.choices]
+    found = verdict(info, trials)
+    content = {
+        "run": about,
+        "choices": choices,
+        "cautions": info.cautions(),
+        "verdict": [found.headline, *found.details],
+        "epochs_compared": view.budget,
+        "conclusion": conclusion(view.importances(view.budget)),
+        "importances": _records(view.importances(view.budget)),
+        "effects": _records(_effects(view, view.curves)),
+        "trials": _records(trials),
+    }
+    return json.dumps(content, indent=1) + "\n"
 
 
 def to_markdown(run: str | Path) -> str:
-    """Return the ranking, and the references beside what was measured, as Markdown."""
-    info, trials = load_run(run), load_trials(run)
-    choices = [c for c in trials.columns if c.startswith(CHOICE)]
-    heads = ["trial", "accuracy (95%)", "epochs", *map(words.label, choices), "parameters", "time", "status"]
-    rows = [
-        [
-            words.title(row).removeprefix("Trial "),
-            words.with_interval(row),
-            str(row["epochs"]),
-            *(words.value(row[c]) for c in choices),
-            words.count(row["parameters"]),
-            words.duration(row["seconds"]),
-            row["status"].lower(),
-        ]
-        for _, row in trials.iterrows()
-    ]
-    text = f"# {info.name}\n\n" + "".join(f"> {line}\n" for line in info.cautions()) + "\n" + _table(heads, rows)
+    """Return the verdict, the ranking, the baselines beside what was published, and the failures, as Markdown.
+
+    Raises:
+        UserError: the folder is missing or no run, or a file in it is broken.
+    """
+    view = load_view(run)
+    info, trials = view.info, view.trials
+    found = verdict(info, trials)
+    parts = [f"# {_plain(info.name)}", "\n".join(f"> {_plain(line)}  " for line in info.cautions())]
+    parts += [f"**{_plain(found.headline)}**", "\n".join(f"- {_plain(line)}" for line in found.details)]
+    if len(trials):
+        parts += ["## Ranking", _ranking(info, trials)]
+    added = _effects(view)
+    if len(added):
+        lines = [f"- {_plain(in_words(row))}" for _, row in added.iterrows()]
+        at = f" at {words.plural(view.budget, 'epoch')}" if view.budget else ""
+        parts += [f"## What matters{at}", _plain(conclusion(view.importances(view.budget))), "\n".join(lines)]
     published = published_rows(info, trials)
     if published:
-        text += "\n" + _table(["what", "published", "here"], [list(row) for row in published])
-    return text
+        parts += ["## Baselines and published accuracies", _published(info, published)]
+    failed = trials[trials["status"] == "failed"]
+    if len(failed):
+        parts += [
+            "## Failures",
+            "\n".join(f"- {_plain(f'{words.title(r)}: {words.reason(r.message)}')}" for _, r in failed.iterrows()),
+        ]
+    if info.command:
+        parts += ["## How to repeat this", "".join(f"    {line}\n" for line in info.command.splitlines()).rstrip()]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _effects(view: View, curves: pd.DataFrame | None = None) -> pd.DataFrame:
+    compared = view.compared(view.budget)
+    return effects(compared, varied(compared.trials, view.info.choices), curves)
+
+
+def _records(table: pd.DataFrame) -> list[dict]:
+    return json.loads(table.to_json(orient="records", double_precision=15))
+
+
+def _ranking(info: RunInfo, trials: pd.DataFrame) -> str:
+    choices = [c for c in trials.columns if c.startswith(CHOICE)]
+    scored = trials["accuracy"].notna().any()
+    clean = ["clean accuracy"] if info.protocol == "report" else []
+    goal = "accuracy (95% interval)" if scored else "score"
+    heads = ["", "trial", goal, *clean, "epochs", *map(words.label, choices)]
+    rows = []
+    for place, (_, row) in enumerate(trials.iterrows(), 1):
+        shown = words.with_interval(row) if scored else words.value(row["score"])
+        cells = [
+            str(place) if row["status"] == "completed" else "",
+            words.trial(row),
+            shown + ("*" if row["as_good_as_best"] else ""),
+        ]
+        cells += [words.percent(row["clean_accuracy"])] if clean else []
+        cells += [words.value(row["epochs"]), *(words.value(row[c]) for c in choices)]
+        rows.append(
+            [
+                *cells,
+                words.count(row["parameters"]),
+                words.gigaflops(row["flops"]),
+                words.duration(row["seconds"]),
+                row["status"],
+            ]
+        )
+    note = (
+        "\n\\* not to be told apart from the best at 95%, so the best included.\n"
+        if trials["as_good_as_best"].any()
+        else ""
+    )
+    return _table([*heads, "parameters", "GFLOP", "time", "status"], rows) + note
+
+
+def _published(info: RunInfo, rows: list[PublishedRow]) -> str:
+    table = _table(
+        ["what", "published", "here (95% interval)", "difference, points"],
+        [
+            [
+                row.name,
+                words.NONE if row.published is None else words.percent(row.published),
+                words.NONE if row.trial is None else words.with_interval(row.trial),
+                words.NONE if info.toy or row.difference is None else words.points(row.difference),
+            ]
+            for row in rows
+        ],
+    )
+    ways = not_alike(info)
+    return table + (f"\nNot like for like: {_plain(ways)}.\n" if ways else "")
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(_cell(cell) for cell in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(_plain(cell) for cell in line) + " |\n" for line in lines).rstrip("\n") + "\n"
 
 
-def _cell(text: str) -> str:
-    return str(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-
-
+def _plain(text: object) -> str:
+    """Return text that Markdown shows as it is."""
+    escaped = re.sub(r"([\\\\|*\[\]`])", r"\\\1", str(text))
+    return re.sub(r"\s*\n\s*", " ", escaped).replace("<", "&lt;")

@@ -16,13 +16,17 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
+from fer_search.errors import UserError
 from fer_search.files import write_json
+from fer_search.search.gaussian import propose
 from fer_search.training.epochs import Row
 
 OBJECTIVE = "val_accuracy"
 TUNERS = ("hyperband", "bayesian", "random", "grid")
 TUNER_ID = "tuner0"  # Keras Tuner's name for the only worker
 MAXIMISED = ("accuracy", "recall")
+BROKEN = 4  # exit code
+ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 
 
 class SafeOracle(kt.Oracle):
@@ -38,6 +42,8 @@ class SafeOracle(kt.Oracle):
         state = super().get_state()
         ended = set(self.end_order)
         state["ongoing_trials"] = {k: i for k, i in state["ongoing_trials"].items() if i not in ended}
+        state["tried_so_far"] = sorted(state["tried_so_far"])  # Keras Tuner lists a set, in any order
+        state["tried_so_far"] = sorted(state["tried_so_far"])  # a set's own order changes from process to process
         return state
 
     def restore(self) -> None:
@@ -45,13 +51,24 @@ class SafeOracle(kt.Oracle):
 
         A trial whose start was not recorded yet is proposed again; one whose result was written, but not yet entered
         in oracle.json, is entered; one that was running stays the ongoing one.
+
+        Raises:
+            UserError: a file is missing or broken (exit code 4).
         """
-        state = json.loads(Path(self._get_oracle_fname()).read_text())
-        folder = Path(self._project_dir)
-        self.trials = {i: Trial.load(str(folder / f"trial_{i}" / "trial.json")) for i in state["start_order"]}
-        self.set_state(state)
+        file = Path(self._get_oracle_fname())
+        try:
+            state = json.loads(file.read_text(encoding="utf-8"))
+            for trial_id in state["start_order"]:
+                file = Path(self._project_dir) / f"trial_{trial_id}" / "trial.json"
+                self.trials[trial_id] = Trial.load(str(file))
+            self.set_state(state)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = f"{type(error).__name__}: {error}" if isinstance(error, (KeyError, TypeError)) else str(error)
+            raise UserError(
+                f"{file} cannot be read ({reason}); see: fer-search doctor {self._project_dir}", BROKEN
+            ) from error
         for trial in list(self.ongoing_trials.values()):
-            if trial.status in (TrialStatus.COMPLETED, TrialStatus.FAILED):
+            if trial.status in ENDED:
                 self.end_trial(trial)
 
     def ongoing(self) -> Trial | None:
@@ -97,15 +114,103 @@ class RandomOracle(SafeOracle, kt.oracles.RandomSearchOracle):
 
 
 class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
-    """Keras Tuner's Hyperband (Li et al. 2018, arXiv:1603.06560)."""
+    """Keras Tuner's Hyperband (Li et al. 2018, arXiv:1603.06560), its brackets and rungs.
+
+    Keras Tuner 1.4.8 counts completed trials alone, so that a rung with a failed one never lets as many go on as it
+    should, and it ends the search where a small space cannot fill a rung. Here a failed trial ranks last, and a rung
+    that cannot be filled goes on with what it has. Without failures the proposals are Keras Tuner's.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        self._remove_completed_brackets()
+        while True:
+            for bracket in self._brackets:
+                if values := self._next_of(bracket, trial_id):
+                    return {"status": TrialStatus.RUNNING, "values": values}
+            if self._current_bracket == 0 and self._current_iteration + 1 >= self.hyperband_iterations:
+                return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
+            self._increment_bracket_num()
+            self._start_new_bracket()
+
+    def promotable(self) -> list[str]:
+        """Return the trials that a later one may go on from, the likeliest first."""
+        found: list[Trial] = []
+        for bracket in self._brackets:
+            for rung in range(1, len(bracket["rounds"])):
+                places = self._target(bracket, rung) - len(bracket["rounds"][rung])
+                waiting = [t for t in self._waiting(bracket, rung) if t.status == TrialStatus.COMPLETED]
+                found += sorted(waiting, key=_score)[: max(places, 0)]
+        return [trial.trial_id for trial in sorted(found, key=_score)]
+
+    def _next_of(self, bracket: dict[str, Any], trial_id: str) -> dict[str, Any] | None:
+        """Return the values of a bracket's next trial; None where it has none to start now."""
+        number, rounds = bracket["bracket_num"], bracket["rounds"]
+        if not bracket.get("exhausted") and len(rounds[0]) < self._get_size(number, 0):
+            drawn = self._random_trial(trial_id, bracket)
+            if drawn["status"] == TrialStatus.RUNNING:
+                return drawn["values"]
+            bracket["exhausted"] = True  # the space has no more designs
+        for rung in range(1, len(rounds)):
+            if (best := self._promoted(bracket, rung)) is None:
+                continue
+            rounds[rung].append({"past_id": best.trial_id, "id": trial_id})
+            return best.hyperparameters.values | {
+                "tuner/trial_id": best.trial_id,
+                "tuner/epochs": self._get_epochs(number, rung),
+                "tuner/initial_epoch": self._get_epochs(number, rung - 1),
+                "tuner/bracket": number,
+                "tuner/round": rung,
+            }
+        return None
+
+    def _promoted(self, bracket: dict[str, Any], rung: int) -> Trial | None:
+        """Return the trial that goes on to a rung next, once enough of those below it have ended."""
+        target, waiting = self._target(bracket, rung), self._waiting(bracket, rung)
+        completed = [trial for trial in waiting if trial.status == TrialStatus.COMPLETED]
+        if len(bracket["rounds"][rung]) >= target or len(waiting) <= self._target(bracket, rung - 1) - target:
+            return None
+        return min(completed, key=_score, default=None)
+
+    def _waiting(self, bracket: dict[str, Any], rung: int) -> list[Trial]:
+        """Return the trials of the rung below that ended and have not gone on."""
+        taken = {entry["past_id"] for entry in bracket["rounds"][rung]}
+        below = [self.trials[entry["id"]] for entry in bracket["rounds"][rung - 1] if entry["id"] in self.trials]
+        return [t for t in below if t.status in ENDED and t.trial_id not in taken]
+
+    def _target(self, bracket: dict[str, Any], rung: int) -> int:
+        """Return how many trials a rung gets: fewer than planned where too few below it completed."""
+        size = self._get_size(bracket["bracket_num"], rung)
+        entries = bracket["rounds"][max(rung - 1, 0)]
+        if rung == 0:
+            return len(entries) if bracket.get("exhausted") else size
+        failed = sum(self.trials[e["id"]].status == TrialStatus.FAILED for e in entries if e["id"] in self.trials)
+        return min(size, self._target(bracket, rung - 1) - failed)
+
+
+def _score(trial: Trial) -> tuple[float, str]:
+    return -trial.score, trial.trial_id
 
 
 class BayesianOracle(SafeOracle, kt.oracles.BayesianOptimizationOracle):
-    """Keras Tuner's BayesianOptimization; what is random in a proposal depends on the seed and its number alone."""
+    """Keras Tuner's BayesianOptimization with a quicker and better informed Gaussian process (see ``gaussian``).
+
+    What is random in a proposal depends on the seed and its number alone. A failed trial counts as the worst one.
+    """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        self._random_state = np.random.RandomState([self.seed, len(self.trials)])  # noqa: NPY002, what it draws from
-        return super().populate_space(trial_id)
+        completed = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
+        if len(completed) < self.num_initial_points:
+            return self._random_populate_space()
+        worst = min(trial.score for trial in completed)
+        ended = [trial for trial in self.trials.values() if trial.status in ENDED]
+        scores = np.array([worst if trial.score is None else trial.score for trial in ended])
+        tried = [trial.hyperparameters.values for trial in ended]
+        running = [t.hyperparameters.values for t in self.trials.values() if t.status not in ENDED]
+        rng = np.random.default_rng([self.seed, len(self.trials)])
+        values = propose(self.hyperparameters.space, tried, scores, self.beta, rng, running)
+        if values is None or self._duplicate(values):
+            return self._random_populate_space()
+        return {"status": TrialStatus.RUNNING, "values": values}
 
 
 class GridOracle(SafeOracle, kt.oracles.GridSearchOracle):

@@ -2,64 +2,85 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import numpy as np
 from keras_tuner.engine.trial import Trial as TunerTrial
-from rich.console import Console
 
 from fer_search import backend
 from fer_search.data.dataset import Dataset
 from fer_search.data.load import describe, load_dataset
 from fer_search.data.split import Split, make_split
+from fer_search.design import Design
 from fer_search.errors import UserError
-from fer_search.files import write_json
-from fer_search.models import build_model, count_flops, count_parameters
-from fer_search.search.folder import FORMAT, RunFolder, check_same
+from fer_search.files import disk_is_full, write_json
+from fer_search.search import events
+from fer_search.search.attempt import Attempts
+from fer_search.search.clock import Clock
+from fer_search.search.estimate import estimate_seconds, sample_designs, time_designs
+from fer_search.search.folder import DIFFERENT, LIVE, LOCKED, RunFolder, check_same
+from fer_search.search.info import EXTENSIBLE, identity, new_info
+from fer_search.search.keep import ranked, tidy
 from fer_search.search.oracles import SafeOracle, make_oracle
-from fer_search.search.plan import Amount, estimate_seconds, planned
-from fer_search.search.progress import Display, in_words
+from fer_search.search.plan import planned
+from fer_search.search.predictions import keep_predictions, predicted_trial
+from fer_search.search.pretrained import settle_weights
 from fer_search.search.settings import Settings
+from fer_search.search.stop import Stop, stopping
+from fer_search.search.tensorboard import trial_callbacks
+from fer_search.search.words import plural, range_in_words
 from fer_search.space import Space, load_space
-from fer_search.training.checkpoint import BEST, keep_only
 from fer_search.training.epochs import Row, read_epochs
-from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, Watcher, train
+from fer_search.training.trial import Progress, Stopped, TrialData, Watcher
 
-NO_TRIAL = 3  # exit code: the search ended and no trial completed
-KEPT_WEIGHTS = 5  # the best trials keep the weights of their best epoch
-"""Exit codes: 0 the budget is reached, 3 no trial completed, 130 or 143 stopped by SIGINT or SIGTERM."""
-
-
-@dataclass
-class Stop:
-    """Whether the user or the system asked the run to end, and with which signal."""
-
-    number: int | None = None
-
-    def __call__(self) -> bool:
-        return self.number is not None
+NO_TRIAL = 3  # exit code: no trial completed, or too many failed in a row
+HEARTBEAT = 2.0  # seconds between two writes of live.json
 
 
-def run_search(settings: Settings, console: Console) -> int:
+def run_search(settings: Settings, view: events.View) -> int:
     """Start a search, or go on with it where its folder is; return the exit code of the command.
 
     Args:
         settings: what to search.
-        console: for what the user sees; on stderr.
+        view: shows what happens.
+
+    Returns:
+        0 the budget is reached, 3 no trial completed or too many failed in a row, 130 or 143 stopped by SIGINT or
+        SIGTERM.
 
     Raises:
-        UserError: something that the user can mend.
+        UserError: something that the user can mend: 2 an input, 4 the folder is in use, broken or its disk is full, 5 it
+            was started as another run.
     """
-    space = load_space(settings.space, settings.width, settings.batch_size)
+    found = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
+    space, skipped = settle_weights(found, settings)
+    dataset, split = load_data(settings)
+    view.show(events.Note(describe(dataset)))
+    folder = RunFolder(settings.folder)
+    try:
+        with folder.lock(), stopping(lambda text: view.show(events.Note(text))) as stop:
+            if settings.overwrite:
+                folder.clear()
+            folder.remove_leftovers()
+            return _Search(settings, space, skipped, dataset, split, folder, view).run(stop)
+    except Exception as error:
+        if not isinstance(error, UserError) and disk_is_full(error):
+            message = (
+                f"no room left on the disk of {folder.path}; nothing is lost: make room, and the same command goes on"
+            )
+            raise UserError(message, LOCKED) from error
+        raise
+    finally:
+        view.close()
+
+
+def load_data(settings: Settings) -> tuple[Dataset, Split]:
+    """Return the data set of a run and the images that it uses."""
     dataset = load_dataset(settings.data, labels=settings.labels, ferplus_csv=settings.ferplus_csv)
-    console.print(describe(dataset), highlight=False, markup=False, soft_wrap=True)
     split = make_split(
         dataset,
         protocol=settings.protocol,
@@ -68,62 +89,110 @@ def run_search(settings: Settings, console: Console) -> int:
         limit_train=settings.limit_train,
         drop_duplicates=settings.drop_duplicates,
     )
-    folder = RunFolder(settings.folder)
-    with folder.lock(), _stopping(console) as stop:
-        if settings.overwrite:
-            folder.clear()
-        return _Search(settings, space, dataset, split, folder, console).run(stop)
+    return dataset, split
+
+
+def trial_data(dataset: Dataset, split: Split) -> TrialData:
+    """Return what the trials of a run see."""
+    train, validation = split.train, split.validation
+    images, labels = dataset.images, dataset.labels
+    augmented = split.protocol == "report"
+    return TrialData(images[train], labels[train], images[validation], labels[validation], augment_validation=augmented)
+
+
+def baseline_names(settings: Settings, space: Space) -> list[str]:
+    """Return the baselines that a run has.
+
+    Raises:
+        UserError: it has nothing else, and there are none.
+    """
+    names = list(space.baselines) if settings.baselines != "none" else []
+    if settings.baselines == "only" and not names:
+        raise UserError(f"--baselines only: {space.path} has no baselines")
+    return names
+
+
+def trial_limit(settings: Settings, names: list[str]) -> int | None:
+    """Return how many trials a run has at most, if it has a limit."""
+    limits = [settings.max_trials, len(names) if settings.baselines == "only" else None]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def new_oracle(settings: Settings, space: Space) -> SafeOracle:
+    """Return the oracle of a run, before its first proposal."""
+    s = settings
+    options: dict[str, Any] = {
+        "seed": s.seed,
+        "max_trials": s.max_trials,
+        "max_epochs": s.max_epochs,
+        "factor": s.factor,
+    }
+    return make_oracle(s.tuner, space.choices(), s.folder, **options)
+
+
+def estimate(settings: Settings, space: Space, data: TrialData) -> events.Range:
+    """Return the least and the most seconds that a whole run will probably take, from a few seconds of training."""
+    names = baseline_names(settings, space)
+    limit = trial_limit(settings, names)
+    amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
+    designs = sample_designs(space, names[:limit], 0 if settings.baselines == "only" else 8)
+    speed = time_designs(designs, data)
+    return estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
 
 
 class _Search:
     """One start of a search."""
 
     def __init__(
-        self, settings: Settings, space: Space, dataset: Dataset, split: Split, folder: RunFolder, console: Console
+        self,
+        settings: Settings,
+        space: Space,
+        skipped: list[dict[str, str]],
+        dataset: Dataset,
+        split: Split,
+        folder: RunFolder,
+        view: events.View,
     ) -> None:
-        self.settings, self.space, self.folder, self.console = settings, space, folder, console
-        self.split, self.dataset = split, dataset
-        self.names = list(space.baselines) if settings.baselines != "none" else []
-        limit = len(self.names) if settings.baselines == "only" else settings.max_trials
-        if settings.baselines == "only" and not self.names:
-            raise UserError(f"--baselines only: {space.path} has no baselines")
-        self.max_trials = (
-            limit if settings.max_trials is None else min(limit or settings.max_trials, settings.max_trials)
-        )
-        self.oracle = self._new_oracle()
+        self.settings, self.space, self.folder, self.view = settings, space, folder, view
+        self.skipped, self.dataset, self.split = skipped, dataset, split
+        self.names = baseline_names(settings, space)
+        self.max_trials = trial_limit(settings, self.names)
+        self.oracle = new_oracle(settings, space)
         self.amount = planned(self.oracle, len(self.names), self.max_trials, settings.max_epochs)
-        images, labels = dataset.images, dataset.labels
-        self.data = TrialData(
-            images[split.train],
-            labels[split.train],
-            images[split.validation],
-            labels[split.validation],
-            augment_validation=split.protocol == "report",
-        )
+        self.data = trial_data(dataset, split)
+        self.attempts = Attempts(settings, space, self.names, folder, self.oracle, self.data)
+        self._beaten = 0.0
 
     def run(self, stop: Stop) -> int:
         self.info = self._open()
         self._announce()
-        done = [read_epochs(path) for path in self.folder.path.glob("trial_*/epochs.csv")]
-        amount, ended = self.amount, len(self.oracle.end_order)
-        with Display(self.console, amount, ended, sum(map(len, done)), self.info["estimate_seconds"]) as display:
-            self.display = display
-            finished = self._trials(stop)
-        self._write_state("finished" if finished else "interrupted")
-        return self._farewell(finished, stop)
+        self.clock = self._start_clock()
+        if self.settings.time_budget is not None:
+            stop.deadline = time.monotonic() + self.settings.time_budget - self.seconds_before
+        done, low_high = len(self.oracle.end_order), self.clock.left()
+        begun = events.SearchBegun(
+            str(self.folder.path), self.settings.tuner, *self._planned(), done, low_high, self._best()
+        )
+        self.view.show(begun)
+        state = self._trials(stop)
+        self._write_state(state)
+        (self.folder.path / LIVE).unlink(missing_ok=True)
+        return self._farewell(state, stop)
 
-    def _trials(self, stop: Stop) -> bool:
-        """Run trials to the end of the search; False where it was stopped before."""
-        try:
-            while not stop():
-                trial = self.oracle.ongoing() or self._next()
-                if trial is None:
-                    return True
+    def _trials(self, stop: Stop) -> str:
+        """Run trials; return why no more: finished, interrupted, out_of_time or failing."""
+        while not stop():
+            if self._failures_in_a_row() >= self.settings.max_failures:
+                return "failing"
+            trial = self.oracle.ongoing() or self._next()
+            if trial is None:
+                return "finished"
+            try:
                 self._run_trial(trial, stop)
-                self._write_state("running")
-        except Stopped:
-            pass
-        return False
+            except Stopped:
+                break
+            self._write_state("running")
+        return "interrupted" if stop.number is not None else "out_of_time"
 
     def _next(self) -> TunerTrial | None:
         """Start the next trial: the baselines first, then what the oracle proposes."""
@@ -135,215 +204,210 @@ class _Search:
         return self.oracle.propose()
 
     def _run_trial(self, proposed: TunerTrial, stop: Stop) -> None:
-        number, values = int(proposed.trial_id), proposed.hyperparameters.values
-        name = self.names[number] if number < len(self.names) else None
-        folder = self.folder.trial(proposed.trial_id)
-        epochs = values.get("tuner/epochs", self.settings.max_epochs)
-        title = name or ", ".join(f"{k} {v}" for k, v in values.items() if not k.startswith("tuner/"))
         try:
-            trial = self._prepare(proposed, name, folder, epochs)
-            done = len(trial.history) + len(read_epochs(folder / "epochs.csv"))
-            self.display.begin_trial(number, title, epochs, done)
-            watcher = Watcher(stop=stop, progress=self.display.progress, epoch=self.display.end_epoch)
-            rows = train(trial, self.data, watcher)
-        except Stopped:
-            raise
-        except Exception as error:
-            reason = str(error) if isinstance(error, (TrialFailed, UserError)) else f"{type(error).__name__}: {error}"
-            self.oracle.fail(proposed, reason)
-            self.display.end_trial(self._best(), f"failed: {reason.splitlines()[0]:.200}")
-        else:
-            self.oracle.finish(proposed, rows)
-            self.display.end_trial(
-                self._best(), f"validation accuracy {proposed.score:.3f} in epoch {proposed.best_step}"
+            prepared = self.attempts.prepare(proposed)
+            tidy(self.folder, self.oracle, self._max_bytes(), prepared.parameters)
+            trial = prepared.trial
+            own = read_epochs(trial.folder / "epochs.csv")
+            curve = tuple(row["val_accuracy"] for row in (*trial.history, *own))
+            values = proposed.hyperparameters.values
+            self.begun = events.TrialBegun(
+                trial.number, self.amount.trials, prepared.name, values, trial.epochs, prepared.parameters, curve
             )
-        self._tidy(folder)
+            self.clock.begin_trial(len(own))
+            self.view.show(self.begun)
+            watcher = Watcher(stop=stop, progress=self._progress, epoch=self._epoch)
+            board = trial_callbacks(self.folder.path, proposed, prepared.name) if self.settings.tensorboard else ()
+            self.attempts.run(proposed, prepared, watcher, board)
+        except Exception as error:
+            self.attempts.fail(proposed, error)
+        self._end_trial(proposed)
 
-    def _prepare(self, proposed: TunerTrial, name: str | None, folder: Path, epochs: int) -> Trial:
-        """Make the trial of a proposal, and record its design and what it costs."""
-        design = self.space.design(proposed.hyperparameters.copy())
-        if not (folder / "design.json").exists():
-            model = build_model(design)
-            cost = {"parameters": count_parameters(model), "flops": count_flops(model)}
-            write_json(folder / "design.json", {"name": name, "design": design.to_dict()} | cost)
-        parent = proposed.hyperparameters.values.get("tuner/trial_id")
-        return Trial(
-            design=design,
-            epochs=epochs,
-            folder=folder,
-            seed=self.settings.seed,
-            number=int(proposed.trial_id),
-            parent=self.folder.trial(parent) if parent else None,
-            history=self._history(parent) if parent else [],
-        )
+    def _end_trial(self, ended: TunerTrial) -> None:
+        self.clock.end_trial()
+        tidy(self.folder, self.oracle, self._max_bytes())
+        self._keep_predictions()
+        name = self.attempts.name(ended.trial_id)
+        status, epoch = ended.status.lower(), ended.best_step if ended.score is not None else None
+        facts = (status, ended.score, epoch, ended.message or "", self._best(), self._failed())
+        self.view.show(events.TrialEnded(int(ended.trial_id), name, *facts))
 
-    def _history(self, trial_id: str) -> list[Row]:
-        """Return the epochs of a trial and of those that it went on from, first to last."""
-        parent = self.oracle.trials[trial_id].hyperparameters.values.get("tuner/trial_id")
-        before = self._history(parent) if parent else []
-        return before + read_epochs(self.folder.trial(trial_id) / "epochs.csv")
+    def _progress(self, at: Progress) -> None:
+        left = self.clock.left(at.done / at.images)
+        self.view.show(events.Steps(at.epoch, at.done, at.images, at.loss, at.accuracy, left))
+        if time.monotonic() - self._beaten < HEARTBEAT:
+            return
+        self._beaten = time.monotonic()
+        live = {"pid": os.getpid(), "time": time.time(), "trial": self.begun.number, "trials": self.amount.trials}
+        live |= {"epoch": at.epoch, "epochs": self.begun.epochs, "done": at.done, "images": at.images}
+        live |= {"accuracy": at.accuracy, "loss": at.loss, "left": left, "seconds": self._seconds()}
+        self.folder.write_live(live)
 
-    def _best(self) -> str:
-        scored = [t for t in self.oracle.trials.values() if t.score is not None]
-        if not scored:
-            return "none yet"
-        best = max(scored, key=lambda t: t.score)
-        number = int(best.trial_id)
-        name = f" ({self.names[number]})" if number < len(self.names) else ""
-        return f"{best.score:.3f} by trial {number}{name}"
+    def _epoch(self, row: Row) -> None:
+        self.clock.end_epoch(row["seconds"])
+        self.view.show(events.EpochEnded(self.begun.number, row, self.clock.left()))
 
-    def _tidy(self, folder: Path) -> None:
-        """Remove the weights that cannot matter any more."""
-        if self.settings.tuner != "hyperband" or int(folder.name.removeprefix("trial_")) < len(self.names):
-            keep_only(folder, ())  # nothing goes on from it
-        scored = sorted((t for t in self.oracle.trials.values() if t.score is not None), key=lambda t: -t.score)
-        for trial in scored[KEPT_WEIGHTS:]:
-            (self.folder.trial(trial.trial_id) / BEST).unlink(missing_ok=True)
+    def _keep_predictions(self) -> None:
+        """Keep the best network's predictions for the report; a search must not fail for want of them."""
+        best = ranked(self.oracle)[:1]
+        if not best or predicted_trial(self.folder.path) == best[0]:
+            return
+        record = json.loads((self.folder.path / f"trial_{best[0]}" / "design.json").read_text(encoding="utf-8"))
+        data = self.data
+        rows = np.asarray(self.split.validation)
+        try:
+            keep_predictions(
+                self.folder.path, best[0], Design.from_dict(record["design"]), data.val_images, data.val_labels, rows
+            )
+        except Exception as error:
+            if disk_is_full(error):
+                raise
+            self._say(f"The predictions of trial {best[0]} could not be kept: {type(error).__name__}: {error}")
 
-    def _new_oracle(self) -> SafeOracle:
-        s = self.settings
-        return make_oracle(
-            s.tuner,
-            self.space.choices(),
-            self.folder.path,
-            seed=s.seed,
-            max_trials=s.max_trials,
-            max_epochs=s.max_epochs,
-            factor=s.factor,
-        )
+    def _best(self) -> events.Best | None:
+        best = ranked(self.oracle)[:1]
+        if not best:
+            return None
+        trial = self.oracle.trials[best[0]]
+        choices = {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
+        return events.Best(int(best[0]), self.attempts.name(best[0]), trial.score, choices)
+
+    def _failed(self) -> int:
+        return sum(trial.status == "FAILED" for trial in self.oracle.trials.values())
+
+    def _failures_in_a_row(self) -> int:
+        statuses = [self.oracle.trials[trial_id].status for trial_id in reversed(self.oracle.end_order)]
+        return next((at for at, status in enumerate(statuses) if status != "FAILED"), len(statuses))
+
+    def _max_bytes(self) -> int | None:
+        limit = self.settings.max_disk
+        return None if limit is None or limit == float("inf") else int(limit)
 
     def _open(self) -> dict[str, Any]:
         """Start the folder, or take it up where it is."""
         info = self.folder.read()
+        self.resumed = False
         if info is None:
-            self.resumed = False
-            estimate = estimate_seconds(self.space, self.amount, len(self.data.labels), len(self.data.val_labels))
-            info = self._new_info() | {"estimate_seconds": round(estimate, 1)}
+            info = new_info(self.settings, self.space, self.dataset, self.split, self.skipped)
+            info["estimate_seconds"] = [round(seconds, 1) for seconds in estimate(self.settings, self.space, self.data)]
             write_json(self.folder.path / "tuner0.json", {})  # Keras Tuner's own, always empty
             self.folder.write(info)
         else:
-            check_same(self.folder.path, info["identity"], self._identity())
+            self._check_same(info)
             self.resumed = self.folder.started()
             if self.resumed:
                 self.oracle.restore()
+                tidy(self.folder, self.oracle, self._max_bytes())
+                self._keep_predictions()
         if not self.folder.started():
             self.oracle.save()
-        self.started, self.seconds_before = time.monotonic(), info.get("seconds", 0.0)
+        self.started, self.seconds_before = time.monotonic(), self._seconds_of(info)
         return info
 
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a run to go on."""
-        s = self.settings
-        return {
-            "space": self.space.sha256,
-            "data": self.dataset.fingerprint,
-            "backend": backend.start(),
-            "--tuner": s.tuner,
-            "--max-trials": s.max_trials,
-            "--max-epochs": s.max_epochs,
-            "--factor": s.factor,
-            "--baselines": s.baselines,
-            "--seed": s.seed,
-            "--protocol": s.protocol,
-            "--validation": s.validation,
-            "--limit-train": s.limit_train,
-            "--width": s.width,
-            "--batch-size": s.batch_size,
-            "--drop-duplicates": s.drop_duplicates,
-            "--labels": s.labels,
-        }
+    def _check_same(self, info: dict[str, Any]) -> None:
+        """Refuse to go on with another run; record what --extend adds."""
+        s, now = self.settings, identity(self.settings, self.space, self.dataset)
+        if info.get("skipped", []) != self.skipped:
+            raise UserError(
+                f"{self.folder.path} was started with other pretrained weights at hand: "
+                f"{_names(info.get('skipped', []))} was left out then, {_names(self.skipped)} now",
+                DIFFERENT,
+            )
+        more = check_same(self.folder.path, info["identity"], now, EXTENSIBLE if s.extend else ())
+        if "--max-epochs" in more and s.tuner == "hyperband":
+            raise UserError(
+                "--extend: Hyperband's rungs follow from --max-epochs; choose another --name for more", DIFFERENT
+            )
+        if more:
+            before = {name: info["identity"].get(name) for name in more}
+            done = len(list(self.folder.path.glob("trial_*/trial.json")))
+            info["extended"] = [
+                *info.get("extended", ()),
+                {"after_trials": done, "from": before, "to": {n: now[n] for n in more}},
+            ]
+            info["identity"] = now
+            info["tuner"] |= {"max_trials": s.max_trials, "max_epochs": s.max_epochs, "time_budget": s.time_budget}
+            self.folder.write(info)
 
-    def _new_info(self) -> dict[str, Any]:
-        s, space, data = self.settings, self.space, self.dataset
-        tuner = {"name": s.tuner, "max_trials": s.max_trials, "max_epochs": s.max_epochs, "factor": s.factor}
-        settings = {"width": s.width, "limit_train": s.limit_train, "batch_size": s.batch_size, "labels": s.labels}
-        counts = {"train": len(self.data.labels), "validation": len(self.data.val_labels)}
-        about = {"name": data.name, "source": data.source, "fingerprint": data.fingerprint, "toy": data.toy}
-        return {
-            "format": FORMAT,
-            "name": self.folder.path.name,
-            "command": s.command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "version": backend.versions().get("fer-search"),
-            "space": {"name": space.name, "path": str(space.path), "sha256": space.sha256, "text": space.text},
-            "references": space.references,
-            "baselines": space.baselines,
-            "data": about | counts | {"notes": list(data.notes)},
-            "protocol": self.split.protocol,
-            "protocol_note": self.split.note,
-            "seed": s.seed,
-            "tuner": tuner | {"baselines": s.baselines},
-            "settings": settings | {"drop_duplicates": s.drop_duplicates, "validation": s.validation},
-            "versions": backend.versions(),
-            "backend": backend.start(),
-            "device": backend.device(),
-            "skipped": [],
-            "identity": self._identity(),
-            "state": "running",
-            "seconds": 0.0,
-        }
+    def _seconds_of(self, info: dict[str, Any]) -> float:
+        """Return how long earlier starts took, the last one up to its last sign of life."""
+        live = self.folder.read_live() or {}
+        return max(float(live.get("seconds", 0.0)), float(info.get("seconds", 0.0)))
+
+    def _start_clock(self) -> Clock:
+        tables = [read_epochs(path) for path in sorted(self.folder.path.glob("trial_*/epochs.csv"))]
+        seconds = [[row["seconds"] for row in rows] for rows in tables]
+        low, high = self.info["estimate_seconds"]
+        return Clock(self.amount, (low, high), len(self.oracle.end_order), seconds)
+
+    def _seconds(self) -> float:
+        return round(self.seconds_before + time.monotonic() - self.started, 1)
 
     def _write_state(self, state: str) -> None:
-        self.info |= {"state": state, "seconds": round(self.seconds_before + time.monotonic() - self.started, 1)}
+        self.info |= {"state": state, "seconds": self._seconds()}
         self.folder.write(self.info)
+
+    def _planned(self) -> tuple[int, int]:
+        return self.amount.trials, self.amount.epochs
+
+    def _say(self, text: str) -> None:
+        self.view.show(events.Note(text))
 
     def _announce(self) -> None:
         s, amount = self.settings, self.amount
-        lines = [f"Protocol: {self.split.note}."]
+        self._say(f"Protocol: {self.split.note}.")
         if s.width != 1:
-            lines.append(
+            self._say(
                 f"Width: every filter count times {s.width:g}, so accuracies are below those of the full networks."
             )
-        lines.append(f"Device: {backend.device()}, {backend.start()} backend.")
+        self._say(f"Device: {backend.device()}, {backend.start()} backend.")
+        for one in self.skipped:
+            self._say(f"Not searched: {one['what']} ({one['why']}).")
         if s.baselines == "first" and self.names and self.max_trials is not None and self.max_trials <= len(self.names):
-            lines.append(
+            self._say(
                 f"--max-trials {self.max_trials} is used up by the space's {len(self.names)} baselines before the tuner "
                 "proposes anything; --baselines none leaves them out."
             )
         first = ", ".join(self.names[: self.max_trials])
         baselines = f" (the baselines {first} first)" if first else ""
-        lines.append(
+        self._say(
             f"Search: {s.tuner}, {amount.trials} trials{baselines}, {amount.epochs} epochs of {len(self.data.labels)} images "
-            f"in all; estimated {in_words(self.info['estimate_seconds'])} on this device."
+            f"in all; estimated {range_in_words(*self.info['estimate_seconds'])} on this device."
         )
         if self.resumed:
             done = len(self.oracle.end_order)
-            lines.append(f"Going on with {self.folder.path}: {done} of {amount.trials} trials are done.")
+            self._say(f"Going on with {self.folder.path}: {done} of {amount.trials} trials are done.")
         else:
-            lines.append(f"Run folder: {self.folder.path}. Ctrl-C stops; the same command goes on.")
-        for line in lines:
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._say(f"Run folder: {self.folder.path}. Ctrl-C stops; the same command goes on.")
 
-    def _farewell(self, finished: bool, stop: Stop) -> int:
-        path, ended = self.folder.path, len(self.oracle.end_order)
-        failed = sum(t.status == "FAILED" for t in self.oracle.trials.values())
-        failures = f", {failed} failed" if failed else ""
-        if finished:
-            line = f"Done: {ended} trials{failures}; best {self._best()}. See it: fer-search report {path}"
+    def _farewell(self, state: str, stop: Stop) -> int:
+        ended, failed, best = len(self.oracle.end_order), self._failed(), self._best()
+        done = f"{ended} of {self.amount.trials} trials done" + (f", {failed} failed" if failed else "")
+        if state == "finished":
+            failures = f", {failed} failed" if failed else ""
+            see = f"See it: fer-search report {self.folder.path}"
+            text = f"Done: {plural(ended, 'trial')}{failures}; best {_best_in_words(best)}. {see}"
+        elif state == "out_of_time":
+            left = range_in_words(*self.clock.left())
+            text = f"Time is up: {done}, {left} left. --extend with a longer --time-budget goes on."
+        elif state == "failing":
+            last = self.oracle.trials[self.oracle.end_order[-1]].message
+            text = (
+                f"Stopped: {done}, the last {self._failures_in_a_row()} in a row ({last}). --max-failures allows more."
+            )
         else:
-            line = f"Stopped: {ended} of {self.amount.trials} trials done{failures}, nothing lost. The same command goes on."
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-        if not finished:
+            text = f"Stopped: {done}, nothing lost. The same command goes on."
+        self.view.show(events.SearchEnded(str(self.folder.path), state, text, ended, failed, best))
+        if state == "interrupted":
             return 128 + (stop.number or signal.SIGINT)
-        return NO_TRIAL if ended == failed else 0
+        return NO_TRIAL if state == "failing" or (ended and ended == failed) else 0
 
 
-@contextmanager
-def _stopping(console: Console) -> Iterator[Stop]:
-    """Turn SIGINT and SIGTERM into a wish to stop; the second SIGINT ends the process at once."""
-    stop = Stop()
+def _best_in_words(best: events.Best | None) -> str:
+    if best is None:
+        return "none"
+    return f"{best.accuracy:.3f} by trial {best.number}" + (f" ({best.name})" if best.name else "")
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.number = number
-        console.print("Stopping after this step; once more to stop at once.", highlight=False)
 
-    before: dict[int, Callable[..., Any] | int | None] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, handle)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _names(skipped: list[dict[str, str]]) -> str:
+    return ", ".join(one["what"] for one in skipped) or "nothing"

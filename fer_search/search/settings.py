@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_search.errors import UserError
 
 BASELINES = ("first", "only", "none")
 PROTOCOLS = ("holdout", "report")
+LOWEST = {"max_trials": 1, "max_epochs": 1, "factor": 2, "seed": 0, "limit_train": 14, "batch_size": 1, "patience": 1}
+LOWEST |= {"max_params": 1, "max_failures": 1}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of ``fer-search run``; its help says what each means."""
+    """The options of ``fer-search run``; its help says what each means.
+
+    ``time_budget`` is in seconds, ``max_disk`` in bytes.
+    """
 
     space: Path
     data: str = "auto"
@@ -30,15 +37,25 @@ class Settings:
     limit_train: int | None = None
     width: float = 1.0
     batch_size: int | None = None
+    fix: Mapping[str, str] = field(default_factory=dict)
     drop_duplicates: bool = False
     labels: str = "fer2013"
     ferplus_csv: Path | None = None
+    weights_dir: Path | None = None
+    missing_weights: str = "skip"
+    patience: int | None = None
+    prune: str = "none"
+    max_params: int | None = None
+    max_failures: int = 10
+    time_budget: float | None = None
+    max_disk: float | None = 1e9
+    extend: bool = False
     overwrite: bool = False
+    tensorboard: bool = False
     command: str = ""
 
     def __post_init__(self) -> None:
-        lows = {"max_trials": 1, "max_epochs": 1, "factor": 2, "seed": 0, "limit_train": 14, "batch_size": 1}
-        for name, low in lows.items():
+        for name, low in LOWEST.items():
             value = getattr(self, name)
             if value is not None and value < low:
                 raise UserError(f"--{name.replace('_', '-')} must be at least {low}, not {value}")
@@ -48,6 +65,10 @@ class Settings:
             raise UserError(f"--width must be from 0.001 to 16, not {self.width:g}")
         if self.name is not None and (not self.name or Path(self.name).name != self.name or self.name.startswith(".")):
             raise UserError(f"--name must be a plain name without slashes, not {self.name!r}")
+        if self.prune == "median" and self.tuner == "hyperband":
+            raise UserError("--prune median is for the other tuners; Hyperband ends poor trials early by itself")
+        if self.extend and self.overwrite:
+            raise UserError("--extend goes on with a run and --overwrite starts it anew; give one of them")
         if self.tuner in ("random", "bayesian") and self.max_trials is None and self.baselines != "only":
             object.__setattr__(self, "max_trials", 50)  # these have no end of their own
 
@@ -55,3 +76,44 @@ class Settings:
     def folder(self) -> Path:
         """The run folder."""
         return self.results_dir / (self.name or self.space.stem)
+
+
+def parse_duration(text: str, option: str = "--time-budget") -> float:
+    """Return the seconds of "90s", "45min", "2h", "1d" or "2h30m".
+
+    Raises:
+        UserError: it is none of these.
+    """
+    units = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1}
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)\s*", text)
+    seconds = sum(float(number) * units[unit] for number, unit in parts)
+    if "".join(f"{number}{unit}" for number, unit in parts) != re.sub(r"\s", "", text) or seconds <= 0:
+        raise UserError(f"{option} must be a time such as 90s, 45min, 2h or 2h30m, not {text!r}")
+    return seconds
+
+
+def parse_bytes(text: str, option: str = "--max-disk") -> float:
+    """Return the bytes of "800MB", "1.5GB" or "2TB"; infinity for "none".
+
+    Raises:
+        UserError: it is none of these.
+    """
+    if text == "none":
+        return float("inf")
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT])B?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise UserError(f"{option} must be a size such as 800MB or 5GB, or none, not {text!r}")
+    return float(found[1]) * {"M": 1e6, "G": 1e9, "T": 1e12}[found[2].upper()]
+
+
+def parse_fixed(given: list[str]) -> dict[str, str]:
+    """Return choice -> value of what ``--fix`` was given.
+
+    Raises:
+        UserError: it is not NAME=VALUE.
+    """
+    pairs = [text.partition("=") for text in given]
+    for text, (name, equals, _) in zip(given, pairs, strict=True):
+        if not equals or not name.strip():
+            raise UserError(f"--fix must be NAME=VALUE, a choice of the space and its value, not {text!r}")
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,10 +1,13 @@
-"""Which images make up each step of an epoch."""
+"""Which images make up each step of an epoch, and what each counts."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+
+from fer_search.augment import Plan
+from fer_search.data.dataset import CLASSES
 
 
 def draw_batches(rng: np.random.Generator, count: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +40,33 @@ def draw_batches(rng: np.random.Generator, count: int, batch_size: int) -> tuple
 
 
 def in_order(count: int, batch_size: int) -> np.ndarray:
-    """Return int32 (steps, batch): 0 to count - 1 in order, filled up at the end by repeating the last row."""
+    """Return int32 (steps, batch): 0 to count - 1 in order, in steps as small as can be, the last row repeated to fill up."""
     steps = math.ceil(count / batch_size)
-    rows = np.minimum(np.arange(steps * min(batch_size, count)), count - 1)
+    rows = np.minimum(np.arange(steps * math.ceil(count / steps)), count - 1)
     return rows.reshape(steps, -1).astype(np.int32)
+
+
+def balanced_weights(labels: np.ndarray) -> np.ndarray:
+    """Return each image's weight, float32 (n,), that makes all classes count alike: n / (classes * images of its class)."""
+    return (len(labels) / (len(CLASSES) * np.bincount(labels)[labels])).astype(np.float32)
+
+
+def loss_weights(weights: np.ndarray, rows: np.ndarray, plan: Plan, image_weights: np.ndarray | None) -> np.ndarray:
+    """Return what each place of each step counts in the loss.
+
+    Args:
+        weights: float32 (steps, batch), from ``draw_batches``.
+        rows: int32 (steps, batch).
+        plan: the epoch's augmentation; an image that is mixed with another takes part in its weight, as in its label.
+        image_weights: float32 (n,), from ``balanced_weights``; None where all count alike.
+
+    Returns:
+        float32 (steps, batch).
+    """
+    if image_weights is None:
+        return weights
+    own = image_weights[rows]
+    if "partners" in plan:
+        others = np.take_along_axis(own, plan["partners"], axis=1)
+        own = plan["shares"] * own + (1 - plan["shares"]) * others
+    return weights * own

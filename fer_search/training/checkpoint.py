@@ -15,8 +15,9 @@ from pathlib import Path
 import keras
 
 from fer_search.files import sync_folder, write_atomic
+from fer_search.training.averages import averaged
 
-BEST = "best.weights.h5"  # the checkpoint of the epoch with the best validation accuracy
+BEST = "best.weights.h5"  # what predicts best: the weights, or their averages, of the best validation accuracy's epoch
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
@@ -40,8 +41,21 @@ def load_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
     model.load_weights(checkpoint_path(folder, epoch))
 
 
-def mark_best(folder: Path, epoch: int) -> None:
-    """Keep an epoch's checkpoint as the best: a second name for the same file where the file system can, else a copy."""
+def mark_best(folder: Path, epoch: int, model: keras.Model) -> None:
+    """Keep what predicted in an epoch as the best.
+
+    It is a second name for the epoch's checkpoint where the file system can, else a copy; where the optimiser keeps
+    averages, which predict instead of the trained weights, it is a file of its own with the averages as the weights.
+
+    Args:
+        folder: of the trial.
+        epoch: whose checkpoint has just been written.
+        model: in the state after that epoch.
+    """
+    if model.optimizer.use_ema:
+        with averaged(model):
+            write_atomic(folder / BEST, model.save_weights)
+        return
     checkpoint, beside = checkpoint_path(folder, epoch), folder / ".best.weights.h5"
     beside.unlink(missing_ok=True)
     try:

@@ -15,27 +15,36 @@ class Engine(Protocol):
     """Trains a compiled model on images that stay on the device, many steps a dispatch.
 
     The model, its optimiser and its loss are Keras'; only the loop around them is the engine's.
+
+    Args:
+        model: compiled.
+        loss: of labels and probabilities, one value an image (reduction "none").
     """
 
-    def __init__(self, model: keras.Model) -> None: ...
+    def __init__(self, model: keras.Model, loss: keras.losses.Loss) -> None: ...
 
     def put(self, array: np.ndarray) -> Any:
         """Move an array to the device once, for use in any number of epochs."""
 
-    def begin_epoch(self, learning_rate: float, dropout_seeds: np.random.Generator) -> None:
-        """Set the learning rate and the state of every random layer."""
-
-    def train(self, data: tuple[Any, Any], batches: Plan, start: int, stop: int) -> np.ndarray:
-        """Take steps ``start`` to ``stop - 1``.
+    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: np.random.Generator) -> None:
+        """Make ready for an epoch: its batches go to the device, and every random layer gets a new state.
 
         Args:
             data: images uint8 (n, 48, 48) and labels int32 (n,), from ``put``.
-            batches: "rows" int32 (steps, batch), "weights" float32 (steps, batch) and the augmentation's plan.
-            start: first step.
-            stop: the step after the last one.
+            batches: rows int32 (steps, batch); weights float32 (steps, batch), 0 where a row fills up a batch;
+                loss_weights float32 (steps, batch), what each image's loss counts; learning_rates float32 (steps,);
+                and the augmentation's plan.
+            random_seeds: where the states of random layers (dropout) come from.
+        """
+
+    def train(self, start: int, stop: int) -> np.ndarray:
+        """Take the epoch's steps ``start`` to ``stop - 1``.
+
+        The gradient is that of the sum of the weighted losses over the sum of ``weights``.
 
         Returns:
-            float64 (3,): sum over the images of the loss, of the correct ones, and of the weights.
+            float64 (3,): sum over the images of the weighted loss, of the correct ones, and of the weights; added up in
+            float64 step by step, so that it does not depend on how an epoch is cut into calls.
         """
 
     def end_epoch(self) -> None:
@@ -45,7 +54,7 @@ class Engine(Protocol):
         """Return the probabilities, float32 (steps * batch, 7), of images augmented as ``batches`` says."""
 
 
-def make_engine(model: keras.Model) -> Engine:
+def make_engine(model: keras.Model, loss: keras.losses.Loss) -> Engine:
     """Return the engine for the Keras backend in use.
 
     Raises:
@@ -55,11 +64,11 @@ def make_engine(model: keras.Model) -> Engine:
     if backend == "tensorflow":
         from fer_search.training.tensorflow_engine import TensorFlowEngine
 
-        return TensorFlowEngine(model)
+        return TensorFlowEngine(model, loss)
     if backend == "jax":
         from fer_search.training.jax_engine import JaxEngine
 
-        return JaxEngine(model)
+        return JaxEngine(model, loss)
     raise UserError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
 
 

@@ -13,13 +13,13 @@ from fer_search.files import sync_folder, write_text
 Row = dict[str, float]
 COLUMNS = (
     "epoch",  # 1 is the first
-    "loss",  # mean over the training images, as augmented and with dropout
+    "loss",  # mean over the training images, as augmented, weighted and with dropout
     "accuracy",
     "val_loss",  # over the validation images, as the protocol shows them
     "val_accuracy",
     "clean_val_loss",  # over the same images without augmentation; equal to val_loss where the protocol does not augment
     "clean_val_accuracy",
-    "learning_rate",
+    "learning_rate",  # of the epoch's last step
     "seconds",  # wall time of the epoch, training and validation
     *(f"recall_{name}" for name in CLASSES),  # of each class over the validation images, as the protocol shows them
 )

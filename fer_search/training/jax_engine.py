@@ -17,34 +17,44 @@ State = tuple[list[Any], list[Any], list[Any]]  # trainable, non-trainable, opti
 
 
 class JaxEngine:
-    """See ``fer_search.training.engine.Engine``."""
+    """See ``fer_search.training.engine.Engine``.
 
-    def __init__(self, model: keras.Model) -> None:
-        self.model = model
-        self.loss = keras.losses.CategoricalCrossentropy(reduction="none")
+    Args:
+        model: compiled.
+        loss: of labels and probabilities, one value an image.
+        loop: whether the loop over the steps is part of the program; None for "not on a CPU", where XLA's convolutions
+            inside a loop use one core and a slow path.
+    """
+
+    def __init__(self, model: keras.Model, loss: keras.losses.Loss, loop: bool | None = None) -> None:
+        self.model, self.loss = model, loss
+        self.classes = model.output.shape[-1]
         model.optimizer.build(model.trainable_variables)
+        # The place of the learning rate among the optimiser's variables: every step sets it.
+        self.rate = next(k for k, v in enumerate(model.optimizer.variables) if v is model.optimizer.learning_rate)
         self.state: State | None = None
-        self._train = jax.jit(self._train_steps, donate_argnums=0)
-        self._train_one = jax.jit(self._train_step, donate_argnums=0)
+        self.loop = jax.default_backend() != "cpu" if loop is None else loop
+        self._train = jax.jit(self._train_steps if self.loop else self._train_step, donate_argnums=0)
         self._predict = jax.jit(self._predict_step)
 
     def put(self, array: np.ndarray) -> jax.Array:
         return jax.device_put(array)
 
-    def begin_epoch(self, learning_rate: float, dropout_seeds: np.random.Generator) -> None:
-        self.model.optimizer.learning_rate = learning_rate
-        seed_random_layers(self.model, dropout_seeds)
+    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: np.random.Generator) -> None:
+        self.epoch = (*data, jax.device_put(batches))
+        seed_random_layers(self.model, random_seeds)
         # Copies, since the compiled program reuses the memory of the state that it is given.
         self.state = jax.tree.map(jnp.copy, tuple([v.value for v in group] for group in self._variables()))
 
-    def train(self, data: tuple[Any, Any], batches: Plan, start: int, stop: int) -> np.ndarray:
-        if jax.default_backend() != "cpu":
-            self.state, sums = self._train(self.state, *data, batches, start, stop)
-            return np.asarray(sums, np.float64)
-        sums = jnp.zeros(3)
-        for step in range(start, stop):  # XLA's convolutions inside a loop use one core and a slow path on CPUs
-            self.state, sums = self._train_one((self.state, sums), *data, batches, step)
-        return np.asarray(sums, np.float64)
+    def train(self, start: int, stop: int) -> np.ndarray:
+        carry = (self.state, jnp.zeros((len(self.epoch[-1]["rows"]), 3)))
+        if self.loop:
+            carry = self._train(carry, *self.epoch, start, stop)
+        else:
+            for step in range(start, stop):
+                carry = self._train(carry, *self.epoch, step)
+        self.state, sums = carry
+        return np.asarray(sums, np.float64).sum(axis=0)
 
     def end_epoch(self) -> None:
         assert self.state is not None
@@ -52,46 +62,50 @@ class JaxEngine:
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
         self.state = None
+        del self.epoch
 
     def predict(self, images: Any, batches: Plan) -> np.ndarray:
         trainable, others, _ = ([v.value for v in group] for group in self._variables())
-        steps = range(len(batches["rows"]))
-        return np.concatenate([self._predict(trainable, others, images, batches, step) for step in steps])
+        steps, batches = range(len(batches["rows"])), jax.device_put(batches)
+        # All steps are under way before the first result is fetched.
+        return np.concatenate(
+            jax.device_get([self._predict(trainable, others, images, batches, step) for step in steps])
+        )
 
     def _variables(self) -> tuple[list[Any], list[Any], list[Any]]:
         return self.model.trainable_variables, self.model.non_trainable_variables, self.model.optimizer.variables
 
-    def _train_steps(self, state: State, images: Any, labels: Any, batches: Any, start: Any, stop: Any) -> Any:
+    def _train_steps(self, carry: Any, images: Any, labels: Any, batches: Any, start: Any, stop: Any) -> Any:
         def body(step: Any, carry: tuple[State, Any]) -> tuple[State, Any]:
             return self._train_step(carry, images, labels, batches, step)
 
-        return jax.lax.fori_loop(start, stop, body, (state, jnp.zeros(3)))
+        return jax.lax.fori_loop(start, stop, body, carry)
 
     def _train_step(self, carry: tuple[State, Any], images: Any, labels: Any, batches: Any, step: Any) -> Any:
         state, sums = carry
         now = {name: values[step] for name, values in batches.items()}
-        state, more = self._step(state, images[now["rows"]], labels[now["rows"]], now)
-        return state, sums + more
+        state, more = self._take_step(state, images[now["rows"]], labels[now["rows"]], now)
+        return state, sums.at[step].set(more)
 
-    def _step(self, state: State, images: Any, labels: Any, now: dict[str, Any]) -> tuple[State, Any]:
+    def _take_step(self, state: State, images: Any, labels: Any, now: dict[str, Any]) -> tuple[State, Any]:
         trainable, others, optimizer = state
-        y = jax.nn.one_hot(labels, self.model.output.shape[-1])
-        x, y = augment(images, y, now)
-        weights = now["weights"]
+        optimizer = [*optimizer[: self.rate], now["learning_rates"], *optimizer[self.rate + 1 :]]
+        x, y = augment(images, jax.nn.one_hot(labels, self.classes), now)
+        count = jnp.sum(now["weights"])
 
         @partial(jax.value_and_grad, has_aux=True)
         def objective(trainable: list[Any]) -> Any:
             probabilities, updated = self.model.stateless_call(trainable, others, x, training=True)
-            losses = self.loss(y, probabilities)
-            return jnp.sum(weights * losses) / jnp.sum(weights), (probabilities, losses, updated)
+            loss = jnp.sum(now["loss_weights"] * self.loss(y, probabilities))
+            return loss / count, (loss, probabilities, updated)
 
-        (_, (probabilities, losses, others)), gradients = objective(trainable)
+        (_, (loss, probabilities, others)), gradients = objective(trainable)
         trainable, optimizer = self.model.optimizer.stateless_apply(optimizer, gradients, trainable)
-        correct = jnp.argmax(probabilities, -1) == jnp.argmax(y, -1)
-        return (trainable, others, optimizer), jnp.stack([jnp.sum(weights * v) for v in (losses, correct, 1.0)])
+        correct = jnp.sum(now["weights"] * (jnp.argmax(probabilities, -1) == jnp.argmax(y, -1)))
+        return (trainable, others, optimizer), jnp.stack([loss, correct, count])
 
     def _predict_step(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, step: Any) -> Any:
         now = {name: values[step] for name, values in batches.items()}
         rows = images[now["rows"]]
-        x, _ = augment(rows, jnp.zeros((len(rows), 1)), now)
+        x, _ = augment(rows, jnp.zeros((len(rows), self.classes)), now)
         return self.model.stateless_call(trainable, others, x, training=False)[0]

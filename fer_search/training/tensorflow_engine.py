@@ -1,11 +1,13 @@
 """The engine for TensorFlow: a loop over the steps inside one graph.
 
-The network runs without XLA, which is the faster way on CPUs; the augmentation, all gathers and elementwise arithmetic,
-is compiled with XLA into one kernel (9 times faster on a CPU).
+On CPUs the network runs without XLA, which is the faster way there; the augmentation, all gathers and elementwise
+arithmetic, is compiled with XLA into one kernel (9 times faster on a CPU). On GPUs XLA compiles the whole step, as Keras
+does by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,61 +17,96 @@ import tensorflow as tf
 from fer_search.augment import Plan, augment
 from fer_search.training.engine import seed_random_layers
 
+Tensors = dict[str, tf.Tensor]
 _prepare = tf.function(augment, jit_compile=True, autograph=False)  # one for all trials: it depends on shapes alone
 
 
 class TensorFlowEngine:
-    """See ``fer_search.training.engine.Engine``."""
+    """See ``fer_search.training.engine.Engine``.
 
-    def __init__(self, model: keras.Model) -> None:
-        self.model = model
-        self.loss = keras.losses.CategoricalCrossentropy(reduction="none")
+    Args:
+        model: compiled.
+        loss: of labels and probabilities, one value an image.
+        jit: whether XLA compiles the step; None for "on a GPU".
+    """
+
+    def __init__(self, model: keras.Model, loss: keras.losses.Loss, jit: bool | None = None) -> None:
+        self.model, self.loss = model, loss
+        self.classes = model.output.shape[-1]
         model.optimizer.build(model.trainable_variables)
-        self._train = tf.function(self._train_steps, reduce_retracing=True)
-        self._predict = tf.function(self._predict_steps)
+        if jit is None:
+            jit = bool(tf.config.list_physical_devices("GPU"))
+        self._step = tf.function(self._take_step, jit_compile=True, autograph=False) if jit else self._take_step
+        self._train, self._predict = _Program(self._train_steps), _Program(self._predict_steps)
 
     def put(self, array: np.ndarray) -> tf.Tensor:
         return tf.constant(array)
 
-    def begin_epoch(self, learning_rate: float, dropout_seeds: np.random.Generator) -> None:
-        self.model.optimizer.learning_rate = learning_rate
-        seed_random_layers(self.model, dropout_seeds)
+    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: np.random.Generator) -> None:
+        self.epoch = (*data, _tensors(batches))
+        seed_random_layers(self.model, random_seeds)
 
-    def train(self, data: tuple[Any, Any], batches: Plan, start: int, stop: int) -> np.ndarray:
-        sums = self._train(*data, batches, tf.constant(start), tf.constant(stop))
-        return sums.numpy().astype(np.float64)
+    def train(self, start: int, stop: int) -> np.ndarray:
+        sums = self._train(*self.epoch, tf.constant(start), tf.constant(stop))
+        return sums.numpy().astype(np.float64).sum(axis=0)
 
     def end_epoch(self) -> None:
-        pass  # the steps write to the model's variables themselves
+        del self.epoch  # the steps write to the model's variables themselves
 
     def predict(self, images: Any, batches: Plan) -> np.ndarray:
-        return self._predict(images, batches).numpy()
+        return self._predict(images, _tensors(batches)).numpy()
 
-    def _train_steps(self, images: Any, labels: Any, batches: dict[str, Any], start: Any, stop: Any) -> Any:
-        sums = tf.zeros(3)
-        for step in tf.range(start, stop):
+    def _train_steps(self, images: Any, labels: Any, batches: Tensors, start: Any, stop: Any) -> Any:
+        def body(step: Any, sums: Any) -> tuple[Any, Any]:
             now = {name: values[step] for name, values in batches.items()}
-            sums += self._step(tf.gather(images, now["rows"]), tf.gather(labels, now["rows"]), now)
-        return sums
+            more = self._step(tf.gather(images, now["rows"]), tf.gather(labels, now["rows"]), now)
+            return step + 1, sums.write(step - start, more)
 
-    @tf.autograph.experimental.do_not_convert
-    def _step(self, images: Any, labels: Any, now: dict[str, Any]) -> Any:
-        x, y = _prepare(images, tf.one_hot(labels, self.model.output.shape[-1]), now)
-        weights = now["weights"]
-        variables = self.model.trainable_variables
+        sums = tf.TensorArray(tf.float32, stop - start, element_shape=(3,))
+        return tf.while_loop(lambda step, _: step < stop, body, (start, sums), parallel_iterations=1)[1].stack()
+
+    def _take_step(self, images: Any, labels: Any, now: Tensors) -> Any:
+        x, y = _prepare(images, tf.one_hot(labels, self.classes), now)
+        optimizer, variables = self.model.optimizer, self.model.trainable_variables
+        optimizer.learning_rate = now["learning_rates"]
         with tf.GradientTape() as tape:
             probabilities = self.model(x, training=True)
-            losses = self.loss(y, probabilities)
-            loss = tf.reduce_sum(weights * losses) / tf.reduce_sum(weights)
-        self.model.optimizer.apply(tape.gradient(loss, variables), variables)
+            loss = tf.reduce_sum(now["loss_weights"] * self.loss(y, probabilities))
+            count = tf.reduce_sum(now["weights"])
+            mean = loss / count
+        optimizer.apply(tape.gradient(mean, variables), variables)
         correct = tf.cast(tf.argmax(probabilities, -1) == tf.argmax(y, -1), tf.float32)
-        return tf.stack([tf.reduce_sum(weights * losses), tf.reduce_sum(weights * correct), tf.reduce_sum(weights)])
+        return tf.stack([loss, tf.reduce_sum(now["weights"] * correct), count])
 
-    def _predict_steps(self, images: Any, batches: dict[str, Any]) -> Any:
+    def _predict_steps(self, images: Any, batches: Tensors) -> Any:
         steps, batch = batches["rows"].shape
-        out = tf.TensorArray(tf.float32, steps, element_shape=(batch, self.model.output.shape[-1]))
-        for step in tf.range(steps):
+
+        def body(step: Any, out: Any) -> tuple[Any, Any]:
             now = {name: values[step] for name, values in batches.items()}
-            x, _ = _prepare(tf.gather(images, now["rows"]), tf.zeros((batch, 1)), now)
-            out = out.write(step, self.model(x, training=False))
-        return out.concat()
+            x, _ = _prepare(tf.gather(images, now["rows"]), tf.zeros((batch, self.classes)), now)
+            return step + 1, out.write(step, self.model(x, training=False))
+
+        out = tf.TensorArray(tf.float32, steps, element_shape=(batch, self.classes))
+        return tf.while_loop(lambda step, _: step < steps, body, (0, out), parallel_iterations=1)[1].concat()
+
+
+class _Program:
+    """A function that is traced once for each structure and shape of its arguments.
+
+    ``tf.function`` does as much, and warns of retracing: it counts the traces of all trials as one function's.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = tf.function(function, autograph=False)
+        self.traces: dict[Any, Any] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        shapes = [(v.shape, v.dtype) for v in tf.nest.flatten(arguments)]
+        key = (*sorted(name for a in arguments if isinstance(a, dict) for name in a), *map(str, shapes))
+        if key not in self.traces:
+            self.traces[key] = self.function.get_concrete_function(*arguments)
+        return self.traces[key](*arguments)
+
+
+def _tensors(batches: Plan) -> Tensors:
+    return {name: tf.constant(values) for name, values in batches.items()}

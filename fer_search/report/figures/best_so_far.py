@@ -1,49 +1,105 @@
-"""How the search got on: the best accuracy so far against trials."""
+"""How the search got on: the best accuracy so far against trials, epochs or time."""
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.figures.theme import BLUE, GREY, add_references, style
-from fer_search.report.words import design, title
+from fer_search.report.figures.theme import BEST, SEQUENCE, TRIAL, add_references, hover, style, text
+from fer_search.report.words import plural
+
+AXES = {"trials": "trials started", "epochs": "epochs trained", "hours": "hours of training"}
+MOST_SAID = 200  # dots with a text of their own; the page writes its own
 
 
 class _Info(NamedTuple):
-    trial: list[int]
+    trial: list[str]
+    x: list[float]
     accuracy: list[float]
     best: list[float]
-    text: list[str]
+    hover: list[str]
+    failed: int
 
 
-def plot_best_so_far(trials: pd.DataFrame, references: dict[str, float] | None = None) -> go.Figure:
-    """Plot every trial's accuracy in the order of the trials, and the best so far as a line.
+def plot_best_so_far(
+    trials: pd.DataFrame, references: Mapping[str, float] | None = None, against: str = "trials"
+) -> go.Figure:
+    """Plot every trial's accuracy in the order in which they were started, and the best so far as a line.
 
     Args:
-        trials: from ``load_trials``.
-        references: published accuracies, drawn as lines.
+        trials: from ``load_trials``; those without an accuracy are counted in the title.
+        references: name -> accuracy published elsewhere, from 0 to 1; drawn as lines.
+        against: "trials", "epochs" (that the trials trained themselves, in all) or "hours" (of training, in all).
     """
-    return _draw(_gather(trials), references or {})
+    return _draw(_gather(trials, against), references or {}, against)
 
 
-def _gather(trials: pd.DataFrame) -> _Info:
-    scored = trials[trials["accuracy"].notna()].sort_values("trial")
-    accuracy = scored["accuracy"].astype(float)
-    text = [f"{escape(title(row))}<br>{escape(design(row))}" for _, row in scored.iterrows()]
-    return _Info(scored["trial"].tolist(), accuracy.tolist(), accuracy.cummax().tolist(), text)
+def plot_runs_so_far(runs: Mapping[str, pd.DataFrame], against: str = "trials") -> go.Figure:
+    """Plot the best accuracy so far of several runs.
+
+    Args:
+        runs: name -> its table of ``load_trials``.
+        against: as in ``plot_best_so_far``.
+    """
+    figure = style(go.Figure(), f"Best so far, against {AXES[against]}", AXES[against], "validation accuracy")
+    for at, (name, trials) in enumerate(runs.items()):
+        info = _gather(trials, against)
+        colour = SEQUENCE[at % len(SEQUENCE)]
+        line = {"color": colour, "width": 2.5, "shape": "hv", "dash": ("solid", "dash", "dot")[at // len(SEQUENCE) % 3]}
+        figure.add_scatter(x=info.x, y=info.best, mode="lines", line=line, name=text(name, 30))
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    return figure.update_layout(showlegend=True, legend=legend).update_xaxes(rangemode="tozero")
 
 
-def _draw(info: _Info, references: dict[str, float]) -> go.Figure:
+def _gather(trials: pd.DataFrame, against: str = "trials") -> _Info:
+    ordered = trials.sort_values("order")
+    ordered = ordered.assign(at=_spent(ordered, against))
+    scored = ordered[ordered["accuracy"].notna()]
+    accuracy = scored["accuracy"].astype(float).round(5)
+    said = [hover(row) for _, row in scored.head(MOST_SAID).iterrows()]
+    failed = int((trials["status"] == "failed").sum())
+    x = scored["at"].astype(float).round(4).tolist()
+    return _Info(scored["trial"].tolist(), x, accuracy.tolist(), accuracy.cummax().tolist(), said, failed)
+
+
+def _spent(ordered: pd.DataFrame, against: str) -> pd.Series:
+    """Return what had been spent when each trial ended."""
+    if against == "trials":
+        return ordered["order"].astype(float)
+    if against == "hours":
+        return ordered["seconds"].fillna(0).astype(float).cumsum() / 3600
+    before = ordered["parent"].map(ordered.set_index("trial")["epochs"]).fillna(0).astype(float)
+    return (ordered["epochs"].fillna(0).astype(float) - before).cumsum()
+
+
+def _draw(info: _Info, references: Mapping[str, float], against: str) -> go.Figure:
     figure = go.Figure()
-    marker = {"color": GREY, "size": 8, "opacity": 0.7}
-    hover = "%{y:.1%}, %{text}<extra></extra>"
-    figure.add_scatter(x=info.trial, y=info.accuracy, text=info.text, mode="markers", marker=marker, hovertemplate=hover)
-    line = {"color": BLUE, "width": 3, "shape": "hv"}
-    figure.add_scatter(x=info.trial, y=info.best, mode="lines", line=line, hovertemplate="best so far %{y:.1%}<extra></extra>")
-    style(figure, "", "trial", "validation accuracy", height=360)
+    failed = f"; {info.failed} failed" if info.failed else ""
+    count = plural(len(info.x), "trial") + failed
+    style(figure, f"Best so far, against {AXES[against]}", AXES[against], "validation accuracy", count)
+    figure.add_scatter(
+        x=np.array(info.x),
+        y=np.array(info.accuracy),
+        customdata=np.array(info.trial, str),
+        text=info.hover,
+        meta={"role": "dots", "y": "own"},
+        mode="markers",
+        marker={"color": TRIAL, "size": 8, "opacity": 0.65},
+        hovertemplate="%{text}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=np.array(info.x),
+        y=np.array(info.best),
+        mode="lines",
+        line={"color": BEST, "width": 2.5, "shape": "hv"},
+        hovertemplate="best so far %{y:.1%}<extra></extra>",
+    )
     add_references(figure, references, info.accuracy)
-    figure.update_xaxes(tickformat="d", **({"dtick": 1} if len(info.trial) <= 15 else {}))
-    return figure.update_layout(title_text=None, margin_t=16)
+    last = max(info.x, default=1)
+    if against != "trials":
+        return figure.update_xaxes(range=[0, 1.02 * last])
+    return figure.update_xaxes(tickformat="d", range=[0.5, last + 0.5], **({"dtick": 1} if last <= 12 else {}))

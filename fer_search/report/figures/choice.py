@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.figures.theme import BLUE, ORANGE, style
-from fer_search.report.load import CHOICE
+from fer_search.report.choices import Choice
+from fer_search.report.compare import Comparison, at_epochs, bins, level_of
+from fer_search.report.figures.theme import BEST, TEXT, TRIAL, hover, style, text, y_range
 from fer_search.report.statistics import mean_interval
-from fer_search.report.words import design, label, title, value
+from fer_search.report.trials import CHOICE
+from fer_search.report.words import interval, label, percent, plural
 
 GOLDEN = 0.6180339887  # multiples of it spread evenly: a jitter that is the same in every drawing
+MOST_DOTS = 400  # in a figure; of more, every so many by rank, while means and n are of all
 
 
-class _Level(NamedTuple):
-    """The trials that have one value of the choice."""
+class _Group(NamedTuple):
+    """One value's trials, or a range's: its name, n, place on the axis, and the mean with its 95% interval."""
 
-    value: str
-    accuracy: list[float]
-    hover: list[str]
+    name: str
+    n: int
+    x: float
     mean: float
     low: float
     high: float
@@ -30,89 +33,154 @@ class _Level(NamedTuple):
 
 class _Info(NamedTuple):
     name: str
-    levels: list[_Level]
-    x: list[float]  # the values as numbers, for a choice that is drawn on a scale; else empty
+    trial: list[str]
+    x: list[float]  # of the dots: the value, or the strip's place with its jitter
+    accuracy: list[float]
+    hover: list[str]
+    best: int | None  # the dot of the best trial of all
+    groups: list[_Group]
+    strips: bool  # whether the groups are values side by side, or ranges on a scale
     log: bool
-    without: int  # trials that were active but have no accuracy
+    compared: str  # what the dots are, in words
 
 
-def plot_choice(trials: pd.DataFrame, choice: str, config: dict | None = None, compared: str = "") -> go.Figure:
+def plot_choice(
+    trials: pd.DataFrame,
+    choice: Choice,
+    curves: pd.DataFrame | None = None,
+    epochs: int | None = None,
+    ends: Sequence[float] | None = None,
+    most: int | None = MOST_DOTS,
+) -> go.Figure:
     """Plot accuracy against one choice, over the trials in which it was active.
 
-    Few values: a jittered strip for each, with its mean, the mean's 95% interval and the number of trials. Many numbers:
-    a scatter, on a log axis where the space is log.
+    Few values: a jittered strip for each. Many numbers: a scatter, on a log axis where the space samples so, with up to
+    five ranges of equally many trials as its trend. Each strip or range has its mean, the mean's 95% interval
+    (Student's t, from three trials on) and its number of trials.
+
+    Like with like: with ``curves``, accuracies are the best within the same number of epochs, and trials that stopped
+    before are counted in the title, not drawn; nor are failed trials.
 
     Args:
         trials: from ``load_trials``.
-        choice: the choice's name.
-        config: Keras Tuner's configuration of it, from ``load_run(...).choices``.
-        compared: what accuracies are compared, for the axis; "" for the best epoch's.
+        choice: which, from ``load_run(...).choices``; ``Choice(name)`` will do.
+        curves: from ``load_epochs``; without it, accuracies are those in ``trials``, whatever the epochs.
+        epochs: the number of epochs to compare at; by default ``compare.common_epochs``.
+        ends: of the accuracy axis, the same in every panel that stands beside another; by default this panel's own.
+        most: dots drawn at most, chosen evenly by rank; None for all, without texts.
 
     Raises:
         KeyError: the table has no such choice.
     """
-    return _draw(_gather(trials, choice, config or {}), compared or "validation accuracy")
+    column = CHOICE + choice.name
+    if column not in trials:
+        raise KeyError(f"no choice {choice.name!r} in the table of trials")
+    none = Comparison(trials[trials["accuracy"].notna()], None, 0, int((trials["status"] == "failed").sum()))
+    compared = none if curves is None else at_epochs(trials, curves, epochs)
+    return _draw(_gather(compared, choice, most), ends)
 
 
-def _gather(trials: pd.DataFrame, choice: str, config: dict) -> _Info:
-    column = CHOICE + choice
-    active = trials[trials[column].notna()]
-    scored = active[active["accuracy"].notna()]
-    order = sorted(scored[column].unique(), key=lambda v: (isinstance(v, str), v))
-    levels = []
-    for one in order:
-        rows = scored[scored[column] == one]
-        hover = [f"{escape(title(row))}: {100 * row['accuracy']:.1f}%<br>{_wrapped(design(row))}" for _, row in rows.iterrows()]
-        accuracies = rows["accuracy"].astype(float).tolist()
-        levels.append(_Level(value(one), accuracies, hover, *mean_interval(np.array(accuracies))))
-    numbers = len(order) > 6 and not any(isinstance(v, (str, bool)) for v in order)
-    x = [float(v) for v in order] if numbers else []
-    return _Info(choice, levels, x, config.get("sampling") in ("log", "reverse_log"), len(active) - len(scored))
+def draw_compared(compared: Comparison, choice: Choice, ends: Sequence[float] | None = None) -> go.Figure:
+    """Plot as ``plot_choice`` does, from a comparison that is made already; all dots, without texts."""
+    return _draw(_gather(compared, choice, None), ends)
 
 
-def _draw(info: _Info, compared: str) -> go.Figure:
-    figure = go.Figure()
-    for k, level in enumerate(info.levels):
-        at = np.arange(len(level.accuracy))
-        x = np.full(len(at), info.x[k]) if info.x else k + 0.5 * ((at * GOLDEN) % 1 - 0.5)
-        marker = {"color": BLUE, "size": 8, "opacity": 0.7, "line": {"width": 0}}
-        points = {"x": x.tolist(), "y": level.accuracy, "text": level.hover, "hovertemplate": "%{text}<extra></extra>"}
-        figure.add_scatter(mode="markers", marker=marker, **points)
-        if not info.x:
-            _add_mean(figure, k, level)
-    note = f" ({info.without} without a result left out)" if info.without else ""
-    style(figure, escape(label(info.name)) + note, escape(label(info.name)), compared, height=340)
-    figure.update_layout(title_text=None, margin_t=16)
-    accuracies = [a for level in info.levels for a in level.accuracy]
-    if accuracies:
-        room = max(0.15 * (max(accuracies) - min(accuracies)), 0.005)
-        figure.update_yaxes(range=[max(0.0, min(accuracies) - room), min(1.0, max(accuracies) + room)])
-    if info.x:
-        figure.update_xaxes(type="log" if info.log else "linear")
-    else:
-        ticks = [f"{escape(level.value)}<br>n = {len(level.accuracy)}" for level in info.levels]
-        figure.update_xaxes(tickvals=list(range(len(ticks))), ticktext=ticks, range=[-0.6, len(ticks) - 0.4])
-    return figure
-
-
-def _add_mean(figure: go.Figure, k: int, level: _Level) -> None:
-    hover = f"{escape(level.value)}: mean {100 * level.mean:.1f}%"
-    error = None
-    if len(level.accuracy) >= 3:  # two points make an interval as wide as the plot
-        hover += f", 95% interval {100 * level.low:.1f} to {100 * level.high:.1f}"
-        error = {"type": "data", "array": [level.high - level.mean], "color": ORANGE, "thickness": 2, "width": 8}
-    marker = {"color": ORANGE, "size": 14, "symbol": "line-ew", "line": {"width": 3, "color": ORANGE}}
-    figure.add_scatter(
-        x=[k], y=[level.mean], error_y=error, mode="markers", marker=marker, text=[hover], hovertemplate="%{text}<extra></extra>"
+def _gather(compared: Comparison, choice: Choice, most: int | None) -> _Info:
+    rows = compared.trials[compared.trials[CHOICE + choice.name].notna()]
+    best = compared.trials["trial"].iloc[0] if len(compared.trials) else None
+    strips = bool(level_of(rows, choice)[0]) or rows.empty
+    names, places = bins(rows, choice)
+    accuracy = rows["accuracy"].to_numpy(float)
+    x = _strip_places(places) if strips else rows[CHOICE + choice.name].astype("Float64").to_numpy(float)
+    groups = [_group(names[k], k if strips else x[places == k], accuracy[places == k]) for k in range(len(names))]
+    at = np.arange(len(rows)) if most is None else _thinned(len(rows), most)
+    trials = rows["trial"].iloc[at].tolist()
+    said = [] if most is None else [hover(row) for _, row in rows.iloc[at].iterrows()]
+    shown = [float(f"{value:.5g}") for value in x[at]]
+    star = trials.index(best) if best in trials else None
+    log = choice.log and not strips
+    return _Info(
+        *(choice.name, trials, shown, accuracy[at].round(5).tolist(), said, star),
+        *([group for group in groups if group.n], strips, log, _compared(compared, len(rows))),
     )
 
 
-def _wrapped(text: str, width: int = 60) -> str:
-    lines, line = [], ""
-    for part in text.split(", "):
-        if line and len(line) + len(part) > width:
-            lines.append(line)
-            line = part
-        else:
-            line = f"{line}, {part}" if line else part
-    return "<br>".join(escape(one) for one in [*lines, line])
+def _group(name: str, x: float | np.ndarray, accuracy: np.ndarray) -> _Group:
+    if not len(accuracy):
+        return _Group(name, 0, 0.0, *(float("nan"),) * 3)
+    return _Group(name, len(accuracy), float(np.median(x)), *mean_interval(accuracy))
+
+
+def _strip_places(places: np.ndarray) -> np.ndarray:
+    """Spread the dots of each strip by their rank in it."""
+    rank = pd.Series(places).groupby(places).cumcount().to_numpy()
+    return np.round(places + 0.44 * ((rank * GOLDEN + 0.5) % 1 - 0.5), 4)
+
+
+def _thinned(count: int, most: int) -> np.ndarray:
+    """Return which of ``count`` ranked trials are drawn: all, or every so many; the first is always one."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)) if count else np.array([], int)
+
+
+def _draw(info: _Info, ends: Sequence[float] | None) -> go.Figure:
+    name = label(info.name)
+    figure = style(go.Figure(), name[:1].upper() + name[1:], name, "validation accuracy", info.compared)
+    figure.add_scatter(
+        x=np.array(info.x),
+        y=np.array(info.accuracy),
+        customdata=np.array(info.trial, str),
+        text=info.hover or None,
+        meta={"role": "dots"},
+        mode="markers",
+        marker={"color": TRIAL, "size": 8, "opacity": 0.7},
+        hovertemplate="%{text}<extra></extra>",
+    )
+    star = [] if info.best is None else [info.best]
+    figure.add_scatter(
+        x=[info.x[at] for at in star],
+        y=[info.accuracy[at] for at in star],
+        meta={"role": "star"},
+        mode="markers",
+        marker={"color": BEST, "size": 13, "symbol": "star"},
+        hoverinfo="skip",
+    )
+    _add_means(figure, info)
+    if info.strips:
+        ticks = [f"{text(group.name, 18)}<br>n = {group.n}" for group in info.groups]
+        place = {"tickvals": [group.x for group in info.groups], "ticktext": ticks}
+        figure.update_xaxes(**place, range=[-0.55, max((g.x for g in info.groups), default=0) + 0.55], title_text=None)
+    else:
+        long = info.log and min(info.x, default=1) > 0 and max(info.x) / min(info.x) > 30
+        decades = {"dtick": 1} if long else {}  # Plotly would label 2 and 5 between the powers of ten
+        figure.update_xaxes(type="log" if info.log else "linear", showgrid=True, **decades)
+        figure.update_xaxes(title_text=text(name + (" (log scale)" if info.log else "")))
+    return figure.update_yaxes(range=list(ends or y_range(info.accuracy)))
+
+
+def _compared(compared: Comparison, count: int) -> str:
+    """What the dots are, in words."""
+    budget = "" if compared.epochs is None else f" at {plural(compared.epochs, 'epoch')}"
+    left = [f"{compared.shorter} shorter"] if compared.shorter else []
+    left += [f"{compared.failed} failed"] if compared.failed else []
+    return plural(count, "trial") + budget + (f"; not drawn: {', '.join(left)}" if left else "")
+
+
+def _add_means(figure: go.Figure, info: _Info) -> None:
+    groups = info.groups
+    said = [
+        f"<b>{text(group.name)}</b><br>mean of {plural(group.n, 'trial')} {percent(group.mean)}"
+        + (f"<br>95% interval {interval(group.low, group.high)}" if group.low == group.low else "")
+        for group in groups
+    ]
+    half = [round(group.high - group.mean, 5) if group.high == group.high else 0.0 for group in groups]
+    figure.add_scatter(
+        x=[group.x + (0.33 if info.strips else 0) for group in groups],
+        y=[round(group.mean, 5) for group in groups],
+        error_y={"type": "data", "array": half, "color": TEXT, "thickness": 1.8, "width": 5},
+        meta={"role": "means", "choice": info.name, "names": [group.name for group in groups]},
+        mode="markers" if info.strips else "lines+markers",
+        line={"color": TEXT, "width": 1, "dash": "dot"},
+        marker={"color": TEXT, "size": 10, "symbol": "diamond"},
+        text=said,
+        hovertemplate="%{text}<extra></extra>",
+    )

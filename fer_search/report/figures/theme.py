@@ -1,61 +1,124 @@
-"""What all figures share: colours that colour-blind readers can tell apart (Okabe & Ito 2008) and that work on light and
-dark pages, fonts, and the lines of published accuracies."""
+"""What all figures share: colours, the common look, text as Plotly shows it, and the lines of published accuracies.
+
+The colours are from Okabe & Ito's palette for colour-blind readers (2008). Figures are made in the light ones;
+``DARK`` says what a dark page puts in their place.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from html import escape
 
+import pandas as pd
 import plotly.graph_objects as go
 
-BLUE, ORANGE, GREEN, PINK, GREY = "#0a84c6", "#e69f00", "#009e73", "#cc79a7", "#8a8f98"
-CONFIG = {"displayModeBar": "hover", "displaylogo": False, "showSendToCloud": False, "responsive": True, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
-NEAR = 0.05  # share of the axis: references closer than this share a label
+from fer_search.report import words
+
+TRIAL, BEST, REFERENCE = "#0072b2", "#d55e00", "#00795a"
+MUTED, TEXT, GRID, PAPER = "#8794a3", "#2a323c", "#dfe4ea", "#ffffff"
+DARK = {
+    **{TRIAL: "#56b4e9", BEST: "#f0953a", REFERENCE: "#2ec49a"},
+    **{MUTED: "#71808f", TEXT: "#d5dbe2", GRID: "#2d363f", PAPER: "#1b2127"},
+}
+# Light to dark, so that dark text stays legible on the light half and Plotly turns it light on the dark one.
+SEQUENTIAL = [[0, "#f1f6fb"], [0.6, "#a5cdea"], [1, "#0072b2"]]
+DIVERGING = [[0, "#e08a4a"], [0.5, "#f2f2f2"], [1, "#5fa8d8"]]
+SEQUENCE = ("#56b4e9", "#e69f00", "#2ec49a", "#cc79a7", "#a9c94a", "#d5825e", "#8794a3", "#b3a2e0")
+NEAR = 0.055  # share of the axis: references closer than this share a label
+LONGEST = 34  # characters of a name in a figure
 
 
-def style(figure: go.Figure, title: str, x: str, y: str, height: int = 380) -> go.Figure:
-    """Give a figure its titles and the common look; returns it."""
-    axis = {"gridcolor": "rgba(138,143,152,0.25)", "zeroline": False, "automargin": True}
-    figure.update_layout(
-        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper", "yref": "container", "y": 0.97},
-        font={"family": "system-ui, sans-serif", "size": 13, "color": GREY},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 10, "r": 10, "t": 50, "b": 10},
-        height=height,
-        showlegend=False,
-        hoverlabel={"align": "left"},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": BLUE},
-    )
-    figure.update_xaxes(title_text=x, **axis)
-    figure.update_yaxes(title_text=y, tickformat=".0%", **axis)
+def style(figure: go.Figure, title: str, x: str, y: str, subtitle: str = "") -> go.Figure:
+    """Give a figure its titles and the common look, and return it.
+
+    Args:
+        figure: changed in place.
+        title: what it shows, in plain text; the page puts it above the figure.
+        x: title of the x axis, in plain text, with its unit.
+        y: the same of the y axis, which shows shares as percent.
+        subtitle: what it is of: trials, epochs, what is left out; in plain text.
+    """
+
+    def axis(name: str) -> dict:
+        look = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False, "automargin": True}
+        return look | {"title": {"text": text(name), "standoff": 8, "font": {"size": 13}}}
+
+    # assigned at once: updates one by one take Plotly ten times as long
+    figure.layout = {
+        "template": {},
+        "title": {
+            "text": text(title),
+            "font": {"size": 15, "color": TEXT},
+            "subtitle": {"text": text(subtitle), "font": {"size": 12, "color": MUTED}},
+            "x": 0,
+            "xref": "container",
+            "xanchor": "left",
+        },
+        "font": {"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 13, "color": TEXT},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 8, "r": 8, "t": 60, "b": 8},
+        "showlegend": False,
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "bgcolor": PAPER, "bordercolor": MUTED, "font": {"color": TEXT, "size": 13}},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": TRIAL},
+        "xaxis": axis(x) | {"showgrid": False, "showline": True, "exponentformat": "power"},
+        "yaxis": axis(y) | {"tickformat": ".3~p"},
+    }
     return figure
 
 
-def add_references(figure: go.Figure, references: dict[str, float], values: list[float]) -> None:
+def text(plain: object, longest: int | None = None) -> str:
+    """Return plain text so that Plotly, which reads some HTML, shows it as it is; cut at ``longest`` characters."""
+    shown = str(plain)
+    if longest is not None and len(shown) > longest:
+        shown = shown[: longest - 1] + "…"
+    return escape(shown, quote=False).replace("\n", "<br>")
+
+
+def hover(row: pd.Series) -> str:
+    """Return what a trial's dot says: its title, accuracy, and choices, a line each."""
+    lines = [text(f"{name} {given}", 2 * LONGEST) for name, given in words.choices(row)]
+    shown = [*lines[:14], f"and {len(lines) - 14} more"] if len(lines) > 15 else lines
+    title = text(words.title(row).capitalize(), 2 * LONGEST)
+    return "<br>".join([f"<b>{title}</b>", f"accuracy {words.percent(row['accuracy'])}", *shown])
+
+
+def y_range(values: Iterable[float]) -> list[float]:
+    """Return the ends of an accuracy axis that holds these values, with some room; 0 to 1 where there are none."""
+    shown = [value for value in values if value == value]
+    if not shown:
+        return [0.0, 1.0]
+    room = max(0.08 * (max(shown) - min(shown)), 0.008)
+    return [max(-0.01, min(shown) - room), min(1.01, max(shown) + 1.3 * room)]
+
+
+def add_references(figure: go.Figure, references: Mapping[str, float], values: Iterable[float]) -> None:
     """Draw published accuracies as dotted lines, near ones with one label, and make room for them.
 
     Args:
-        figure: to add to.
-        references: name -> accuracy.
+        figure: changed in place.
+        references: name -> accuracy, from 0 to 1.
         values: all accuracies that the figure shows.
     """
-    shown = [v for v in [*values, *references.values()] if v == v]
-    if not shown:
-        return
-    low, high = min(shown), max(shown)
-    room = max(0.06 * (high - low), 0.01)
-    figure.update_yaxes(range=[max(0.0, low - room), min(1.0, high + 1.5 * room)])
-    for group in _groups(references, NEAR * (high - low)):
+    ends = y_range([*values, *references.values()])
+    figure.update_yaxes(range=ends)
+    for group in group_references(references, NEAR * (ends[1] - ends[0])):
         for _, accuracy in group:
-            figure.add_hline(y=accuracy, line={"color": PINK, "width": 1, "dash": "dot"})
+            figure.add_hline(y=accuracy, line={"color": REFERENCE, "width": 1.2, "dash": "dot"}, layer="below")
         _label(figure, group)
 
 
-def _groups(references: dict[str, float], near: float) -> list[list[tuple[str, float]]]:
-    """Return the references in groups whose labels would not overlap, the lowest first."""
+def group_references(references: Mapping[str, float], near: float) -> list[list[tuple[str, float]]]:
+    """Return the references in groups whose labels would overlap otherwise, the highest first, also in each group.
+
+    Args:
+        references: name -> accuracy.
+        near: references less than this below a group's highest, where its label is, belong to the group.
+    """
     groups: list[list[tuple[str, float]]] = []
-    for name, accuracy in sorted(references.items(), key=lambda item: item[1]):
-        if groups and accuracy - groups[-1][0][1] < near:
+    for name, accuracy in sorted(references.items(), key=lambda item: -item[1]):
+        if groups and groups[-1][0][1] - accuracy < near:
             groups[-1].append((name, accuracy))
         else:
             groups.append([(name, accuracy)])
@@ -63,9 +126,18 @@ def _groups(references: dict[str, float], near: float) -> list[list[tuple[str, f
 
 
 def _label(figure: go.Figure, group: list[tuple[str, float]]) -> None:
-    low, high = group[0][1], group[-1][1]
-    names = group[0][0] if len(group) == 1 else f"{len(group)} published,"
-    text = f"{escape(names)} {100 * low:.1f}" + (f" to {100 * high:.1f}" if high > low else "") + "%"
-    hover = "<br>".join(f"{escape(name)} {100 * accuracy:.1f}%" for name, accuracy in group)
-    place = {"x": 1, "xref": "paper", "xanchor": "right", "y": high, "yanchor": "bottom", "showarrow": False}
-    figure.add_annotation(text=text, hovertext=hover, font={"size": 11, "color": PINK}, **place)
+    (name, high), (_, low) = group[0], group[-1]
+    more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+    span = f"{100 * low:.1f} to {100 * high:.1f}%" if f"{low:.3f}" != f"{high:.3f}" else words.percent(high)
+    every = "<br>".join(f"{text(one)} {words.percent(accuracy)}" for one, accuracy in group)
+    figure.add_annotation(
+        text=f"{text(name, LONGEST)}{more}, {span}",
+        hovertext=every,
+        font={"size": 11, "color": REFERENCE},
+        x=1,
+        xref="paper",
+        xanchor="right",
+        y=high,
+        yanchor="bottom",
+        showarrow=False,
+    )

@@ -1,0 +1,50 @@
+# make search   installs into .venv and searches; make test   the same set-up with the test extras, then the test suite
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do $$p -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13)' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DATA ?= auto
+# A few minutes on two CPU cores. Your own: make search SPACE=search_spaces/report.py SEARCH="--max-epochs 50"
+SPACE ?= search_spaces/tiny.py
+SEARCH ?= --tuner random --max-trials 10 --max-epochs 6 --limit-train 3000
+
+.PHONY: help search test check bench install clean
+
+help:
+	@echo "make search   install into $(VENV), search, write the report (DATA=path, SPACE=file, SEARCH='options of fer-search run')"
+	@echo "make test     install with the test extras, run the whole test suite"
+	@echo "make check    lint, format and types, as CI does"
+
+search: $(VENV)/installed
+	@$(BIN)/fer-search run --space "$(SPACE)" --data "$(DATA)" $(SEARCH)
+	@echo "The report, to open in a browser:"
+	@$(BIN)/fer-search report
+
+test: $(VENV)/tested
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/checked
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+install: $(VENV)/installed
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "fer-search needs Python 3.11, 3.12 or 3.13; none is on the PATH (or: make PYTHON=/path/to/python)" >&2; exit 2; }
+	@echo "Making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing fer-search into $(VENV): TensorFlow and Keras, about 0.7 GB to download, a minute or more"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/checked: $(VENV)/installed
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

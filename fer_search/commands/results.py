@@ -1,0 +1,118 @@
+"""fer-search report, status, runs, trials, show, doctor: what run folders hold. None of them imports Keras."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fer_search.commands.options import RESULTS, AsJson, GivenRun, ResultsDir, Run
+
+
+class Format(StrEnum):
+    html = "html"
+    md = "md"
+    csv = "csv"
+    json = "json"
+
+
+def wide_console() -> Console:
+    """Return a console on stdout whose tables are not cut where it is no terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=240)
+
+
+def report(
+    run: Run = None,
+    results_dir: ResultsDir = RESULTS,
+    format: Annotated[
+        Format, typer.Option("--format", help="A page, or the table of trials as text on stdout.")
+    ] = Format.html,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write. [default: report.html in the run folder; else stdout]")
+    ] = None,
+) -> None:
+    """Show what a run learned."""
+    from fer_search import report as reports
+
+    folder = run or reports.newest_run(results_dir)
+    if format is Format.html:
+        print(reports.write_report(folder, out))
+        return
+    text = {Format.md: reports.to_markdown, Format.csv: reports.to_csv, Format.json: reports.to_json}[format](folder)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+        print(out)
+
+
+def status(run: Run = None, results_dir: ResultsDir = RESULTS, json: AsJson = False) -> None:
+    """Say what a run is doing, from any shell, while it runs or after."""
+    from fer_search.report import newest_run
+    from fer_search.runs.status import read_status, status_as_json, status_lines
+
+    found = read_status(run or newest_run(results_dir))
+    print(status_as_json(found) if json else "\n".join(status_lines(found)))
+
+
+def runs(results_dir: ResultsDir = RESULTS, json: AsJson = False) -> None:
+    """List the runs of a results folder."""
+    from fer_search.runs.listing import list_runs, runs_as_json, runs_table
+
+    found = list_runs(results_dir)
+    if json:
+        print(runs_as_json(found))
+    else:
+        wide_console().print(runs_table(found))
+
+
+def trials(
+    run: Run = None,
+    results_dir: ResultsDir = RESULTS,
+    top: Annotated[int | None, typer.Option(help="This many of the best.", min=1)] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="CHOICE=VALUE, with !=, <, <=, > or >= too, also of status, accuracy, parameters; repeatable."
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Print the trials of a run, best first."""
+    from fer_search.report import newest_run
+    from fer_search.runs.table import select_trials, trials_as_json, trials_table
+
+    found = select_trials(run or newest_run(results_dir), where or [], top)
+    if json:
+        print(trials_as_json(found))
+    else:
+        wide_console().print(trials_table(found))
+
+
+def show(run: GivenRun, trial: Annotated[str, typer.Argument(help="Its number, or a baseline's name.")]) -> None:
+    """Print one trial: its choices, result, cost and every epoch."""
+    from fer_search.runs.show import describe_trial
+
+    console = wide_console()
+    for part in describe_trial(run, trial):
+        console.print(part, highlight=False)
+
+
+def doctor(
+    run: GivenRun,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without losing anything.")] = False,
+) -> None:
+    """Check a run folder, and say what is wrong with it; exit code 4 if something is."""
+    from fer_search.runs.doctor import examine, mend
+
+    problems = examine(run)
+    for line in mend(run, problems) if repair else [problem.text for problem in problems]:
+        print(line)
+    left = examine(run) if repair else problems
+    if not left:
+        print(f"{run} is sound" if not problems else f"{run} is sound now")
+    raise typer.Exit(4 if left else 0)

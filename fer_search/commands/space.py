@@ -1,0 +1,64 @@
+"""fer-search space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fer_search.commands.options import Data
+from fer_search.errors import UserError
+
+space_app = typer.Typer(help="Look at a search space before it is searched.", no_args_is_help=True)
+SpaceFile = Annotated[Path, typer.Argument(help="The search space, a Python file.")]
+Width = Annotated[float, typer.Option(help="Scale every filter count.")]
+Samples = Annotated[int, typer.Option(help="How many random designs.", min=0)]
+Seed = Annotated[int, typer.Option(help="Of the sample.")]
+
+
+@space_app.command("show")
+def show(
+    file: SpaceFile,
+    width: Width = 1.0,
+    samples: Annotated[int, typer.Option(help="Designs whose costs are counted; 0 for none.", min=0)] = 100,
+    plot: Annotated[Path | None, typer.Option(help="Write a page with images under every augmentation.")] = None,
+    data: Data = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Print a space: its choices and conditions, its size, the costs of sampled designs."""
+    from fer_search import backend
+
+    backend.start()
+    from fer_search.inspection.describe import describe_space, measure_costs
+    from fer_search.space import load_space
+
+    space = load_space(file, width)
+    console = Console()
+    for part in describe_space(space, measure_costs(space, samples, seed) if samples else None):
+        console.print(part)
+    if plot is not None:
+        from fer_search.data.load import load_dataset
+        from fer_search.inspection.gallery import plot_space
+
+        dataset = load_dataset(data)
+        rows = dataset.rows("train")
+        print(plot_space(space, dataset.images[rows], dataset.labels[rows], plot, dataset.name, seed))
+
+
+@space_app.command("check")
+def check(file: SpaceFile, width: Width = 1.0, samples: Samples = 5, seed: Seed = 0) -> None:
+    """Build and train every baseline and some random designs for one step; exit code 2 if one fails."""
+    from fer_search import backend
+
+    backend.start()
+    from fer_search.inspection.check import check_space
+    from fer_search.space import load_space
+
+    failed = 0
+    for one in check_space(load_space(file, width), samples, seed):
+        failed += bool(one.problem)
+        print(f"{one.name}: {one.problem or f'trains, {one.seconds:.1f} s'}", flush=True)
+    if failed:
+        raise UserError(f"{file}: {failed} of the designs above do not train")

@@ -1,0 +1,78 @@
+"""The Design itself: its parts together, and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from fer_search.design.augmentation import Augmentation, Evaluation
+from fer_search.design.checks import DesignError, check
+from fer_search.design.head import Head
+from fer_search.design.networks import FAMILIES, Backbone, Network, Residual
+from fer_search.design.optimisation import Optimisation
+
+PARTS = {"head": Head, "augmentation": Augmentation, "optimisation": Optimisation, "evaluation": Evaluation}
+
+
+@dataclass(frozen=True)
+class Design:
+    """One network, how its training images are changed, how it is trained, and how it predicts.
+
+    Args:
+        network: the layers before the head.
+        head: pooling, and the layers after it.
+        augmentation: of the training images.
+        optimisation: of the weights.
+        evaluation: of an image.
+    """
+
+    network: Network = field(default_factory=Residual)
+    head: Head = field(default_factory=Head)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+
+    def __post_init__(self) -> None:
+        families = tuple(FAMILIES.values())
+        check(self, "network", isinstance(self.network, families), f"a {' or '.join(f.__name__ for f in families)}")
+        for name, part in PARTS.items():
+            check(self, name, isinstance(getattr(self, name), part), f"a {part.__name__}")
+
+    def scaled(self, width: float) -> Design:
+        """Return this design with every filter count times ``width``; a backbone's are not ours and stay."""
+        if isinstance(self.network, Backbone):
+            return self
+        network = dataclasses.replace(self.network, width=self.network.width * width)
+        return dataclasses.replace(self, network=network)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data; ``from_dict`` makes an equal Design of it."""
+        data = dataclasses.asdict(self)
+        family = next(name for name, kind in FAMILIES.items() if type(self.network) is kind)
+        return data | {"network": {"family": family} | data["network"]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Design:
+        """Make a Design of what ``to_dict`` gave.
+
+        Raises:
+            DesignError: a field is unknown or wrong; the message names it.
+        """
+        parts = dict(data)
+        network = dict(parts.pop("network", {}))
+        family = network.pop("family", "residual")
+        if family not in FAMILIES:
+            raise DesignError(f"Design.network.family must be {' or '.join(FAMILIES)}, not {family!r}")
+        if unknown := set(parts) - set(PARTS):
+            raise DesignError(f"Design has no field {sorted(unknown)[0]!r}; it has network, {', '.join(PARTS)}")
+        made: dict[str, Any] = {name: _make(kind, parts.get(name, {})) for name, kind in PARTS.items()}
+        return cls(network=_make(FAMILIES[family], network), **made)
+
+
+def _make(kind: type, fields: dict[str, Any]) -> Any:
+    known = [f.name for f in dataclasses.fields(kind)]
+    for name in fields:
+        if name not in known:
+            raise DesignError(f"{kind.__name__} has no field {name!r}; it has {', '.join(known)}")
+    return kind(**fields)

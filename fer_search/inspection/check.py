@@ -1,0 +1,83 @@
+"""Whether the designs of a space build and train: one step of each on a handful of drawn faces."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from keras_tuner import HyperParameters
+
+from fer_search.data.toy import draw_faces
+from fer_search.design import Backbone, Design
+from fer_search.space import Space
+
+IMAGES = 16  # enough for every class and for statistics of a batch, few enough for a CPU
+
+
+class Checked(NamedTuple):
+    """What came of one design.
+
+    Attributes:
+        name: of the baseline, or the values of the sampled choices.
+        problem: why it does not train; "" where it does.
+        loss: of the step.
+        seconds: to build it and take the step.
+    """
+
+    name: str
+    problem: str
+    loss: float
+    seconds: float
+
+
+def check_space(space: Space, samples: int = 5, seed: int = 0) -> Iterator[Checked]:
+    """Build every baseline and some sampled designs, take one training step with each, and predict.
+
+    Backbones have random weights here; whether pretrained ones can be had is looked at when a search starts.
+
+    Args:
+        space: the space.
+        samples: how many designs besides the baselines.
+        seed: of the sample.
+
+    Yields:
+        One result a design, as it comes.
+    """
+    images, labels, _ = draw_faces(IMAGES, 0)
+    labels[:7] = np.arange(7)
+    rng = np.random.default_rng(seed)
+    for name in space.baselines:
+        yield _checked(space, name, space.baseline(name), images, labels)
+    for _ in range(samples):
+        hp = space.sample(rng)
+        words = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in hp.values.items())
+        yield _checked(space, words, hp, images, labels)
+
+
+def _in_one_step(design: Design) -> Design:
+    """Return a design whose batch takes all images and whose weights are random: a search looks for weights itself."""
+    network = design.network
+    if isinstance(network, Backbone):
+        network = dataclasses.replace(network, weights="none")
+    optimisation = dataclasses.replace(design.optimisation, batch_size=IMAGES)
+    return dataclasses.replace(design, network=network, optimisation=optimisation)
+
+
+def _checked(space: Space, name: str, hp: HyperParameters, images: np.ndarray, labels: np.ndarray) -> Checked:
+    from fer_search.training.trial import Trial, TrialData, train
+
+    began, problem, loss = time.perf_counter(), "", float("nan")
+    try:
+        design = space.design(hp)
+        with tempfile.TemporaryDirectory() as folder:
+            trial = Trial(_in_one_step(design), 1, Path(folder), seed=0, number=0)
+            loss = train(trial, TrialData(images, labels, images, labels))[0]["loss"]
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        problem = f"{type(error).__name__}: {lines[0]}"
+    return Checked(name, problem, loss, time.perf_counter() - began)

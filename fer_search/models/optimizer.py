@@ -1,0 +1,94 @@
+"""Optimisation -> a Keras optimiser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from fer_search.design import Optimisation
+
+NOT_DECAYED = ("bias", "gamma", "beta")  # biases, and the scales and offsets of normalisation
+OURS = ("channels", "head_", "probabilities")  # layers around a backbone, whose own layers are called otherwise
+
+
+def make_optimizer(optimisation: Optimisation, backbone_factor: float = 1.0) -> keras.optimizers.Optimizer:
+    """Return the design's optimiser at its first learning rate.
+
+    It is Keras' own class, or one of the classes below where weights are treated differently: where they decay (kernels
+    alone do), or where a backbone learns at a lower rate than what is around it.
+
+    Args:
+        optimisation: the design's.
+        backbone_factor: the share of the learning rate at which all layers but those in OURS learn.
+    """
+    name, options = optimisation.optimizer, _options(optimisation)
+    kind: type = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}[name]
+    if backbone_factor != 1 or optimisation.weight_decay:
+        kind = {"adam": SelectiveAdam, "adamw": SelectiveAdamW, "sgd": SelectiveSGD}[name]
+        options["backbone_factor"] = backbone_factor
+    return kind(float(optimisation.learning_rate), **options)  # Keras refuses whole numbers
+
+
+def _options(optimisation: Optimisation) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if optimisation.optimizer == "sgd":
+        options |= {"momentum": float(optimisation.momentum), "nesterov": optimisation.momentum > 0}
+    if optimisation.weight_decay or optimisation.optimizer == "adamw":  # Keras' AdamW would take 0.004 if not told
+        options["weight_decay"] = float(optimisation.weight_decay)
+    if optimisation.clip_norm:
+        options["global_clipnorm"] = float(optimisation.clip_norm)
+    if optimisation.ema:
+        options |= {"use_ema": True, "ema_momentum": float(optimisation.ema)}
+    return options
+
+
+class _Selective:
+    """Mixed into an optimiser: biases and normalisation do not decay, and a backbone learns at a share of the rate.
+
+    Args:
+        backbone_factor: the share, for all variables but those of the layers in OURS; 1 if there is no backbone.
+    """
+
+    def __init__(self, *args: Any, backbone_factor: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.backbone_factor = backbone_factor
+        self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))  # type: ignore[attr-defined]
+
+    def build(self, variables: list[Any]) -> None:
+        self._factors = tuple(1.0 if v.path.startswith(OURS) else self.backbone_factor for v in variables)
+        super().build(variables)  # type: ignore[misc]
+
+    def _factor(self, variable: Any) -> float:
+        return self._factors[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(gradient, variable, learning_rate * self._factor(variable))  # type: ignore[misc]
+
+    def _apply_weight_decay(self, variables: list[Any]) -> None:
+        """Keras takes weight_decay * learning rate * weight away at once, so both are lowered here alike."""
+        decay = self.weight_decay  # type: ignore[has-type]
+        if not decay:
+            return
+        for factor in sorted(set(map(self._factor, variables))):
+            self.weight_decay = decay * factor
+            super()._apply_weight_decay([v for v in variables if self._factor(v) == factor])  # type: ignore[misc]
+        self.weight_decay = decay
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"backbone_factor": self.backbone_factor}  # type: ignore[misc]
+
+
+@keras.saving.register_keras_serializable("fer_search")
+class SelectiveAdam(_Selective, keras.optimizers.Adam):
+    """Keras' Adam; see ``_Selective``."""
+
+
+@keras.saving.register_keras_serializable("fer_search")
+class SelectiveAdamW(_Selective, keras.optimizers.AdamW):
+    """Keras' AdamW; see ``_Selective``."""
+
+
+@keras.saving.register_keras_serializable("fer_search")
+class SelectiveSGD(_Selective, keras.optimizers.SGD):
+    """Keras' SGD; see ``_Selective``."""

@@ -1,0 +1,72 @@
+"""The best network's predictions: which emotion is taken for which, and how sure it may be believed to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from fer_search.report.best import Bin
+from fer_search.report.figures.theme import MUTED, SEQUENTIAL, TRIAL, style, text
+from fer_search.report.words import percent
+
+
+def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], normalised: bool = True) -> go.Figure:
+    """Plot which emotion is taken for which.
+
+    Args:
+        counts: int (7, 7), images of each label (row) and prediction (column), from ``best.confusion``.
+        classes: their names.
+        normalised: colour and text are shares of each row; False for counts.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.nan_to_num(counts / counts.sum(axis=1, keepdims=True))
+    title = "Which emotion is taken for which" + ("" if normalised else ", counts")
+    figure = style(go.Figure(), title, "predicted", "label", f"{counts.sum():,} images")
+    names = [text(name, 12) for name in classes]
+    figure.add_heatmap(
+        x=names,
+        y=names,
+        z=(shares if normalised else counts).round(4).tolist(),
+        text=[[f"{share:.0%}" for share in row] for row in shares] if normalised else counts.astype(str).tolist(),
+        customdata=counts.tolist(),
+        texttemplate="%{text}",
+        hovertemplate="%{y} taken for %{x}: %{customdata} images<extra></extra>",
+        colorscale=SEQUENTIAL,
+        zmin=0,
+        showscale=False,
+        xgap=2,
+        ygap=2,
+    )
+    figure.update_xaxes(type="category", showline=False, tickangle=-35)
+    return figure.update_yaxes(type="category", autorange="reversed", tickformat=None)
+
+
+def plot_calibration(bins: list[Bin], error: float) -> go.Figure:
+    """Plot how often the network is right against how sure it is; on the line, it may be believed.
+
+    Args:
+        bins: from ``best.calibration``.
+        error: the expected calibration error.
+    """
+    title, of = "How sure it may be believed to be", f"expected calibration error {percent(error)}"
+    figure = style(go.Figure(), title, "confidence", "share right", of)
+    low = max(0.0, min([one.confidence for one in bins] + [one.low for one in bins], default=0) - 0.03)
+    line = {"color": MUTED, "width": 1, "dash": "dot"}
+    figure.add_scatter(x=[low, 1], y=[low, 1], mode="lines", line=line, hoverinfo="skip")
+    figure.add_scatter(
+        x=[one.confidence for one in bins],
+        y=[one.accuracy for one in bins],
+        error_y={
+            "type": "data",
+            "array": [one.high - one.accuracy for one in bins],
+            "arrayminus": [one.accuracy - one.low for one in bins],
+            "color": TRIAL,
+            "thickness": 1.5,
+        },
+        customdata=[one.images for one in bins],
+        mode="lines+markers",
+        marker={"color": TRIAL, "size": 8},
+        line={"color": TRIAL, "width": 1.5},
+        hovertemplate="confidence %{x:.0%}: right %{y:.0%} of %{customdata} images<extra></extra>",
+    )
+    return figure.update_xaxes(tickformat=".0%", range=[low, 1.01])

@@ -1,0 +1,46 @@
+"""Where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from fer_search.report.choices import Choice
+from fer_search.report.compare import bins
+from fer_search.report.figures.theme import SEQUENCE, style, text
+from fer_search.report.words import duration, label, plural
+
+
+def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:
+    """Plot how the time of training splits over the values of each choice.
+
+    Args:
+        trials: from ``load_trials``.
+        choices: the choices that varied, from ``compare.varied``.
+    """
+    known = trials[trials["seconds"].notna()]
+    seconds = known["seconds"].to_numpy(float)
+    figure = style(go.Figure(), "Where the time went", "share of the training time", "", duration(seconds.sum()))
+    names = [text(label(choice.name), 24) for choice in choices]
+    found = [bins(known, choice) for choice in choices]
+    for k in range(max((len(values) for values, _ in found), default=0)):
+        cells = [(values[k], seconds[places == k]) if k < len(values) else None for values, places in found]
+        figure.add_bar(
+            y=names,
+            x=[cell[1].sum() / seconds.sum() if cell else None for cell in cells],
+            text=[text(cell[0], 14) if cell else "" for cell in cells],
+            customdata=[
+                text(f"{cell[0]}: {duration(cell[1].sum())} in {plural(len(cell[1]), 'trial')}") if cell else ""
+                for cell in cells
+            ],
+            orientation="h",
+            marker={"color": SEQUENCE[k % len(SEQUENCE)]},
+            hovertemplate="%{y}<br>%{customdata}<extra></extra>",
+            textposition="inside",
+            insidetextanchor="start",
+        )
+    figure.update_layout(barmode="stack", height=90 + 30 * max(len(names), 2), bargap=0.25)
+    figure.update_xaxes(tickformat=".0%", range=[0, 1])
+    return figure.update_yaxes(tickformat=None, type="category", autorange="reversed")

@@ -1,0 +1,150 @@
+"""From a baseline to the best design, one change at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fer_search.report import words
+from fer_search.report.additive import Fit, Term, fits
+from fer_search.report.choices import Choice
+from fer_search.report.compare import Comparison
+from fer_search.report.statistics import wilson_interval
+from fer_search.report.trials import CHOICE
+
+
+class Step(NamedTuple):
+    """A design on the way.
+
+    Attributes:
+        change: what was changed last, in words; the baseline's name at the start.
+        accuracy: measured, or else the measured one before it plus what the additive model says; NaN where it cannot.
+        low, high: the 95% interval; NaN where it is not known.
+        trial: the trial that measured it; None where it is an estimate.
+    """
+
+    change: str
+    accuracy: float
+    low: float
+    high: float
+    trial: str | None
+
+
+def path(
+    compared: Comparison, choices: Sequence[Choice], baselines: Sequence[str], images: int | None = None
+) -> list[Step]:
+    """Return the way from the first baseline that was measured to the best design.
+
+    The change with the largest estimated gain comes first. A step is measured where some trial had that very design,
+    and estimated from the additive model otherwise; a step changes one choice, with what it switches on or off.
+
+    Args:
+        compared: trials of equal budget, from ``compare.at_epochs``.
+        choices: all choices of the space, in its order.
+        baselines: names, the one to start from first.
+        images: validation images, for the intervals of measured steps.
+
+    Returns:
+        The baseline, then a step a change to the best design; empty where there is no baseline, or it is best.
+    """
+    named = {row["name"]: row for _, row in compared.trials.iloc[::-1].iterrows() if not pd.isna(row["name"])}
+    start = next((named[name] for name in baselines if name in named), None)
+    if start is None or compared.trials.empty:
+        return []
+    best = compared.trials.iloc[0]
+    columns = [CHOICE + c.name for c in choices if CHOICE + c.name in compared.trials]
+    now, goal = _values(start, columns), _values(best, columns)
+    changes = [column for column in columns if now[column] != goal[column]]
+    if not changes:
+        return []
+    model = _Model(compared, choices)
+    steps = [_measured(f"{start['name']}", start, images)]
+    while changes:
+        ways = {column: _with_dependents(column, now, goal, choices) for column in _allowed(changes, choices, now)}
+        gains = {column: model.gain(now, after) for column, after in ways.items()}
+        column = max(gains, key=lambda one: np.nan_to_num(gains[one][0], nan=-1.0))
+        change = f"{words.label(column)} {words.value(goal[column])}, was {words.value(now[column])}"
+        now = ways[column]
+        changes = [one for one in changes if now[one] != goal[one]]
+        row = _same(compared.trials, now) if changes else best
+        steps.append(
+            _measured(change, row, images) if row is not None else _estimated(change, steps[-1], gains[column])
+        )
+    return steps
+
+
+class _Model:
+    """The additive model, asked for single changes."""
+
+    def __init__(self, compared: Comparison, choices: Sequence[Choice]) -> None:
+        from fer_search.report.compare import varied
+
+        y = compared.trials[["accuracy"]].to_numpy(float)
+        found = fits(compared.trials, varied(compared.trials, choices), y)
+        self.terms: dict[str, tuple[Fit, int]] = {CHOICE + fit.terms[at].choice.name: (fit, at) for fit, at in found}
+
+    def gain(self, now: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, float]:
+        """Return what a change adds, and its standard error; NaN where the model does not know."""
+        changed = [column for column in now if now[column] != after[column]]
+        if not all(column in self.terms for column in changed):
+            return float("nan"), float("nan")
+        parts = []
+        for column in changed:
+            fit, at = self.terms[column]
+            parts.append(fit.contrast(at, *(self._point(fit.terms[at], values[column]) for values in (after, now))))
+        return float(sum(part[0][0] for part in parts)), float(np.hypot.reduce([part[1][0] for part in parts]))
+
+    @staticmethod
+    def _point(term: Term, value: Any) -> np.ndarray:
+        if value is None:
+            return np.zeros(len(term.centre))
+        place = term.levels.index(value) if term.levels else np.log10(value) if term.log else float(value)
+        return term.basis(np.array([place]))[0]
+
+
+def _values(row: pd.Series, columns: Sequence[str]) -> dict[str, Any]:
+    return {column: None if pd.isna(row[column]) else row[column] for column in columns}
+
+
+def _allowed(changes: list[str], choices: Sequence[Choice], now: Mapping[str, Any]) -> list[str]:
+    """Leave out what is not active yet: what switches it on comes before it."""
+    values = {name.removeprefix(CHOICE): value for name, value in now.items()}
+    active = {CHOICE + choice.name for choice in choices if choice.active(values)}
+    return [column for column in changes if column in active or now[column] is not None] or changes
+
+
+def _with_dependents(
+    column: str, now: Mapping[str, Any], goal: Mapping[str, Any], choices: Sequence[Choice]
+) -> dict[str, Any]:
+    """Return the values after a change, with those of the choices that it switches on or off."""
+    after = {**now, column: goal[column]}
+    for choice in choices:  # a choice comes after those that it depends on
+        name = CHOICE + choice.name
+        if name in after and name != column:
+            active = choice.active({key.removeprefix(CHOICE): value for key, value in after.items()})
+            after[name] = (goal[name] if after[name] is None else after[name]) if active else None
+    return after
+
+
+def _same(trials: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
+    same = np.ones(len(trials), bool)
+    for column, value in values.items():
+        given = trials[column]
+        same &= (given.isna() if value is None else (given == value).fillna(False)).to_numpy(bool)
+    return trials[same].iloc[0] if same.any() else None
+
+
+def _measured(change: str, row: pd.Series, images: int | None) -> Step:
+    accuracy = float(row["accuracy"])
+    low, high = map(float, wilson_interval(accuracy, images)) if images else (float("nan"), float("nan"))
+    return Step(change, accuracy, low, high, str(row["trial"]))
+
+
+def _estimated(change: str, before: Step, gain: tuple[float, float]) -> Step:
+    accuracy = before.accuracy + gain[0]
+    known = np.nan_to_num((before.high - before.low) / 2)
+    half = float(np.hypot(known, 1.96 * gain[1]))
+    return Step(change, accuracy, accuracy - half, accuracy + half, None)

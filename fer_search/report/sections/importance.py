@@ -1,0 +1,66 @@
+"""Which choices matter, and which pairs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fer_search.report import words
+from fer_search.report.compare import varied
+from fer_search.report.figures.importance import plot_importances
+from fer_search.report.frame import Chart, Section, by_budget
+from fer_search.report.importance import conclusion, pairs
+from fer_search.report.markup import Markup, join, tag
+from fer_search.report.sections.table import folded, note, table
+from fer_search.report.tables import budget_name
+from fer_search.report.view import View
+from fer_search.report.words import rows
+
+MOST_PAIRS = 6
+
+
+def section(view: View) -> Section:
+    """The choices' importances at each budget, and the strongest pairs."""
+    if len(view.varied) < 1:
+        return Section("importance", "Importance", Markup())
+    parts, charts = {}, []
+    for budget in view.budgets:
+        parts[budget_name(budget)], found = _at(view, budget)
+        charts += found
+    return Section("importance", "Importance", by_budget(parts, budget_name(view.budget)), charts)
+
+
+def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
+    compared = view.compared(budget)
+    choices = varied(compared.trials, view.info.choices)
+    found = view.importances(budget)
+    headline = tag("p", conclusion(found), class_="headline")
+    if found.empty:
+        return headline, []
+    of = words.plural(len(compared.trials), "trial") + (f" at {words.plural(budget, 'epoch')}" if budget else "")
+    chart = Chart(f"importance-{budget_name(budget)}", plot_importances(found, of=of), "labelled")
+    text = note(
+        "The share of the differences between these trials that each choice explains (functional ANOVA's main effects, "
+        "what chance explains taken off), whatever is filtered above; its 95% interval is a bootstrap over the trials. "
+        "Filled: it matters (F test at 95%, Holm's correction). Hollow: inconclusive, its effect does not stand out "
+        "from the noise. A choice that is active in some trials only counts with those."
+    )
+    both = pairs(compared, choices)
+    return join(headline, text, chart.placeholder(), _pairs(both)), [chart]
+
+
+def _pairs(found: pd.DataFrame) -> Markup | None:
+    if found.empty:
+        return None
+    sure = int((found["verdict"] == "matters").sum())
+    names = [f"{words.label(row.choice)} with {words.label(row.other)}" for row in rows(found.head(sure))]
+    said = (
+        f"Beyond what each adds alone, these pairs matter: {'; '.join(names[:MOST_PAIRS])}."
+        if sure
+        else "No pair of choices adds anything that stands out beyond what each adds alone."
+    )
+    lines = [
+        (words.label(row.choice), words.label(row.other), f"{row.share:.0%}", f"{row.p:.2g}", row.verdict)
+        for row in rows(found.head(MOST_PAIRS))
+    ]
+    heads = ("choice", "with", "share explained together", "p, corrected", "verdict")
+    return join(tag("p", said), folded("The strongest pairs", table(heads, lines, numbers=(2, 3))))

@@ -1,0 +1,37 @@
+"""From the baseline to the best, one change at a time."""
+
+from __future__ import annotations
+
+from fer_search.report import words
+from fer_search.report.figures.path import plot_path
+from fer_search.report.frame import Chart, Section
+from fer_search.report.markup import Markup, join
+from fer_search.report.path import Step, path
+from fer_search.report.sections.table import folded, note, table
+from fer_search.report.view import View
+
+
+def section(view: View) -> Section:
+    """The ablation path; nothing where no baseline was measured at the default budget, or it is the best."""
+    title, compared = "From the baseline to the best", view.compared(view.budget)
+    steps = path(compared, view.info.choices, list(view.info.baselines), view.info.validation)
+    if len(steps) < 2:
+        return Section("path", title, Markup())
+    chart = Chart("path-chart", plot_path(steps), "labelled")
+    at = f" Compared at {words.plural(view.budget, 'epoch')}." if view.budget else ""
+    text = note(
+        "One change at a time, the one with the largest estimated gain first. Filled: measured, a trial had this very "
+        f"design. Hollow: estimated from all trials.{at} To measure a step, add it to the space's baselines."
+    )
+    rows = [_row(k, steps) for k in range(len(steps))]
+    heads = ("change", "accuracy (95% interval)", "adds, points", "how it is known")
+    body = join(text, chart.placeholder(), folded("The same as a table", table(heads, rows, numbers=(1, 2))))
+    return Section("path", title, body, [chart])
+
+
+def _row(k: int, steps: list[Step]) -> tuple[str, str, str, str]:
+    step = steps[k]
+    ends = words.interval(step.low, step.high)
+    gain = words.points(step.accuracy - steps[k - 1].accuracy) if k else ""
+    known = f"measured, trial {step.trial}" if step.trial else "estimated"
+    return step.change, words.percent(step.accuracy) + (f" ({ends})" if ends else ""), gain, known

@@ -1,0 +1,39 @@
+"""How to repeat the run."""
+
+from __future__ import annotations
+
+from fer_search.report import words
+from fer_search.report.frame import Section
+from fer_search.report.load import RunInfo
+from fer_search.report.markup import Markup, join, tag
+from fer_search.report.view import View
+
+
+def section(view: View) -> Section:
+    """The command, seed, data, settings, versions, and the space's text."""
+    return Section("repeat", "How to repeat this", Markup() if view.info.stock else _content(view.info))
+
+
+def _content(info: RunInfo) -> Markup:
+    data, space = info.data, info.space
+    facts = {
+        "Seed": info.seed,
+        "Data": f"{data.get('name', '?')}; fingerprint {data.get('fingerprint', 'not recorded')}",
+        "Data notes": "; ".join(map(str, data.get("notes") or ())),
+        "Space": f"{space.get('path', '?')}; sha256 {space.get('sha256', 'not recorded')}",
+        "Tuner": _pairs(info.tuner),
+        "Settings": _pairs(info.settings),
+        "Device": ", ".join(filter(None, (info.device, f"{info.backend} backend" if info.backend else ""))),
+        "Versions": _pairs(info.versions),
+    }
+    known = ((name, str(fact)) for name, fact in facts.items() if fact not in (None, ""))
+    items = (tag("div", tag("dt", name), tag("dd", fact)) for name, fact in known)
+    text = space.get("text")
+    source = tag("details", tag("summary", "The space's text"), tag("pre", text, tabindex=0)) if text else None
+    command = tag("pre", info.command, tabindex=0) if info.command else None
+    return join(command, tag("dl", *items, class_="record"), source)
+
+
+def _pairs(table: object) -> str:
+    items = dict(table).items()  # type: ignore[call-overload]
+    return ", ".join(f"{key.replace('_', ' ')} {words.value(value)}" for key, value in items if value is not None)

@@ -1,0 +1,55 @@
+"""What was found, before anything else."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fer_search.report import words
+from fer_search.report.frame import Section
+from fer_search.report.markup import Markup, join, tag
+from fer_search.report.verdict import completed, verdict
+from fer_search.report.view import View
+
+
+def section(view: View) -> Section:
+    """Best design in words, its accuracy with its interval, against what is published, and what was searched."""
+    found, scored = verdict(view.info, view.trials), completed(view.trials)
+    card = _card(scored.iloc[0]) if len(scored) else None
+    headline = None if card else tag("p", found.headline, class_="headline")
+    lines = tag("ul", *(tag("li", line) for line in found.details), class_="details") if found.details else None
+    return Section("verdict", "Verdict", join(headline, card, lines, _facts(view)))
+
+
+def _card(best: pd.Series) -> Markup:
+    no_accuracy = pd.isna(best["accuracy"])
+    number = words.value(best["score"]) if no_accuracy else words.percent(best["accuracy"])
+    ends = words.interval(best["low"], best["high"])
+    kind = "score of " if no_accuracy else "validation accuracy of "
+    sure = tag("span", f"95% interval {ends}", class_="interval") if ends else None
+    chips = [tag("div", tag("dt", name), tag("dd", value)) for name, value in words.choices(best)]
+    what = tag("span", kind, tag("b", words.title(best)), class_="what")
+    return tag(
+        "div",
+        tag("p", tag("strong", number), sure, what, class_="score"),
+        tag("dl", *chips, class_="chips"),
+        class_="card",
+    )
+
+
+def _facts(view: View) -> Markup:
+    info, counts = view.info, view.trials["status"].value_counts()
+    own = view.curves[~view.curves["inherited"].astype(bool)]
+    ran = ", ".join(f"{counts[status]:,} {status}" for status in ("completed", "running", "failed") if status in counts)
+    budget = info.tuner.get("max_epochs")
+    up_to = f", up to {words.plural(budget, 'epoch')}" if budget else ""
+    purposes = (("train", "to train on"), ("validation", "to validate on"))
+    images = [f"{info.data[key]:,} {purpose}" for key, purpose in purposes if info.data.get(key)]
+    facts = {
+        "Trials": ran or "none yet",
+        "Epochs trained": f"{len(own):,}" if len(own) else "",
+        "Time": words.duration(info.seconds) if info.seconds else "",
+        "Tuner": str(info.tuner.get("name") or "Keras Tuner") + up_to,
+        "Images": ", ".join(images),
+        "Protocol": info.protocol,
+    }
+    return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in facts.items() if v), class_="facts")

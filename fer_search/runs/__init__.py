@@ -1,0 +1,1 @@
+"""Looking at run folders from the command line: what a run does, its trials, whether the folder is sound. No Keras."""

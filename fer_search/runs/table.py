@@ -1,0 +1,111 @@
+"""The trials of a run that meet conditions, as a table."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+
+from fer_search.errors import UserError
+from fer_search.report import load_trials
+from fer_search.report.trials import CHOICE
+from fer_search.report.words import count, label, percent, value, with_interval
+
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+CONDITION = re.compile(r"\s*([\w .-]+?)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
+WORDS = {"yes": "true", "no": "false"}
+
+
+def select_trials(run: Path, where: Sequence[str], top: int | None) -> pd.DataFrame:
+    """Return rows of ``fer_search.report.load_trials``, best first.
+
+    Args:
+        run: the run folder.
+        where: conditions such as "downsample=strided" or "accuracy>=0.6", all of which must hold; a choice that was not
+            active in a trial meets none.
+        top: how many, if not all.
+
+    Raises:
+        UserError: the run cannot be read, or a condition names nothing that there is.
+    """
+    trials = load_trials(run)
+    for condition in where:
+        trials = trials[_holds(trials, condition)]
+    return trials if top is None else trials.head(top)
+
+
+def _holds(trials: pd.DataFrame, condition: str) -> pd.Series:
+    found = CONDITION.fullmatch(condition)
+    if not found:
+        raise UserError(f"--where must be NAME=VALUE (or !=, <, <=, >, >=), not {condition!r}")
+    name, sign, wanted = found.groups()
+    column = _column(trials, name)
+    there = column.notna()
+    if sign in ("=", "==", "!="):
+        text = column.map(_as_text)
+        same = text.map(lambda given: _same(given, wanted))
+        return there & (same if sign != "!=" else ~same)
+    numbers = pd.to_numeric(column, errors="coerce")
+    try:
+        return there & COMPARE[sign](numbers, float(wanted)).fillna(False).astype(bool)
+    except ValueError as error:
+        raise UserError(f"--where {condition}: {wanted!r} is not a number") from error
+
+
+def _column(trials: pd.DataFrame, name: str) -> pd.Series:
+    for column in (CHOICE + name, name, CHOICE + name.replace(" ", "_")):
+        if column in trials:
+            return trials[column]
+    choices = [c.removeprefix(CHOICE) for c in trials if c.startswith(CHOICE)]
+    raise UserError(
+        f"--where: there is no {name!r}; there are {', '.join(choices)}, status, accuracy, parameters, seconds"
+    )
+
+
+def _as_text(given: Any) -> str:
+    return "" if pd.api.types.is_scalar(given) and pd.isna(given) else str(given).lower()
+
+
+def _same(given: str, wanted: str) -> bool:
+    wanted = WORDS.get(wanted.lower(), wanted.lower())
+    try:
+        return abs(float(given) - float(wanted)) <= 1e-3 * abs(float(wanted))  # 0.0012 finds 0.00120034
+    except ValueError:
+        return given == wanted
+
+
+def trials_table(trials: pd.DataFrame) -> Table:
+    """Return the trials with the choices in which they differ."""
+    choices = [c for c in trials if c.startswith(CHOICE) and trials[c].astype(str).nunique() > 1]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
+    for name in ("trial", "name", "accuracy", "epochs", "parameters", *map(label, choices), ""):
+        table.add_column(name, overflow="fold")
+    for _, row in trials.iterrows():
+        end = "" if row["status"] == "completed" else str(row["status"])
+        if row["status"] == "failed" and not pd.isna(row["message"]):
+            end = f"failed: {row['message']}"
+        accuracy = percent(row["accuracy"]) if pd.isna(row["low"]) else with_interval(row)
+        name = "" if pd.isna(row["name"]) else row["name"]
+        epochs = "" if pd.isna(row["epochs"]) else str(row["epochs"])
+        table.add_row(
+            row["trial"], name, accuracy, epochs, count(row["parameters"]), *(value(row[c]) for c in choices), end
+        )
+    return table
+
+
+def trials_as_json(trials: pd.DataFrame) -> str:
+    """Return a list of objects with the columns of ``load_trials``; null for what is missing."""
+    return trials.to_json(orient="records")

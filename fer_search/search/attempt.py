@@ -1,0 +1,163 @@
+"""One trial of a search: from what the oracle proposed to a result, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_tuner.engine.trial import Trial as TunerTrial
+
+from fer_search.design import Design
+from fer_search.files import disk_is_full, write_json
+from fer_search.models import measure
+from fer_search.search.early import EarlyEnd, EarlyEndCallback
+from fer_search.search.failures import reason
+from fer_search.search.folder import RunFolder
+from fer_search.search.oracles import SafeOracle
+from fer_search.search.settings import Settings
+from fer_search.space import Space
+from fer_search.training.checkpoint import checkpoint_path
+from fer_search.training.epochs import Row, read_epochs
+from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, Watcher, train
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A trial that can start: its name if it is a baseline, what to train, and what is recorded of it."""
+
+    name: str | None
+    trial: Trial
+    parameters: int
+
+
+class Attempts:
+    """Makes, trains and ends the trials of a search.
+
+    Args:
+        settings: of the search.
+        space: its designs.
+        names: of the baselines, which are the first trials.
+        folder: of the run.
+        oracle: proposed the trials, and is told how they end.
+        data: to train and validate on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        space: Space,
+        names: Sequence[str],
+        folder: RunFolder,
+        oracle: SafeOracle,
+        data: TrialData,
+    ) -> None:
+        self.settings, self.space, self.names = settings, space, names
+        self.folder, self.oracle, self.data = folder, oracle, data
+
+    def name(self, trial_id: str) -> str | None:
+        """Return the name of a trial that is a baseline."""
+        number = int(trial_id)
+        return self.names[number] if number < len(self.names) else None
+
+    def prepare(self, proposed: TunerTrial) -> Prepared:
+        """Make the trial of a proposal, and record its design, its budget and what it costs.
+
+        Raises:
+            TrialFailed: it has more parameters than --max-params.
+        """
+        values, folder = proposed.hyperparameters.values, self.folder.trial(proposed.trial_id)
+        name, record = self.name(proposed.trial_id), folder / "design.json"
+        design = self.space.design(proposed.hyperparameters.copy())
+        if record.exists():
+            known = json.loads(record.read_text(encoding="utf-8"))
+        else:
+            cost = dataclasses.asdict(measure(design))
+            budget = values.get("tuner/epochs", self.settings.max_epochs)
+            known = {"name": name, "design": design.to_dict(), **cost, "epochs": budget, "values": values}
+            write_json(record, known)
+        most = self.settings.max_params
+        if most is not None and known["parameters"] > most:
+            raise TrialFailed(f"{known['parameters']:,} parameters, more than --max-params {most:,}")
+        return Prepared(name, self._trial(proposed, design, known["epochs"]), known["parameters"])
+
+    def run(self, proposed: TunerTrial, prepared: Prepared, watcher: Watcher, more: Sequence[Any] = ()) -> None:
+        """Train a trial and tell the oracle how it ended.
+
+        Args:
+            proposed: by the oracle.
+            prepared: from ``prepare``.
+            watcher: is told what happens.
+            more: Keras callbacks.
+
+        Raises:
+            Stopped: the watcher said so.
+            OSError: the disk is full; the trial goes on once there is room.
+        """
+        trial = prepared.trial
+        early = EarlyEndCallback(self._early(prepared), trial.folder / "epochs.csv")
+        watcher.callbacks = (early, *more)
+        self._rebuild_parent(proposed, watcher.stop)
+        rows = train(trial, self.data, watcher)
+        proposed.message = early.why or None
+        self.oracle.finish(proposed, rows)
+
+    def fail(self, proposed: TunerTrial, error: Exception) -> None:
+        """Record a trial that gave no result; what is no fault of the trial is raised again."""
+        if isinstance(error, Stopped) or disk_is_full(error):
+            raise error
+        self.oracle.fail(proposed, reason(error))
+
+    def history(self, trial_id: str) -> list[Row]:
+        """Return the epochs of a trial and of those that it went on from, first to last."""
+        parent = self.oracle.trials[trial_id].hyperparameters.values.get("tuner/trial_id")
+        before = self.history(parent) if parent else []
+        return before + read_epochs(self.folder.trial(trial_id) / "epochs.csv")
+
+    def _trial(self, proposed: TunerTrial, design: Design, epochs: int) -> Trial:
+        parent = proposed.hyperparameters.values.get("tuner/trial_id")
+        return Trial(
+            design=design,
+            epochs=epochs,
+            folder=self.folder.trial(proposed.trial_id),
+            seed=self.settings.seed,
+            number=int(proposed.trial_id),
+            parent=self.folder.trial(parent) if parent else None,
+            history=self.history(parent) if parent else [],
+            horizon=self.settings.max_epochs if "tuner/epochs" in proposed.hyperparameters.values else epochs,
+            weights_dir=self.settings.weights_dir,
+        )
+
+    def _early(self, prepared: Prepared) -> EarlyEnd:
+        """Baselines are never ended early: they are what others are compared with."""
+        if prepared.name is not None:
+            return EarlyEnd(None, (), prepared.trial.epochs)
+        ended = [i for i in self.oracle.end_order if self.oracle.trials[i].score is not None]
+        tables = (
+            [self.folder.path / f"trial_{i}" / "epochs.csv" for i in ended] if self.settings.prune == "median" else []
+        )
+        curves = [[row["val_accuracy"] for row in read_epochs(table)] for table in tables]
+        return EarlyEnd(self.settings.patience, curves, prepared.trial.epochs)
+
+    def _rebuild_parent(self, proposed: TunerTrial, stop: Callable[[], bool]) -> None:
+        """Train a promoted trial's parent once more, where its last checkpoint had to make room (see ``keep``)."""
+        parent = proposed.hyperparameters.values.get("tuner/trial_id")
+        own = self.folder.trial(proposed.trial_id)
+        if not parent or any(own.glob("epoch_*.weights.h5")):
+            return
+        trained, folder = len(self.history(parent)), self.folder.trial(parent)
+        if checkpoint_path(folder, trained).exists():
+            return
+        before = self.oracle.trials[parent]
+        self._rebuild_parent(before, stop)
+        again = folder / "again"
+        again.mkdir(exist_ok=True)
+        design = self.space.design(before.hyperparameters.copy())
+        trial = dataclasses.replace(self._trial(before, design, trained), folder=again)
+        train(trial, self.data, Watcher(stop=stop))
+        checkpoint_path(again, trained).replace(checkpoint_path(folder, trained))
+        shutil.rmtree(again)

@@ -1,0 +1,135 @@
+"""What a search will take here, before it starts: two designs of the space are trained for a moment.
+
+The time of an image grows with a network's arithmetic from a floor that every network has (augmentation, the host's
+part of a step, memory traffic); a line through a cheap and a dear design gives both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_search.design import Backbone, Design
+from fer_search.models import Cost, measure
+from fer_search.search.plan import Amount
+from fer_search.space import Space
+from fer_search.training.trial import Trial, TrialData, train
+
+SAMPLES = 8  # designs whose arithmetic is counted, besides the baselines
+IMAGE_SECONDS = 2.0  # of training that a timing aims at
+SLOWEST_FLOPS = 3e10  # a second, assumed before anything is known: what a few CPU cores do
+FORWARD_SHARE = 1 / 3  # a validation image's part of a training image's time
+SPREAD = (0.8, 1.4)  # later epochs were seen to take this much of what a timing says: clocks, caches, neighbours
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a network costs in time on this machine.
+
+    Args:
+        floor: seconds a training image that every network takes.
+        flops: floating-point operations a second, of a forward pass; a training image is three of them.
+        trial: seconds that a trial takes besides its images: building, compiling, checkpoints.
+    """
+
+    floor: float
+    flops: float
+    trial: float
+
+    def image(self, flops: float) -> float:
+        """Return the seconds of a training image of a network."""
+        return self.floor + 3 * flops / self.flops
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A design of the space: its name or choices in words, what it is and costs."""
+
+    name: str
+    design: Design
+    cost: Cost
+
+
+def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLES) -> list[Sampled]:
+    """Return the baselines that will run, and some random designs, always the same."""
+    found = [(name, space.baseline(name)) for name in baselines]
+    rng = np.random.default_rng(0)
+    found += [("", space.sample(rng)) for _ in range(samples)]
+    designs = [(name or ", ".join(f"{k} {v}" for k, v in hp.values.items()), space.design(hp)) for name, hp in found]
+    known: dict[Design, Cost] = {}
+    for _, design in designs:
+        known.setdefault(_bare(design), Cost(0, 0))
+    known = {design: measure(design) for design in known}
+    return [Sampled(name, design, known[_bare(design)]) for name, design in designs]
+
+
+def time_designs(designs: Sequence[Sampled], data: TrialData) -> Speed:
+    """Train a cheap and a dear design for two short epochs each; return what was learned."""
+    by_cost = sorted(designs, key=lambda one: one.cost.flops)
+    cheap, dear = by_cost[0], by_cost[-1]
+    image, overhead = _time(cheap, data, SLOWEST_FLOPS)
+    speed = 3 * cheap.cost.flops / image
+    if dear.cost.flops < 1.5 * cheap.cost.flops:
+        return Speed(0.0, speed, overhead)
+    slower, more = _time(dear, data, speed)
+    slope = max(slower - image, 0.05 * slower) / (3 * (dear.cost.flops - cheap.cost.flops))
+    return Speed(max(image - 3 * cheap.cost.flops * slope, 0.0), 1 / slope, (overhead + more) / 2)
+
+
+def estimate_seconds(
+    designs: Sequence[Sampled], speed: Speed, amount: Amount, baselines: int, images: int, val_images: int
+) -> tuple[float, float]:
+    """Return the least and the most seconds that a search will probably take.
+
+    Args:
+        designs: from ``sample_designs``, the baselines first.
+        speed: from ``time_designs``.
+        amount: what will be trained.
+        baselines: how many of the designs are baselines that run first.
+        images: training images an epoch.
+        val_images: validation images an epoch.
+    """
+    counted = images + FORWARD_SHARE * val_images
+    epoch = np.array([counted * speed.image(one.cost.flops) for one in designs])
+    drawn = epoch[baselines:] if len(epoch) > baselines else epoch
+    named = sum(budget * seconds for budget, seconds in zip(amount.budgets, epoch[:baselines], strict=False))
+    others = sum(amount.budgets[baselines:])
+    sampling = 1.3 * drawn.std() / np.sqrt(max(len(drawn), 1))
+    fixed = amount.trials * speed.trial
+    low = SPREAD[0] * (fixed + named + others * max(drawn.mean() - sampling, drawn.min()))
+    high = SPREAD[1] * (fixed + named + others * min(drawn.mean() + sampling, drawn.max()))
+    return float(low), float(high)
+
+
+def _time(one: Sampled, data: TrialData, speed: float) -> tuple[float, float]:
+    """Return the seconds of a training image, and of what a trial needs besides its images."""
+    batch = one.design.optimisation.batch_size
+    count = int(
+        np.clip(IMAGE_SECONDS * speed / (3 * max(one.cost.flops, 1)), 8, min(8 * batch, 2048, len(data.labels)))
+    )
+    short = TrialData(data.images[:count], data.labels[:count], data.images[:8], data.labels[:8])
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial(_untrained(one.design), epochs=3, folder=Path(folder), seed=0, number=0)
+        rows = train(trial, short)
+    wall = time.perf_counter() - began
+    epoch = min(rows[1]["seconds"], rows[2]["seconds"])
+    return epoch / (count + 8 * FORWARD_SHARE), max(wall - 3 * epoch, 0.0)
+
+
+def _bare(design: Design) -> Design:
+    """Return a design with the same layers and nothing else."""
+    return Design(network=_untrained(design).network, head=design.head)
+
+
+def _untrained(design: Design) -> Design:
+    """Return a design that needs no pretrained weights."""
+    if not isinstance(design.network, Backbone):
+        return design
+    return dataclasses.replace(design, network=dataclasses.replace(design.network, weights="none"))

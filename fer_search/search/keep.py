@@ -1,0 +1,68 @@
+"""Which checkpoints of a run are kept: those that can still matter, up to a number of bytes.
+
+A checkpoint matters while a trial may go on from it: the running trial's own, its parent's until it has one, and those
+of the trials that Hyperband may still promote. Of the best trials the weights of the best epoch are kept. Where that is
+more than the limit, the least promising go first; a promotable trial whose checkpoint went is trained once more when it
+is promoted, which gives the same weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fer_search.search.folder import RunFolder
+from fer_search.search.oracles import HyperbandOracle, SafeOracle
+from fer_search.training.checkpoint import BEST, checkpoint_path, checkpointed_epochs, keep_only
+
+KEPT_WEIGHTS = 5  # trials that keep the weights of their best epoch
+STATE_BYTES = 12  # of a parameter in a checkpoint: float32, and Adam's two moments
+
+
+def tidy(folder: RunFolder, oracle: SafeOracle, max_bytes: int | None = None, parameters: int = 0) -> None:
+    """Remove the checkpoints that cannot matter any more, and the least promising beyond the limit.
+
+    It depends on what the folder holds alone: after a kill the next start removes what the last one left.
+
+    Args:
+        folder: of the run.
+        oracle: knows the trials.
+        max_bytes: limit for all checkpoints together; None for none.
+        parameters: of the network that is trained next; room is left for the three checkpoints that it has at most.
+    """
+    best = ranked(oracle)[:KEPT_WEIGHTS]
+    going_on = oracle.promotable() if isinstance(oracle, HyperbandOracle) else []
+    running = oracle.ongoing()
+    busy = {running.trial_id, running.hyperparameters.values.get("tuner/trial_id")} if running else set()
+    for trial_id in oracle.trials:
+        path = folder.path / f"trial_{trial_id}"
+        if trial_id not in busy and trial_id not in going_on:
+            keep_only(path, ())
+        if trial_id not in best and (running is None or trial_id != running.trial_id):
+            (path / BEST).unlink(missing_ok=True)
+    if max_bytes is not None:
+        spare = [path for i in reversed(going_on) if i not in busy for path in _last(folder.path / f"trial_{i}")]
+        spare += [folder.path / f"trial_{i}" / BEST for i in reversed(best[1:])]
+        _shrink(folder.path, spare, max_bytes - 3 * STATE_BYTES * parameters)
+
+
+def ranked(oracle: SafeOracle) -> list[str]:
+    """Return the trials with a score, the best first, the earlier first among equals."""
+    scored = [trial for trial in oracle.trials.values() if trial.score is not None]
+    return [trial.trial_id for trial in sorted(scored, key=lambda trial: (-trial.score, trial.trial_id))]
+
+
+def used_bytes(path: Path) -> int:
+    """Return what the checkpoints of a run take on the disk; a file with two names counts once."""
+    found = [file.stat() for file in path.glob("trial_*/*.h5")]
+    return sum({status.st_ino: status.st_size for status in found}.values())
+
+
+def _last(path: Path) -> list[Path]:
+    return [checkpoint_path(path, epoch) for epoch in checkpointed_epochs(path)]
+
+
+def _shrink(path: Path, spare: list[Path], most: int) -> None:
+    for file in spare:
+        if used_bytes(path) <= most:
+            return
+        file.unlink(missing_ok=True)

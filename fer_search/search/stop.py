@@ -1,0 +1,52 @@
+"""What ends a search before its last trial: a signal, or its time."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+
+@dataclass
+class Stop:
+    """Whether the run is to end.
+
+    Args:
+        number: the signal that asked for it, if any.
+        deadline: ``time.monotonic()`` after which its time is up, if it has a limit.
+    """
+
+    number: int | None = None
+    deadline: float | None = None
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def __call__(self) -> bool:
+        return self.number is not None or self.out_of_time
+
+
+@contextmanager
+def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
+    """Turn SIGINT and SIGTERM into a wish to stop; the second SIGINT ends the process at once."""
+    stop = Stop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.number is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.number = number
+        say("Stopping after this step; once more to stop at once.")
+
+    before: dict[int, Callable[..., Any] | int | None] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,123 @@
+"""The epochs of one trial on one engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import keras
+import numpy as np
+
+from fer_search.augment import Plan, draw_plan
+from fer_search.design import Augmentation
+from fer_search.models import make_loss
+from fer_search.training import random
+from fer_search.training.averages import averaged
+from fer_search.training.batches import balanced_weights, draw_batches, in_order, loss_weights
+from fer_search.training.engine import make_engine
+from fer_search.training.epochs import Row
+from fer_search.training.predict import predict_views
+from fer_search.training.schedule import learning_rates
+from fer_search.training.score import score
+from fer_search.training.task import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
+
+CHUNK_SECONDS = 1.0  # about how long the device works between two looks at the stop flag and the clock
+GEOMETRY = ("rotation", "shear", "zoom", "shift", "flip", "crop", "resized_crop")
+
+
+class Loop:
+    """Trains and validates the epochs of a trial.
+
+    Args:
+        trial: what to train.
+        data: what to train and validate on.
+        model: compiled, in the state from which the next epoch starts.
+        watcher: asked and told between chunks of steps.
+    """
+
+    def __init__(self, trial: Trial, data: TrialData, model: keras.Model, watcher: Watcher) -> None:
+        self.trial, self.data, self.model, self.watcher = trial, data, model, watcher
+        self.optimisation = trial.design.optimisation
+        self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"))
+        images, labels, self.val_images = data.placed(self.engine.put)
+        self.train_data = (images, labels)
+        balanced = self.optimisation.class_weights == "balanced"
+        self.image_weights = balanced_weights(data.labels) if balanced else None
+        self.chunk = 1  # steps a dispatch; grows until it takes about CHUNK_SECONDS
+
+    def run_epoch(self, epoch: int, val_losses: list[float]) -> Row:
+        """Train and validate one epoch; return its row of epochs.csv.
+
+        Args:
+            epoch: 1 is the first.
+            val_losses: validation loss of each epoch before.
+
+        Raises:
+            TrialFailed: a loss is not a number.
+            Stopped: the watcher said so.
+        """
+        started = time.perf_counter()
+        batches = self._draw(epoch, val_losses)
+        loss, accuracy = self._train(epoch, batches)
+        with averaged(self.model):
+            clean = self._validate()
+            shown = self._validate_augmented(epoch) if self.data.augment_validation else clean
+        for name, value in (("training", loss), ("validation", clean["loss"])):
+            if not np.isfinite(value):
+                raise TrialFailed(f"the {name} loss was {value} in epoch {epoch}")
+        rate, seconds = float(batches["learning_rates"][-1]), time.perf_counter() - started
+        row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, "learning_rate": rate, "seconds": seconds}
+        row |= {f"val_{name}" if name in ("loss", "accuracy") else name: value for name, value in shown.items()}
+        return row | {"clean_val_loss": clean["loss"], "clean_val_accuracy": clean["accuracy"]}
+
+    def _random(self, stream: int, epoch: int) -> np.random.Generator:
+        return random.generator(stream, self.trial.seed, self.trial.number, epoch)
+
+    def _draw(self, epoch: int, val_losses: list[float]) -> Plan:
+        """Draw an epoch's batches, as ``Engine.begin_epoch`` takes them."""
+        rows, weights = draw_batches(
+            self._random(random.ORDER, epoch), len(self.data.labels), self.optimisation.batch_size
+        )
+        plan = draw_plan(self._random(random.AUGMENTATION, epoch), *rows.shape, self.trial.design.augmentation)
+        horizon = self.trial.horizon or self.trial.epochs
+        return plan | {
+            "rows": rows,
+            "weights": weights,
+            "loss_weights": loss_weights(weights, rows, plan, self.image_weights),
+            "learning_rates": learning_rates(self.optimisation, val_losses, len(rows), horizon),
+        }
+
+    def _train(self, epoch: int, batches: Plan) -> tuple[float, float]:
+        self.engine.begin_epoch(self.train_data, batches, self._random(random.DROPOUT, epoch))
+        sums, start, steps = np.zeros(3), 0, len(batches["rows"])
+        while start < steps:
+            began = time.perf_counter()
+            stop = min(start + self.chunk, steps)
+            sums += self.engine.train(start, stop)
+            if stop - start == self.chunk:
+                self._adapt(time.perf_counter() - began)
+            start = stop
+            loss, accuracy = sums[:2] / sums[2]
+            self.watcher.progress(Progress(epoch, int(sums[2]), len(self.data.labels), loss, accuracy))
+            if self.watcher.stop():
+                raise Stopped
+        self.engine.end_epoch()
+        return float(loss), float(accuracy)
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds < CHUNK_SECONDS / 2:
+            self.chunk *= 2
+        elif seconds > CHUNK_SECONDS * 2:
+            self.chunk = max(1, self.chunk // 2)
+
+    def _validate(self) -> dict[str, float]:
+        labels = self.data.val_labels
+        return score(predict_views(self.engine, self.val_images, len(labels), self.trial.design), labels)
+
+    def _validate_augmented(self, epoch: int) -> dict[str, float]:
+        """The report fed its validation images through the generator of its training images: the geometry alone."""
+        whole, labels = self.trial.design.augmentation, self.data.val_labels
+        seen = dataclasses.replace(Augmentation(), **{name: getattr(whole, name) for name in GEOMETRY})
+        rows = in_order(len(labels), self.optimisation.batch_size)
+        plan = draw_plan(self._random(random.VALIDATION, epoch), *rows.shape, seen)
+        return score(self.engine.predict(self.val_images, {"rows": rows} | plan)[: len(labels)], labels)

@@ -1,0 +1,100 @@
+"""Light, squares and blends, each against a loop over the images."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from fer_search.augment.cutmix import draw_patches, own_shares, paste
+from fer_search.augment.cutout import cut_out, draw_squares
+from fer_search.augment.erasing import draw_erasures, draw_seeds, erase, grey_noise
+from fer_search.augment.light import draw_light, relight
+from fer_search.augment.mixup import mix
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def test_light_scales_distances_to_the_mean_and_adds(rng):
+    images = rng.integers(0, 256, (40, 48, 48)).astype("float32")
+    light = draw_light(rng, 40, brightness=0.3, contrast=0.5)
+    slow = [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(images, light, strict=True)]
+    np.testing.assert_allclose(numpy(relight(images, light)), slow, atol=0.02)
+    factor, more = draw_light(rng, 20_000, 0.3, 0.5).T
+    assert (factor.min(), factor.max()) == pytest.approx((0.5, 1.5), abs=0.01)
+    assert (more.min(), more.max()) == pytest.approx((-76.5, 76.5), abs=0.5)
+    assert abs(np.corrcoef(factor, more)[0, 1]) < 0.05
+    assert (draw_light(rng, 9, 0.3, 0)[:, 0] == 1).all()
+
+
+@pytest.mark.parametrize(("side", "squares", "clipped"), [(8, 1, True), (16, 3, True), (8, 1, False), (15, 2, False)])
+def test_cutout_blackens_squares(rng, side, squares, clipped):
+    boxes = draw_squares(rng, 3000, side, squares, clipped)
+    black = numpy(cut_out(np.full((3000, 48, 48), 200.0, np.float32), boxes)) == 0
+    slow = np.zeros((3000, 48, 48), bool)
+    for image, own in zip(slow, boxes, strict=True):
+        for top, left, bottom, right in own:
+            image[max(top, 0) : bottom, max(left, 0) : right] = True
+    np.testing.assert_array_equal(black, slow)
+    areas = black.sum(axis=(1, 2))
+    if squares == 1:
+        assert areas.max() == side * side
+        assert (areas.min() == side * side) != clipped
+    else:
+        assert side * side < areas.max() <= squares * side * side
+    assert black.any(axis=0).mean() > 0.99  # anywhere in the image
+
+
+def test_erasing_fills_a_rectangle_with_noise_and_leaves_the_rest(rng):
+    images = rng.uniform(0.25, 0.75, (2000, 48, 48)).astype("float32")  # nothing that noise could be
+    boxes, seeds = draw_erasures(rng, 2000, 0.6), draw_seeds(rng, 2000)
+    erased = numpy(erase(images, boxes, seeds))
+    noise = numpy(grey_noise(seeds, 48, 48))
+    slow = images.copy()
+    for image, grey, (top, left, bottom, right) in zip(slow, noise, boxes, strict=True):
+        image[top:bottom, left:right] = grey[top:bottom, left:right]
+    np.testing.assert_array_equal(erased, slow)
+    sides = (boxes[:, 2:] - boxes[:, :2]).astype(float)
+    area = sides.prod(axis=1) / 48**2
+    assert (area > 0).mean() == pytest.approx(0.6, abs=0.05)
+    hit = sides[area > 0]
+    assert 0.015 < hit.prod(axis=1).min() / 48**2 < 0.03  # rounded to pixels
+    assert 0.37 < hit.prod(axis=1).max() / 48**2 < 0.42
+    assert 0.25 < (hit[:, 1] / hit[:, 0]).min() < 0.4
+    assert (boxes >= 0).all()
+    assert (boxes <= 48).all()
+
+
+def test_noise_is_even_over_grey_values_images_and_pixels(rng):
+    noise = numpy(grey_noise(draw_seeds(rng, 300), 48, 48))
+    counts = np.bincount(noise.astype(int).ravel(), minlength=256)
+    assert len(counts) == 256
+    assert abs(counts / counts.mean() - 1).max() < 0.1
+    flat = noise.reshape(300, -1)
+    assert abs(np.corrcoef(flat[:100])[np.triu_indices(100, 1)]).max() < 0.1  # images
+    assert abs(np.corrcoef(flat[:, :-1].ravel(), flat[:, 1:].ravel())[0, 1]) < 0.01  # neighbours
+    assert abs(np.corrcoef(numpy(grey_noise(np.arange(2, dtype=np.uint32), 48, 48)).reshape(2, -1))[0, 1]) < 0.1
+
+
+def test_mixup_blends_images_and_labels_in_the_same_shares(rng):
+    images, labels = rng.random((6, 48, 48)).astype("float32"), np.eye(7, dtype="float32")[:6]
+    partners, shares = np.array([3, 4, 5, 0, 1, 2], np.int32), rng.random(6).astype("float32")
+    for values in (images, labels):
+        slow = [s * values[k] + (1 - s) * values[p] for k, (p, s) in enumerate(zip(partners, shares, strict=True))]
+        np.testing.assert_allclose(numpy(mix(values, values[partners], shares)), slow, rtol=1e-5, atol=1e-6)
+
+
+def test_cutmix_pastes_a_rectangle_and_knows_how_much_is_left(rng):
+    images, others = np.zeros((3000, 48, 48), np.float32), np.ones((3000, 48, 48), np.float32)
+    patches = draw_patches(rng, 3000, 1.0)
+    mixed = numpy(paste(images, others, patches))
+    slow = images.copy()
+    for image, (top, left, bottom, right) in zip(slow, patches, strict=True):
+        image[top:bottom, left:right] = 1
+    np.testing.assert_array_equal(mixed, slow)
+    np.testing.assert_allclose(own_shares(patches), 1 - mixed.mean(axis=(1, 2)), atol=1e-6)
+    sides = patches[:, 2:] - patches[:, :2]
+    unclipped = ((patches[:, :2] > 0) & (patches[:, 2:] < 48)).all(axis=1)
+    assert (sides[unclipped, 0] == sides[unclipped, 1]).all()
+    assert sides.max() > 44
+    assert (draw_patches(rng, 500, 100.0)[:, 2:] - draw_patches(rng, 500, 100.0)[:, :2]).std() < 20

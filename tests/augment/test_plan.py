@@ -1,0 +1,125 @@
+"""A whole epoch's plan, and a batch that is augmented by it."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from fer_search.augment import augment, draw_plan
+from fer_search.augment.warp import warp
+from fer_search.design import Augmentation
+
+EVERYTHING = Augmentation(
+    rotation=20, crop=40, brightness=0.2, contrast=0.2, cutout=8, cutout_count=2, erasing=0.5,
+    mixup_alpha=1.0, cutmix_alpha=1.0, label_smoothing=0.1,
+)  # fmt: skip
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def batch(rng, count=6):
+    return rng.integers(1, 256, (count, 48, 48)).astype("uint8"), np.eye(7, dtype="float32")[np.arange(count) % 7]
+
+
+def first_step(rng, count, augmentation):
+    return {name: values[0] for name, values in draw_plan(rng, 1, count, augmentation).items()}
+
+
+def test_an_epochs_plan_holds_what_the_design_needs(rng):
+    assert draw_plan(rng, 3, 5, Augmentation()) == {}
+    found = {name: (values.shape, str(values.dtype)) for name, values in draw_plan(rng, 3, 5, EVERYTHING).items()}
+    assert found == {
+        "maps": ((3, 5, 2, 3), "float32"),
+        "light": ((3, 5, 2), "float32"),
+        "squares": ((3, 5, 2, 4), "int32"),
+        "erasures": ((3, 5, 4), "int32"),
+        "seeds": ((3, 5), "uint32"),
+        "partners": ((3, 5), "int32"),
+        "opacities": ((3, 5), "float32"),
+        "patches": ((3, 5, 4), "int32"),
+        "shares": ((3, 5), "float32"),
+        "smoothing": ((3,), "float32"),
+    }
+    assert set(draw_plan(rng, 3, 5, Augmentation(flip=True, mixup_alpha=0.3))) == {
+        "maps", "partners", "opacities", "shares",
+    }  # fmt: skip
+    assert set(draw_plan(rng, 3, 5, Augmentation(cutmix_alpha=1.0))) == {"partners", "patches", "shares"}
+    assert all(sorted(step) == [0, 1, 2, 3, 4] for step in draw_plan(rng, 3, 5, EVERYTHING)["partners"].tolist())
+
+
+def test_one_augmentations_numbers_do_not_depend_on_the_others():
+    alone = draw_plan(np.random.default_rng(5), 2, 8, Augmentation(rotation=20))
+    together = draw_plan(np.random.default_rng(5), 2, 8, Augmentation(rotation=20, cutout=8, mixup_alpha=1.0))
+    np.testing.assert_array_equal(alone["maps"], together["maps"])
+    again = draw_plan(np.random.default_rng(5), 2, 8, EVERYTHING)
+    for name, values in draw_plan(np.random.default_rng(5), 2, 8, EVERYTHING).items():
+        np.testing.assert_array_equal(values, again[name])
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(mixup_alpha=1.0), Augmentation(mixup_share=0.7)])
+def test_mixup_gives_the_label_what_it_gives_the_pixels(rng, augmentation):
+    images, labels = batch(rng)
+    step = first_step(rng, 6, augmentation)
+    x, y = augment(images, labels, step)
+    for k, (p, s) in enumerate(zip(step["partners"], step["shares"], strict=True)):
+        np.testing.assert_allclose(numpy(x)[k, ..., 0], s * images[k] + (1 - s) * images[p], rtol=1e-4)
+        np.testing.assert_allclose(numpy(y)[k], s * labels[k] + (1 - s) * labels[p], rtol=1e-5, atol=1e-7)
+    if augmentation.mixup_share:
+        assert (step["shares"] == np.float32(0.7)).all()
+
+
+def test_with_mixup_and_cutmix_each_image_gets_one_of_them_with_equal_chances(rng):
+    images, labels = batch(rng, 400)
+    step = first_step(rng, 400, Augmentation(mixup_alpha=1.0, cutmix_alpha=1.0))
+    x, y = map(numpy, augment(images, labels, step))
+    blended = 0
+    for k, p in enumerate(step["partners"]):
+        own, other = images[k].astype(float), images[p].astype(float)
+        s, (top, left, bottom, right) = step["opacities"][k], step["patches"][k]
+        if s < 1:
+            assert top == bottom  # no patch
+            blended += 1
+        slow = s * own + (1 - s) * other
+        slow[top:bottom, left:right] = other[top:bottom, left:right]
+        np.testing.assert_allclose(x[k, ..., 0], slow, rtol=1e-4)
+        share = s * (1 - (bottom - top) * (right - left) / 48**2)
+        np.testing.assert_allclose(y[k], share * labels[k] + (1 - share) * labels[p], atol=1e-5)
+    assert blended / 400 == pytest.approx(0.5, abs=0.08)
+
+
+def test_label_smoothing_spreads_a_share_over_all_classes(rng):
+    images, labels = batch(rng)
+    x, y = augment(images, labels, first_step(rng, 6, Augmentation(label_smoothing=0.2)))
+    np.testing.assert_allclose(numpy(y), 0.8 * labels + 0.2 / 7, rtol=1e-5)
+    np.testing.assert_array_equal(numpy(x)[..., 0], images)
+
+
+def test_a_batch_gets_geometry_then_light_then_squares_then_blends(rng):
+    images, labels = batch(rng, 12)
+    step = first_step(rng, 12, EVERYTHING)
+    x, y = map(numpy, augment(images, labels, step))
+    slow = numpy(warp(images.astype("float32"), step["maps"]))
+    slow = np.stack([np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(slow, step["light"], strict=True)])
+    certain = np.ones(slow.shape, bool)  # not under noise, whose values have a test of their own
+    for k in range(12):
+        for top, left, bottom, right in step["squares"][k]:
+            slow[k, max(top, 0) : bottom, max(left, 0) : right] = 0
+        top, left, bottom, right = step["erasures"][k]
+        certain[k, top:bottom, left:right] = False
+    partners, s = step["partners"], step["opacities"][:, None, None]
+    mixed, sure = s * slow + (1 - s) * slow[partners], certain & certain[partners]
+    for k, (top, left, bottom, right) in enumerate(step["patches"]):
+        mixed[k, top:bottom, left:right] = slow[partners[k], top:bottom, left:right]
+    assert 0.5 < sure.mean() < 1
+    np.testing.assert_allclose(x[..., 0][sure], mixed[sure], atol=0.05)
+    np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)
+    assert x.min() >= 0
+    assert x.max() <= 255
+
+
+def test_nothing_changes_without_a_plan(rng):
+    images, labels = batch(rng)
+    plain, same = augment(images, labels, {})
+    np.testing.assert_array_equal(numpy(plain)[..., 0], images)
+    np.testing.assert_array_equal(numpy(same), labels)

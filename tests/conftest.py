@@ -1,0 +1,67 @@
+"""What all tests share: a cache folder of their own, small data sets, and the real FER2013 where it is at hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_search.data.dataset import Dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("FER_SEARCH_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["FER_SEARCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ.pop("FER_SEARCH_DATA", None)
+
+
+@pytest.fixture(scope="session")
+def fer2013_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real FER2013 as .npz."""
+    script = SHARED / "data" / "unpack_fer2013.py"
+    if not script.exists():
+        pytest.skip(f"the real FER2013 is not at hand: no {script.name} in $FER_SEARCH_SHARED")
+    out = tmp_path_factory.mktemp("fer2013")
+    subprocess.run([sys.executable, script, out, "--as", "npz"], check=True, capture_output=True)
+    return out / "fer2013.npz"
+
+
+@pytest.fixture(scope="session")
+def faces() -> Dataset:
+    """A few toy faces: 420 to train on, 210 to test on."""
+    from fer_search.data.toy import draw_faces
+
+    images, labels, splits = draw_faces(420, 210)
+    return Dataset(images, labels, splits, "toy faces", "toy", toy=True)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def tiny_space(tmp_path: Path) -> Path:
+    """A space whose designs train in a moment."""
+    path = tmp_path / "tiny.py"
+    path.write_text(
+        "from fer_search.design import Augmentation, Design, Head, Optimisation, Residual\n"
+        "def design(hp):\n"
+        "    filters = hp.Choice('filters', [4, 2, 6])\n"
+        "    return Design(\n"
+        "        network=Residual(stages=((filters,), (filters,)), downsample=hp.Choice('downsample', ['strided', 'max_pool'])),\n"
+        "        head=Head(dropout=hp.Choice('dropout', [0.0, 0.2])),\n"
+        "        augmentation=Augmentation(rotation=10, flip=True, cutout=hp.Choice('cutout', [0, 8]), mixup_alpha=0.3),\n"
+        "        optimisation=Optimisation(batch_size=32, learning_rate=hp.Float('rate', 1e-3, 1e-2, sampling='log')),\n"
+        "    )\n"
+        "baselines = {'plain': {}, 'cut': {'cutout': 8}}\n"
+        "references = {'plain': 0.5, 'published': 0.4}\n"
+    )
+    return path

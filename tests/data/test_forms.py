@@ -1,0 +1,213 @@
+"""Every form that FER2013 comes in gives the same images, labels and splits."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fer_search.data import table
+from fer_search.data.dataset import fingerprint
+from fer_search.data.load import load_dataset, read
+
+PLAIN = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+SHOUTED = ("Angry", "Disgust", "Fear", "Happy", "SAD", "Surprise", "Neutral")
+
+
+def assert_same(found, expected, atol: int = 0) -> None:
+    for array in (found.images, found.labels, found.splits):
+        assert array.dtype == np.uint8
+    assert found.images.shape == expected.images.shape
+    np.testing.assert_allclose(found.images.astype(int), expected.images.astype(int), atol=atol, rtol=0)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.splits, expected.splits)
+
+
+WITH_ORDER: dict[str, Callable] = {
+    "fer2013.csv": lambda small, path: small.csv(path / "fer2013.csv"),
+    "icml_face_data.csv": lambda small, path: small.icml(path / "icml_face_data.csv"),
+    "quoted": lambda small, path: small.csv(
+        path / "q.csv", '"emotion","pixels","Usage"', ['"' + r.replace(",", '","') + '"' for r in small.rows()]
+    ),
+    "windows": lambda small, path: small.csv(
+        path / "w.csv", "\ufeffemotion,pixels,Usage\r", [r + "\r" for r in small.rows()]
+    ),
+    "blank lines": lambda small, path: small.csv(path / "b.csv", rows=["", *small.rows(), "", ""]),
+    "no end of the last line": lambda small, path: cut_end(small.csv(path / "e.csv")),
+    "npz": lambda small, path: save(path / "fer2013.npz", small.arrays()),
+    "compressed npz": lambda small, path: save(path / "fer2013.npz", small.arrays(), np.savez_compressed),
+    "npz by another name": lambda small, path: save(path / "x.npz", small.arrays()).rename(path / "arrays"),
+    "npz with channel axis": lambda small, path: save(
+        path / "fer2013.npz", {k: a[..., None] if k[0] == "x" else a for k, a in small.arrays().items()}
+    ),
+    "npz of int64": lambda small, path: save(
+        path / "fer2013.npz", {k: a.astype(np.int64) for k, a in small.arrays().items()}
+    ),
+    "folder with the csv": lambda small, path: small.csv(path / "fer2013.csv").parent,
+    "kaggle's folder of csvs": lambda small, path: [
+        (path / "train.csv").write_text("emotion,pixels\n"),
+        small.icml(path / "icml_face_data.csv").parent,
+    ][1],
+}
+IN_FOLDERS: dict[str, Callable] = {
+    "-ed and -ful": lambda small, path: small.folders(path / "f"),
+    "plain names": lambda small, path: small.folders(path / "f", PLAIN),
+    "capitals": lambda small, path: small.folders(path / "f", SHOUTED),
+    "bmp": lambda small, path: small.folders(path / "f", suffix="bmp"),
+    "a folder in the folder": lambda small, path: small.folders(path / "f" / "archive").parent,
+    "zip": lambda small, path: small.zip(path / "f.zip"),
+    "zip with a folder": lambda small, path: small.zip(path / "f.zip", "archive/"),
+    "folder with the zip": lambda small, path: small.zip(path / "f.zip").parent,
+}
+
+
+def cut_end(path: Path) -> Path:
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    return path
+
+
+def save(path: Path, arrays: dict[str, np.ndarray], how: Callable = np.savez) -> Path:
+    how(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize("form", WITH_ORDER)
+def test_forms_with_the_original_order(form: str, small, tmp_path: Path) -> None:
+    found = load_dataset(str(WITH_ORDER[form](small, tmp_path)), cache_dir=tmp_path / "cache")
+    assert_same(found, small)
+    assert found.notes == ()
+    assert found.fingerprint == fingerprint(small.images, small.labels, small.splits)
+
+
+@pytest.mark.parametrize("form", IN_FOLDERS)
+def test_forms_in_class_folders(form: str, small, tmp_path: Path) -> None:
+    found = load_dataset(str(IN_FOLDERS[form](small, tmp_path)), cache_dir=tmp_path / "cache")
+    assert_same(found, small.in_folders())
+    assert found.notes == ()
+
+
+def test_jpg(small, tmp_path: Path) -> None:
+    found = read(small.folders(tmp_path / "f", suffix="jpg"))
+    assert_same(found, small.in_folders(), atol=3)
+    assert found.notes == ()
+
+
+def test_what_systems_leave_behind_is_passed_over(small, tmp_path: Path) -> None:
+    folder = small.folders(tmp_path / "f")
+    for name in (".DS_Store", "Thumbs.db", "train/angry/.im.png.swp", "train/angry/Thumbs.db", ".git/train/x/y.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"litter")
+    (folder / "README.txt").write_text("about")
+    assert_same(read(folder), small.in_folders())
+
+
+def test_what_systems_put_into_zips_is_passed_over(small, tmp_path: Path) -> None:
+    file = small.zip(tmp_path / "f.zip")
+    with zipfile.ZipFile(file, "a") as archive:
+        for name in ("__MACOSX/train/angry/im000.png", "train/angry/._im000.png", "train/empty/"):
+            archive.writestr(name, b"")
+    assert_same(read(file), small.in_folders())
+
+
+def test_links_to_folders_are_followed_once(small, tmp_path: Path) -> None:
+    elsewhere, linked = small.folders(tmp_path / "elsewhere"), tmp_path / "linked"
+    linked.mkdir()
+    for name in ("train", "test"):
+        (linked / name).symlink_to(elsewhere / name)
+    (elsewhere / "train" / "loop").symlink_to(elsewhere / "train")
+    assert_same(read(linked), small.in_folders())
+
+
+def test_other_sizes_and_colours_are_converted_and_reported(small, tmp_path: Path, data_info) -> None:
+    folder = small.folders(tmp_path / "f")
+    expected = small.in_folders()
+    at = int(np.flatnonzero((expected.labels == 0) & (expected.splits == 0))[0])
+    first, second = sorted((folder / "train" / "angry").iterdir())[:2]
+    grey = Image.fromarray(expected.images[at])
+    grey.resize((96, 96), Image.Resampling.NEAREST).save(first)
+    Image.fromarray(expected.images[at + 1]).convert("RGB").save(second)
+    found = read(folder)
+    assert_same(found, expected, atol=2)
+    assert found.notes == (
+        "1 of 42 images resized to 48x48 (from 96x96)",
+        "1 of 42 images converted to 8-bit grey (from RGB)",
+    )
+    code, out, _ = data_info(folder)
+    assert code == 0
+    assert all(note in " ".join(out.split()) for note in found.notes)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "LA", "CMYK"])
+def test_modes(mode: str, small, tmp_path: Path) -> None:
+    folder = small.folders(tmp_path / "f")
+    file = sorted((folder / "train" / "angry").iterdir())[0]
+    Image.new("RGB", (48, 48), (255, 0, 0)).convert(mode).save(file, "TIFF" if mode == "CMYK" else "PNG")
+    grey = read(folder).images[0]
+    assert np.ptp(grey) == 0
+    assert abs(int(grey[0, 0]) - 76) <= 1  # 0.299 of red
+
+
+def test_sixteen_bits_are_scaled(small, tmp_path: Path) -> None:
+    folder = small.folders(tmp_path / "f")
+    file = sorted((folder / "train" / "angry").iterdir())[0]
+    Image.fromarray(np.full((48, 48), 0x8040, np.uint16)).save(file)
+    np.testing.assert_array_equal(read(folder).images[0], 0x80)
+
+
+def test_arrays_of_other_sizes_and_rgb(small, tmp_path: Path) -> None:
+    def enlarge(x: np.ndarray) -> np.ndarray:
+        return np.repeat(np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)[..., None], 3, axis=3)
+
+    arrays = {k: enlarge(a) if k[0] == "x" else a for k, a in small.arrays().items()}
+    found = read(save(tmp_path / "rgb.npz", arrays))
+    assert_same(found, small, atol=2)
+    assert found.notes == (
+        "42 of 42 images resized to 48x48 (from 96x96)",
+        "42 of 42 images converted to 8-bit grey (from RGB)",
+    )
+
+
+def test_npz_with_one_test_split(small, tmp_path: Path) -> None:
+    test, train = small.splits > 0, small.splits == 0
+    arrays = {"x_train": small.images[train], "y_train": small.labels[train]}
+    found = read(save(tmp_path / "a.npz", arrays | {"x_test": small.images[test], "y_test": small.labels[test]}))
+    np.testing.assert_array_equal(found.images, small.images)
+    np.testing.assert_array_equal(found.splits, np.where(test, 3, 0))
+
+
+@given(
+    seed=st.integers(0, 1000),
+    odd=st.lists(st.tuples(st.integers(0, 2302), st.sampled_from(["  ", "\t", " \t "])), max_size=3),
+    chunk=st.integers(100, 20_000),
+)
+@settings(max_examples=25, deadline=None)
+def test_csv_pixels_are_read_as_written(small, tmp_path_factory, seed: int, odd: list, chunk: int) -> None:
+    """Whatever the white space and wherever the file is cut into chunks."""
+    pixels = np.random.default_rng(seed).integers(0, 256, 2304)
+    between = [" "] * 2303 + [""]
+    for place, space in odd:
+        between[place] = space
+    rows = small.rows()
+    rows[2] = f"3,{''.join(str(p) + b for p, b in zip(pixels, between, strict=True))},Training"
+    path = small.csv(tmp_path_factory.mktemp("csv") / "x.csv", rows=rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "CHUNK", chunk)
+        found = table.read_csv(path)
+    np.testing.assert_array_equal(found.images[2].ravel(), pixels)
+    np.testing.assert_array_equal(np.delete(found.images, 2, 0), np.delete(small.images, 2, 0))
+
+
+def test_fer2013_is_recognised_by_its_content(fer2013_npz: Path, small, tmp_path: Path) -> None:
+    real = load_dataset(str(fer2013_npz))
+    assert (real.name, real.images.shape) == ("FER2013 (npz)", (35_887, 48, 48))
+    with np.load(fer2013_npz) as file:
+        arrays = dict(file)
+    arrays["y_train"] = np.roll(arrays["y_train"], 1)  # as many of each class: still by its counts
+    arrays["y_train"][0] = (arrays["y_train"][0] + 1) % 7
+    assert load_dataset(str(save(tmp_path / "x.npz", arrays)), cache_dir=tmp_path).name == "35,887 faces (npz)"

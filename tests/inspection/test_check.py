@@ -1,0 +1,27 @@
+import math
+
+from fer_search.inspection.check import check_space
+from fer_search.space import load_space
+
+
+def test_every_baseline_and_sampled_design_takes_a_step(tiny_space):
+    results = list(check_space(load_space(tiny_space), samples=2))
+    assert [result.name for result in results[:2]] == ["plain", "cut"]
+    assert len(results) == 4
+    assert all(result.problem == "" and math.isfinite(result.loss) and result.seconds > 0 for result in results)
+
+
+def test_a_design_that_cannot_be_built_is_reported_and_the_rest_goes_on(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text(
+        "from fer_search.design import *\n"
+        "def design(hp):\n"
+        "    return Design(network=Residual(stages=((2,),) * hp.Choice('stages', [1, 9])))\n"
+        "baselines = {'fine': {}}\n"
+    )
+    results = list(check_space(load_space(path), samples=6))
+    assert results[0].problem == ""
+    problems = {result.problem for result in results if result.problem}
+    assert len(problems) == 1
+    assert "line 3: Residual.stages must be 1 to 5 stages" in problems.pop()
+    assert any(not result.problem for result in results[1:])

@@ -1,0 +1,63 @@
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fer_search.inspection.describe import Costs, count_designs, describe_space, measure_costs
+from fer_search.space import load_space
+
+SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
+
+
+def printed(parts):
+    console = Console(file=StringIO(), width=100)
+    for part in parts:
+        console.print(part)
+    return console.file.getvalue()
+
+
+def test_designs_are_counted_branch_by_branch():
+    size = count_designs(load_space(SPACES / "report.py").choices())
+    assert size.combinations == 3 * 3 * 3 * 3 * 2 * 3 * 3 + 2 * 2 * 2 * 2
+    assert size.ranges == ()
+
+
+def test_continuous_ranges_are_named_and_not_counted(tiny_space):
+    size = count_designs(load_space(tiny_space).choices())
+    assert size.combinations == 3 * 2 * 2 * 2
+    assert size.ranges == ("rate",)
+
+
+def test_costs_are_those_of_the_networks(tiny_space):
+    space = load_space(tiny_space)
+    costs = measure_costs(space, samples=20)
+    assert len(costs.parameters) == len(costs.flops) == 20
+    # two blocks of 2, 4 or 6 filters: convolutions, shortcut and two BNs of each, then Dense 7
+    allowed = {
+        f: 9 * f + f + 9 * f * f + f + 2 * f + 8 * f + 2 * (9 * f * f + f) + f * f + f + 8 * f + 7 * f + 7
+        for f in (2, 4, 6)
+    }
+    assert set(costs.parameters.tolist()) == set(allowed.values())
+    assert costs.flops.min() > 0
+
+
+def test_the_description_has_choices_conditions_baselines_and_costs():
+    costs = Costs(np.array([1_000_000, 3_000_000]), np.array([10**9, 2 * 10**9]))
+    text = printed(describe_space(load_space(SPACES / "report.py"), costs))
+    for words in (
+        "only when",
+        "network is backbone",
+        "1,474 combinations",
+        "mixup_strided",
+        "0.685",
+        "2.00 M",
+        "1.500 G",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("name", ["report", "modern", "tiny"])
+def test_every_space_can_be_described(name):
+    assert f"{name}.py" in printed(describe_space(load_space(SPACES / f"{name}.py")))

@@ -1,0 +1,140 @@
+import keras
+import numpy as np
+import pytest
+
+from fer_search.design import BACKBONES, Backbone, Design, Head, Optimisation
+from fer_search.models import build_model, build_network, count_parameters, measure
+from fer_search.models.applications import layer_stages, make_network
+
+RESNET152V2, RESNET50 = 58_331_648, 23_587_712  # parameters without top, as Keras' own tests have them
+HEADS = {
+    "512-256": Head(dense=(512, 256), dropout=(0.3, 0.2, 0.3)),
+    "512": Head(dense=512, dropout=(0.3, 0.2)),
+}
+
+
+def head_parameters(*units):
+    hidden = sum((i + 1) * o + 4 * o for i, o in zip((2048, *units), units, strict=False))
+    return hidden + (units[-1] + 1) * 7
+
+
+def row(name, channels, head, **fields):
+    """A row of the report, without ImageNet's weights."""
+    network = Backbone(name, weights="none", channels=channels, preprocessing="rescale")
+    return build_model(Design(network=network, head=HEADS[head], optimisation=Optimisation(**fields)))
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "head", "optimizer", "front", "parameters"),
+    [
+        (
+            "ResNet152V2",
+            "rgb",
+            "512-256",
+            "adam",
+            ["Concatenate", "Rescaling"],
+            RESNET152V2 + head_parameters(512, 256),
+        ),
+        (
+            "ResNet152V2",
+            "conv",
+            "512-256",
+            "adam",
+            ["Rescaling", "Conv2D"],
+            RESNET152V2 + 30 + head_parameters(512, 256),
+        ),
+        ("ResNet50", "rgb", "512", "sgd", ["Concatenate", "Rescaling"], RESNET50 + head_parameters(512)),
+    ],
+    ids=["rgb_resnet152v2", "conv_resnet152v2", "rgb_resnet50_sgd"],
+)
+def test_the_reports_rows_have_exactly_the_layers_it_names(name, channels, head, optimizer, front, parameters):
+    model = row(name, channels, head, optimizer=optimizer)
+    dense = ["Dense", "BatchNormalization", "Dropout"] * len(HEADS[head].dense)
+    named = ["Functional", "GlobalAveragePooling2D", "Dropout", *dense, "Dense"]
+    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", *front, *named]
+    assert name.lower() in [layer.name for layer in model.layers]
+    rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert rates == list(HEADS[head].dropout)
+    units = [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert units == [*HEADS[head].dense, 7]
+    assert count_parameters(model) == parameters
+    assert type(model.optimizer).__name__.lower() == optimizer
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
+    preprocess = model.get_layer("preprocess")
+    assert np.ravel(preprocess.scale) == pytest.approx(1 / 255)
+    assert np.ravel(preprocess.offset) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_builds_and_has_the_stages_that_the_design_counts(name):
+    known = BACKBONES[name]
+    size, channels = max(48, known.smallest), ("rgb", "sum", "conv")[len(name) % 3]
+    design = Design(network=Backbone(name, "none", size, channels, alpha=known.alphas[0], train_from=known.stages))
+    assert measure(design).flops > 0
+    with keras.StatelessScope(initialize_variables=False):
+        stages = layer_stages(make_network(design.network))
+    assert sorted(set(stages.values())) == list(range(1, known.stages + 1))
+
+
+def trained(model):
+    return {v.path.partition("/")[0] for v in model.trainable_variables}
+
+
+def test_stages_begin_where_the_resolution_halves():
+    stages = layer_stages(make_network(Backbone("MobileNet", alpha=0.25)))
+    first = {stage: next(n for n, s in stages.items() if s == stage and "conv" in n) for stage in range(1, 6)}
+    assert first == {1: "conv1", 2: "conv_dw_2", 3: "conv_dw_4", 4: "conv_dw_6", 5: "conv_dw_12"}
+    vgg = layer_stages(make_network(Backbone("VGG16")))
+    assert all(stage == int(name[5]) for name, stage in vgg.items() if "conv" in name)
+    resnet = layer_stages(make_network(Backbone("ResNet50")))
+    assert all(stage == int(name[4]) for name, stage in resnet.items() if name.startswith("conv") and "_block" in name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "layers"),
+    [
+        ({"train_from": 0}, set()),
+        ({"train_from": 5}, {f"conv_{part}_{i}{bn}" for part in ("dw", "pw") for i in (12, 13) for bn in ("", "_bn")}),
+        (
+            {"train_from": 5, "channels": "conv"},
+            {"channels", *(f"conv_{p}_{i}{bn}" for p in ("dw", "pw") for i in (12, 13) for bn in ("", "_bn"))},
+        ),
+    ],
+)
+def test_frozen_stages_are_not_trained(fields, layers):
+    model = build_network(Design(network=Backbone("MobileNet", weights="none", alpha=0.25, **fields)))
+    assert trained(model) == layers | {"probabilities"}
+
+
+def statistics(model):
+    return {v.path: keras.ops.convert_to_numpy(v).copy() for v in model.weights if "moving" in v.name}
+
+
+@pytest.mark.parametrize(
+    ("weights", "frozen_statistics", "moves"),
+    [("imagenet", True, False), ("imagenet", False, True), ("none", True, True), ("none", False, True)],
+)
+def test_statistics_stay_where_they_are_frozen(weights, frozen_statistics, moves, pixels):
+    network = Backbone("MobileNet", weights, alpha=0.25, train_from=4, frozen_statistics=frozen_statistics)
+    model = build_network(Design(network=network), pretrained=False)
+    before = statistics(model)
+    model(pixels, training=True)
+    moved = {path for path, value in statistics(model).items() if np.any(value != before[path])}
+    assert all(("_bn" in p and int(p.split("_")[2]) >= 6) for p in moved)  # from stage 4 on, never before
+    assert bool(moved) == moves
+
+
+def test_frozen_stages_drop_nothing(pixels):
+    model = build_network(Design(network=Backbone("EfficientNetV2B0", weights="none")))
+    backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    x = np.repeat(pixels, 3, axis=-1) / 255
+    np.testing.assert_array_equal(backbone(x, training=True), backbone(x, training=False))
+
+
+def test_images_are_resized_inside_the_model(pixels):
+    model = build_network(Design(network=Backbone("MobileNet", weights="none", alpha=0.25, input_size=96)))
+    resize = keras.Model(model.input, model.get_layer("resize").output).predict(pixels, verbose=0)
+    assert resize.shape == (6, 96, 96, 1)
+    np.testing.assert_allclose(resize[:, ::95, ::95], pixels[:, ::47, ::47], rtol=1e-5)  # the corners stay
+    inner = 0.75 * pixels[:, :-1] + 0.25 * pixels[:, 1:]  # a quarter of a pixel below the first row's centre, and so on
+    np.testing.assert_allclose(resize[:, 1:-1:2, 0, 0], inner[:, :, 0, 0], rtol=1e-4, atol=1e-2)

@@ -1,0 +1,149 @@
+"""A model means the same everywhere: saved here with TensorFlow, loaded in a new process with JAX."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from fer_search.design import Backbone, Design, Head, Optimisation, Plain, Residual
+from fer_search.models import build_model, make_optimizer
+
+TOLERANCE = 1e-4  # of probabilities; the backends add up in different orders
+
+DESIGNS = {
+    "residual": Design(
+        network=Residual(
+            stages=((8, 8), (8,), (16,)),
+            stem=8,
+            downsample="blur_pool",
+            shortcut="identity",
+            pre_activation=True,
+            normalization="group",
+            activation="silu",
+            squeeze_excitation=4,
+            dropout=0.1,
+            noise=0.1,
+        ),
+        optimisation=Optimisation(optimizer="adamw", weight_decay=0.01, focal_gamma=2.0, ema=0.9),
+    ),
+    "plain": Design(
+        network=Plain(stages=((8,), (8, 8), (8,)), kernels=(3, 5, 1), downsample="strided", activation="leaky_relu"),
+        head=Head(dense=(12, 8), dropout=0.2, pooling="flatten", activation="gelu"),
+        optimisation=Optimisation(optimizer="sgd", momentum=0.9),
+    ),
+    "mobilenet": Design(
+        network=Backbone("MobileNet", "none", 64, "sum", alpha=0.25, train_from=3),
+        optimisation=Optimisation(clip_norm=1.0),
+    ),
+}
+OPTIMISATIONS = [
+    Optimisation(optimizer="sgd", momentum=0.9, learning_rate=0.1, weight_decay=0.5),
+    Optimisation(optimizer="adamw", learning_rate=0.1, weight_decay=0.5, clip_norm=0.1),
+    Optimisation(optimizer="adam", learning_rate=0.1, ema=0.9),
+]
+
+
+def steps(optimisation):
+    """Take two steps with a backbone at half the rate; return a weight of it, one of BN and one of the head."""
+    variables = []
+    for path in ("conv1/kernel", "bn1/gamma", "probabilities/kernel"):
+        with keras.name_scope(path.partition("/")[0]):
+            variables.append(keras.Variable(np.ones(1, "float32"), name=path.partition("/")[2]))
+    optimizer = make_optimizer(optimisation, backbone_factor=0.5)
+    optimizer.build(variables)
+    gradients = [keras.ops.full((1,), 0.3)] * 3
+    if keras.backend.backend() == "tensorflow":
+        for _ in range(2):
+            optimizer.apply(gradients, variables)
+        return np.ravel([v.numpy() for v in variables])
+    values, state = [v.value for v in variables], [v.value for v in optimizer.variables]
+    for _ in range(2):  # what our engine and Keras' fit do with JAX
+        values, state = optimizer.stateless_apply(state, gradients, values)
+    return np.ravel(values)
+
+
+ELSEWHERE = """
+import runpy, sys
+import keras, numpy as np
+import fer_search.models
+assert keras.backend.backend() == "jax"
+folder = sys.argv[1]
+here = runpy.run_path(sys.argv.pop())
+np.save(f"{folder}/steps.npy", [here["steps"](optimisation) for optimisation in here["OPTIMISATIONS"]])
+images = np.load(f"{folder}/images.npy")
+for name in sys.argv[2:]:
+    model = keras.saving.load_model(f"{folder}/{name}.keras")
+    np.save(f"{folder}/{name}.npy", model.predict(images, verbose=0))
+    np.save(f"{folder}/{name}_trainable.npy", [len(model.trainable_variables), len(model.weights)])
+"""
+
+
+def let_images_through(model):
+    """Give every kernel random weights as large as He et al. 2015 have them: Keras' fade out in deep networks."""
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if weight.name == "kernel":
+            inputs = np.prod(weight.shape[:2] if weight.shape[-1] == 1 else weight.shape[:-1])
+            weight.assign(rng.normal(scale=np.sqrt(2 / inputs), size=weight.shape))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The models, after a step of training that moves BN's statistics, and what each predicts here."""
+    folder = tmp_path_factory.mktemp("saved")
+    images = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 1)).astype("float32")
+    np.save(folder / "images.npy", images)
+    for name, design in DESIGNS.items():
+        model = build_model(design)
+        let_images_through(model)
+        model(images, training=True)
+        model.save(folder / f"{name}.keras")
+        np.save(folder / f"{name}_here.npy", model.predict(images, verbose=0))
+        np.save(folder / f"{name}_trainable_here.npy", [len(model.trainable_variables), len(model.weights)])
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    command = [sys.executable, "-c", ELSEWHERE, str(folder), *DESIGNS, __file__]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_model_predicts_the_same_with_jax(folder, name):
+    here, elsewhere = np.load(folder / f"{name}_here.npy"), np.load(folder / f"{name}.npy")
+    assert np.abs(here - here[0]).max() > TOLERANCE, "it predicts the same for all images"
+    np.testing.assert_allclose(elsewhere, here, atol=TOLERANCE)
+    np.testing.assert_array_equal(
+        np.load(folder / f"{name}_trainable.npy"), np.load(folder / f"{name}_trainable_here.npy")
+    )
+
+
+@pytest.mark.slow
+def test_optimizers_step_the_same_with_jax(folder):
+    here = np.array([steps(optimisation) for optimisation in OPTIMISATIONS])
+    np.testing.assert_allclose(np.load(folder / "steps.npy"), here, rtol=1e-5)
+    assert (1 - here[:, 0] < 0.6 * (1 - here[:, 2])).all()  # the backbone goes half as far
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_model_loads_with_equal_predictions(folder, name):
+    model = keras.saving.load_model(folder / f"{name}.keras")
+    images, expected = np.load(folder / "images.npy"), np.load(folder / f"{name}_here.npy")
+    np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
+    np.testing.assert_allclose(model(images), expected, atol=1e-6)  # nobody said that it is not training
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["residual", "mobilenet"])
+def test_a_model_exports(folder, name, tmp_path):
+    import tensorflow as tf
+
+    model = keras.saving.load_model(folder / f"{name}.keras")
+    model.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    found = exported.serve(np.load(folder / "images.npy"))
+    np.testing.assert_allclose(found, np.load(folder / f"{name}_here.npy"), atol=1e-5)

@@ -1,0 +1,59 @@
+import keras
+import numpy as np
+import pytest
+
+from fer_search.models.channels import CENTRED, RESCALE, SIGNED, STANDARD, fold, sum_first_kernel, to_channels
+
+WAYS = [SIGNED, CENTRED, STANDARD, RESCALE]
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "module"), [(SIGNED, "mobilenet"), (CENTRED, "resnet50"), (STANDARD, "densenet")]
+)
+def test_rgb_is_what_keras_own_preprocessing_makes_of_a_grey_image(preprocessing, module, pixels):
+    x = keras.Input((48, 48, 1))
+    ours = keras.Model(x, to_channels(x, "rgb", preprocessing)).predict(pixels, verbose=0)
+    keras_own = getattr(keras.applications, module).preprocess_input(np.repeat(pixels, 3, axis=-1))
+    np.testing.assert_allclose(ours, keras_own, rtol=1e-5, atol=1e-4)
+
+
+def first_layer(channels, use_bias, padding):
+    """A convolution, and BN where it has no bias, as backbones begin."""
+    x = keras.Input((48, 48, channels))
+    y = keras.layers.Conv2D(8, 5, strides=2, padding=padding, use_bias=use_bias)(x)
+    y = keras.layers.BatchNormalization()(y) if not use_bias else y
+    return keras.Model(x, keras.layers.Conv2D(4, 1)(y))
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("preprocessing", WAYS)
+def test_the_summed_kernel_computes_what_three_channels_give(preprocessing, use_bias, pixels, rng):
+    outputs = {}
+    for padding in ("valid", "same"):
+        x = keras.Input((48, 48, 1))
+        colour, grey = first_layer(3, use_bias, padding), first_layer(1, use_bias, padding)
+        colour.set_weights([rng.uniform(0.1, 1, w.shape) for w in colour.get_weights()])
+        sum_first_kernel(colour, grey, preprocessing)
+        for channels, network in (("rgb", colour), ("sum", grey)):
+            model = keras.Model(x, network(to_channels(x, channels, preprocessing)))
+            outputs[padding, channels] = model.predict(pixels, verbose=0)
+    scale = np.abs(outputs["valid", "rgb"]).max()
+    np.testing.assert_allclose(outputs["valid", "rgb"], outputs["valid", "sum"], atol=2e-6 * scale)
+    inside = np.s_[:, 1:-1, 1:-1]
+    np.testing.assert_allclose(outputs["same", "rgb"][inside], outputs["same", "sum"][inside], atol=2e-6 * scale)
+    if preprocessing in (SIGNED, RESCALE):  # channels alike: exact at the borders too
+        np.testing.assert_allclose(outputs["same", "rgb"], outputs["same", "sum"], atol=2e-6 * scale)
+
+
+def test_channels_treated_alike_fold_to_their_sum(rng):
+    kernel = rng.normal(size=(3, 3, 3, 4)).astype("float32")
+    folded, offset = fold(kernel, SIGNED)
+    np.testing.assert_allclose(folded[:, :, 0], kernel.sum(axis=2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(offset, 0, atol=1e-6)
+
+
+def test_conv_learns_a_3x3_convolution_to_three_channels():
+    x = keras.Input((48, 48, 1))
+    model = keras.Model(x, to_channels(x, "conv", RESCALE))
+    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "Rescaling", "Conv2D"]
+    assert model.get_layer("channels").kernel.shape == (3, 3, 1, 3)

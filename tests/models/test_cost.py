@@ -1,0 +1,84 @@
+import random
+
+import keras
+import pytest
+
+from fer_search.design import Backbone, Design, Plain, Residual
+from fer_search.models import Cost, build_network, count_flops, count_parameters, measure
+
+
+def macs(layer, shape=(8, 8, 6)):
+    x = keras.Input(shape)
+    return count_flops(keras.Model(x, layer(x))) / 2
+
+
+def test_each_kind_of_layer_by_hand():
+    layers = keras.layers
+    assert macs(layers.Conv2D(10, 3, padding="same")) == 64 * 9 * 6 * 10
+    assert macs(layers.Conv2D(10, 3, strides=2)) == 3 * 3 * 9 * 6 * 10
+    assert macs(layers.Conv2D(10, 3, padding="same", groups=2)) == 64 * 9 * 3 * 10
+    assert macs(layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)) == 64 * 9 * 6 * 2
+    assert macs(layers.SeparableConv2D(10, 3, padding="same")) == 64 * (9 * 6 + 6 * 10)
+    assert macs(layers.Dense(10)) == 64 * 6 * 10  # at each position
+    assert macs(layers.Dense(10), (6,)) == 60
+    assert macs(layers.ReLU()) == 0
+
+
+def test_models_inside_a_model_wrappers_and_layers_used_twice_count():
+    inner = keras.Sequential([keras.Input((8, 8, 6)), keras.layers.Conv2D(6, 3, padding="same")])
+    assert macs(inner) == 64 * 9 * 6 * 6
+    x = keras.Input((8, 8, 6))
+    assert macs(keras.Model(x, inner(x))) == 64 * 9 * 6 * 6
+    assert macs(keras.layers.SpectralNormalization(keras.layers.Conv2D(10, 3, padding="same"))) == 64 * 9 * 6 * 10
+    twice = keras.layers.Conv2D(6, 3, padding="same")
+    assert count_flops(keras.Model(x, twice(twice(x)))) / 2 == 2 * 64 * 9 * 6 * 6
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    # multiply-adds in millions at 224 pixels with the 1000 classes of ImageNet: the papers' and Keras' own tables
+    [("MobileNet", 569), ("ResNet50", 3858), ("MobileNetV3Large", 217), ("ConvNeXtTiny", 4456), ("VGG16", 15470)],
+)
+def test_known_networks_cost_what_is_published(name, published):
+    flops = measure(Design(network=Backbone(name, input_size=224))).flops
+    tops = {"MobileNet": 1.024, "ResNet50": 2.048, "MobileNetV3Large": 960 * 1280e-6 + 1.28, "ConvNeXtTiny": 0.768}
+    tops["VGG16"] = (25088 * 4096 + 4096 * 4096 + 4096 * 1000) / 1e6
+    assert flops / 2e6 + tops[name] == pytest.approx(published, rel=0.003)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Residual(stages=((3,), (5, 5)), squeeze_excitation=2),
+        Plain(stages=((3, 3),)),
+        Backbone("MobileNetV3Small", "none"),
+    ],
+)
+def test_measuring_gives_what_building_gives(network):
+    design = Design(network=network)
+    model = build_network(design)
+    assert measure(design) == Cost(count_parameters(model), count_flops(model))
+
+
+def test_measuring_makes_no_weights(monkeypatch):
+    made = []
+    initialize = keras.initializers.GlorotUniform.__call__
+    monkeypatch.setattr(
+        keras.initializers.GlorotUniform,
+        "__call__",
+        lambda self, shape, dtype=None: made.append(shape) or initialize(self, shape, dtype),
+    )
+    measure(Design(network=Plain(stages=((4096,) * 4,) * 5)))  # 2.7 thousand million parameters
+    made.clear()
+    build_network(Design(network=Plain(stages=((2,),))))
+    assert len(made) == 2  # the small network's alone: nothing was left over to be made
+
+
+def test_measuring_does_not_change_what_is_built_next():
+    def first_weights():
+        keras.utils.set_random_seed(1)
+        return random.random()
+
+    before = first_weights()
+    measure(Design(network=Plain(stages=((2,),))))
+    assert first_weights() == before

@@ -1,0 +1,99 @@
+import keras
+import numpy as np
+import pytest
+
+from fer_search.design import Backbone, Design, Optimisation, Residual
+from fer_search.models import build_model, make_optimizer
+
+TINY = Residual(stages=((2,),))
+
+
+class Variables:
+    """Three variables as a model with a backbone has them."""
+
+    def __init__(self):
+        names = {"conv1/kernel": "kernel", "bn1/gamma": "gamma", "probabilities/kernel": "kernel"}
+        self.all = []
+        for path, name in names.items():
+            with keras.name_scope(path.partition("/")[0]):
+                self.all.append(keras.Variable(np.ones(3, "float32"), name=name))
+        assert [v.path for v in self.all] == list(names)
+
+    def after(self, optimizer, gradient, steps=1):
+        optimizer.build(self.all)
+        for _ in range(steps):
+            optimizer.apply([keras.ops.full((3,), gradient)] * 3, self.all)
+        return [float(v.numpy()[0]) for v in self.all]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "attributes"),
+    [
+        ({}, "Adam", {"learning_rate": 1e-3, "weight_decay": None, "use_ema": False, "global_clipnorm": None}),
+        ({"learning_rate": 1}, "Adam", {"learning_rate": 1.0}),
+        ({"optimizer": "adamw"}, "AdamW", {"weight_decay": 0.0}),
+        ({"optimizer": "sgd"}, "SGD", {"momentum": 0.0, "nesterov": False}),
+        ({"optimizer": "sgd", "momentum": 0.9}, "SGD", {"momentum": 0.9, "nesterov": True}),
+        ({"clip_norm": 0.5}, "Adam", {"global_clipnorm": 0.5}),
+        ({"ema": 0.999}, "Adam", {"use_ema": True, "ema_momentum": 0.999}),
+        ({"optimizer": "adamw", "weight_decay": 0.05}, "SelectiveAdamW", {"weight_decay": 0.05}),
+    ],
+)
+def test_optimizers_are_keras_own_wherever_that_is_enough(fields, kind, attributes):
+    optimizer = build_model(Design(network=TINY, optimisation=Optimisation(**fields))).optimizer
+    assert type(optimizer).__name__ == kind
+    for name, value in attributes.items():
+        found = getattr(optimizer, name)
+        assert value == (pytest.approx(float(found)) if name == "learning_rate" else found)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_weights_decay_but_not_biases_and_scales(optimizer):
+    made = make_optimizer(Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5))
+    assert Variables().after(made, 0.0) == pytest.approx([1 - 0.1 * 0.5, 1, 1 - 0.1 * 0.5])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_backbone_learns_and_decays_at_its_share_of_the_rate(optimizer):
+    optimisation = Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5)
+    slow, scale, fast = Variables().after(make_optimizer(optimisation, backbone_factor=0.25), 0.0)
+    assert [slow, scale, fast] == pytest.approx([1 - 0.025 * 0.5, 1, 1 - 0.1 * 0.5])
+    step = Variables().after(make_optimizer(Optimisation(optimizer=optimizer, learning_rate=0.1)), 0.3)
+    slow, scale, fast = Variables().after(
+        make_optimizer(Optimisation(optimizer=optimizer, learning_rate=0.1), backbone_factor=0.25), 0.3
+    )
+    assert fast == pytest.approx(step[2])
+    assert [1 - slow, 1 - scale] == pytest.approx([(1 - step[0]) / 4] * 2, rel=1e-4)
+
+
+def test_momentum_and_the_share_go_together():
+    optimisation = Optimisation(optimizer="sgd", learning_rate=0.1, momentum=0.9)
+    slow, _, fast = Variables().after(make_optimizer(optimisation, backbone_factor=0.5), 0.2, steps=3)
+    assert 1 - slow == pytest.approx((1 - fast) / 2, rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def finetuned():
+    network = Backbone("MobileNet", weights="none", alpha=0.25, train_from=5, learning_rate_factor=0.01)
+    optimisation = Optimisation(optimizer="sgd", learning_rate=0.1, weight_decay=0.1, clip_norm=1.0)
+    return build_model(Design(network=network, optimisation=optimisation))
+
+
+def test_fit_trains_a_backbone_slowly(finetuned, pixels, tmp_path):
+    labels = np.eye(7, dtype="float32")[:6]
+    before = {v.path: v.numpy().copy() for v in finetuned.trainable_variables}
+    finetuned.fit(pixels, labels, batch_size=6, verbose=0)
+    moved = {v.path: np.abs(v.numpy() - before[v.path]).max() for v in finetuned.trainable_variables}
+    assert 0 < moved["conv_pw_13/kernel"] < 1e-3 < moved["probabilities/kernel"]
+    finetuned.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer).__name__ == "SelectiveSGD"
+    assert loaded.optimizer.backbone_factor == 0.01
+    assert len(loaded.trainable_variables) == len(finetuned.trainable_variables)
+    loaded.fit(pixels, labels, batch_size=6, verbose=0)
+    finetuned.fit(pixels, labels, batch_size=6, verbose=0)
+    np.testing.assert_allclose(
+        loaded.get_layer("probabilities").get_weights()[1],
+        finetuned.get_layer("probabilities").get_weights()[1],
+        rtol=1e-4,
+    )

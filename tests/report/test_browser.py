@@ -1,0 +1,280 @@
+"""The page in headless Chromium: no console errors, no requests, and its controls do what they say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runs
+from test_page import evil_run
+
+from fer_search import report
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install '.[test]'")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (shutil.which("chromium") and shutil.which("chromedriver")), reason="no chromium"),
+]
+ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-quic", "--hide-scrollbars", "--window-size=1280,1000"),
+)
+
+
+class Browser:
+    """A browser with a page open.
+
+    Args:
+        driver: selenium's.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, page: Path, state: str = "") -> None:
+        """Open a page and wait until its scripts have started."""
+        self.driver.get("about:blank")
+        self.logs()
+        self.driver.get(page.as_uri() + state)
+        self.wait("typeof now === 'object' && now && (!elements.length || window.Plotly)")
+
+    def js(self, code: str) -> Any:
+        """Return what an expression gives."""
+        return self.driver.execute_script(f"return {code}")
+
+    def wait(self, code: str, seconds: float = 20) -> None:
+        """Wait until an expression is true."""
+        end = time.monotonic() + seconds
+        while not self.js(code):
+            assert time.monotonic() < end, f"never true: {code}"
+            time.sleep(0.05)
+
+    def logs(self) -> tuple[list[str], list[str]]:
+        """Return the console's errors and the addresses requested, since the last call."""
+        errors = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        sent = [one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"]
+        return errors, sent
+
+    def choose(self, name: str, value: str) -> None:
+        """Choose in a list or type into a field of the filter form, as a reader does."""
+        self.driver.execute_script(
+            "const one = form.elements[arguments[0]]; one.value = arguments[1];"
+            "one.dispatchEvent(new Event('input', {bubbles: true}))",
+            *(name, value),
+        )
+
+    def draw(self, chart: str) -> None:
+        """Scroll to a chart and wait until it is drawn."""
+        self.driver.execute_script(f"document.getElementById({chart!r}).scrollIntoView()")
+        self.wait(f"document.querySelector('#{chart} svg.main-svg') && !stale(document.getElementById({chart!r}))")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in ARGUMENTS:
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    yield Browser(driver)
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report.write_report(runs.write_random(tmp_path_factory.mktemp("runs") / "run", trials=30))
+
+
+@pytest.mark.parametrize("kind", ["random", "hyperband", "stock", "evil", "empty", "one", "failed"])
+def test_every_kind_opens_clean(browser: Browser, tmp_path: Path, kind: str) -> None:
+    make: dict[str, Callable[[Path], Path]] = {
+        "random": runs.write_random,
+        "hyperband": runs.write_hyperband,
+        "stock": runs.write_stock,
+        "evil": evil_run,
+        "empty": lambda path: runs.write_random(path, trials=0),
+        "one": lambda path: runs.write_random(path, trials=1),
+        "failed": lambda path: runs.write_failed(path),
+    }
+    file = report.write_report(make[kind](tmp_path / "run"))
+    browser.open(file)
+    shown = browser.js("elements.filter(one => one.offsetParent).map(one => one.id)")
+    for chart in shown:
+        browser.draw(chart)
+    assert bool(shown) == (kind not in ("empty", "failed"))
+    errors, sent = browser.logs()
+    assert errors == []
+    assert {address for address in sent if not address.startswith(("data:", "blob:"))} == {file.as_uri()}
+
+
+def test_ranking_is_sorted_by_a_heading(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    column = "[...ranked.tBodies[0].rows].map(row => table.columns[k].values[+row.dataset.row])"
+    at = browser.js("table.columns.findIndex(one => one.name === 'choice.rate')")
+    for falling in (True, False):
+        browser.driver.execute_script(f"ranked.tHead.rows[0].cells[{at}].querySelector('button').click()")
+        values = browser.js(column.replace("[k]", f"[{at}]"))
+        assert values == sorted(values, reverse=falling)
+        said = browser.js(f"ranked.tHead.rows[0].cells[{at}].getAttribute('aria-sort')")
+        assert said == ("descending" if falling else "ascending")
+
+
+def test_words_filter_the_ranking(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.choose("q", "strided failed")
+    rows = browser.js("[...ranked.tBodies[0].rows].map(row => row.textContent)")
+    assert rows
+    assert all("strided" in row and "failed" in row for row in rows)
+
+
+def test_choices_filter_everything_and_live_in_the_hash(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.draw("curves-chart")
+    before = browser.js("now.shown.length")
+    at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
+    browser.driver.execute_script(f"form.elements['c{at}'][1].click()")
+    assert browser.js("now.shown.length") < before
+    assert browser.js(f"now.listed.every(row => table.choices[{at}].place[row] === 1)")
+    browser.draw("choice-0")
+    dots = "document.getElementById('choice-0').data[0].customdata"
+    assert browser.js(f"{dots}.every(row => table.choices[{at}].place[row] === 1)")
+    state = browser.js("location.hash")
+    assert f"c{at}=1" in state
+    browser.open(page, state)
+    assert browser.js(f"form.elements['c{at}'][1].checked && now.shown.length < {before}")
+
+
+def test_budget_moves_the_dots(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.draw("choice-0")
+    first = browser.js("Math.max(...document.getElementById('choice-0').data[0].y)")
+    assert browser.js("[...document.querySelectorAll('[data-budget=\"9\"]')].every(one => !one.hidden)")
+    browser.choose("b", "3")
+    browser.draw("choice-0")
+    assert browser.js("Math.max(...document.getElementById('choice-0').data[0].y)") < first - 0.05
+    assert browser.js("[...document.querySelectorAll('[data-budget=\"9\"]')].every(one => one.hidden)")
+    assert browser.js("[...document.querySelectorAll('[data-budget=\"3\"]')].every(one => !one.hidden)")
+
+
+def test_means_are_those_of_the_figure(browser: Browser, page: Path) -> None:
+    """The script's means and intervals at the default budget are those that Python gives."""
+    from fer_search.report.compare import at_epochs, levels
+    from fer_search.report.view import load_view
+
+    view = load_view(page.parent)
+    choice = next(one for one in view.varied if one.name == "mixup_alpha")
+    expected = levels(at_epochs(view.trials, view.curves).trials, choice) or []
+    browser.open(page)
+    chart = browser.js(
+        "elements.find(one => charts[one.id].data.some(trace => trace.meta?.choice === 'mixup_alpha')).id"
+    )
+    browser.draw(chart)
+    drawn = browser.js(f"document.getElementById('{chart}').data.find(trace => trace.meta?.role === 'means')")
+    assert drawn["y"] == pytest.approx([one.mean for one in expected], abs=1e-4)
+    assert drawn["error_y"]["array"] == pytest.approx([one.high - one.mean for one in expected], rel=0.02)
+
+
+def test_colour_by_a_choice(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.draw("choice-0")
+    at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
+    browser.choose("colour", str(at))
+    browser.draw("choice-0")
+    assert browser.js("new Set(document.getElementById('choice-0').data[0].marker.color).size") == 2
+    assert browser.js("[...document.querySelectorAll('#legend span')].map(one => one.textContent)") == [
+        "max_pool",
+        "strided",
+    ]
+
+
+def test_a_selected_trial_is_marked_everywhere(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.driver.execute_script("ranked.tBodies[0].rows[4].querySelector('th button').click()")
+    trial = browser.js("table.trial[now.state.trial]")
+    assert f"t={trial}" in browser.js("location.hash")
+    assert "baselines" in browser.js("document.getElementById('selected').textContent")
+    browser.draw("choice-0")
+    assert browser.js(
+        "document.getElementById('choice-0').data.some(one => one.marker?.symbol === 'circle-open' && one.x.length)"
+    )
+    browser.draw("trial-chart")
+    caption = browser.js("document.getElementById('trial-chart').parentNode.querySelector('figcaption').textContent")
+    assert caption.startswith(f"Trial {int(trial)}")
+
+
+def test_failed_trial_says_why(browser: Browser, page: Path) -> None:
+    browser.open(page, "#s=failed")
+    browser.driver.execute_script("ranked.tBodies[0].rows[0].click()")
+    assert "out of memory" in browser.js("document.querySelector('#selected pre').textContent")
+
+
+def test_brushing_an_axis_filters(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.draw("parallel")
+    axis = browser.js("charts.parallel.axes.indexOf('downsample')")
+    before = browser.js("now.shown.length")
+    size = browser.js(
+        "(box => [box.left, box.top])(document.querySelector('#parallel .nsewdrag').getBoundingClientRect())"
+    )
+    to = f"(layout => layout.xaxis.l2p({axis}))(document.getElementById('parallel')._fullLayout)"
+    top = "(layout => layout.yaxis.l2p(1.06))(document.getElementById('parallel')._fullLayout)"
+    middle = "(layout => layout.yaxis.l2p(0.7))(document.getElementById('parallel')._fullLayout)"
+    x, y = size[0] + browser.js(to) - 18, size[1] + browser.js(top)
+    actions = webdriver.ActionChains(browser.driver, duration=60)
+    drag = actions.w3c_actions.pointer_action
+    drag.move_to_location(round(x), round(y))
+    drag.pointer_down()
+    drag.move_to_location(round(x + 20), round(y + 20))
+    drag.move_to_location(round(x + 36), round(size[1] + browser.js(middle)))
+    drag.pointer_up()
+    actions.perform()
+    browser.wait(f"now.shown.length < {before}")
+    at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
+    assert browser.js(f"now.shown.every(row => table.choices[{at}].place[row] === 1)")
+
+
+def test_pair_of_choices_is_chosen(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    at = browser.js("table.choices.findIndex(one => one.name === 'flip')")
+    browser.choose("x", str(at))
+    browser.draw("pair")
+    assert browser.js("document.getElementById('pair').data[0].x") == ["no", "yes"]
+
+
+def test_top_and_reset(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    whole = browser.js("now.shown.length")
+    browser.choose("top", "10")
+    assert browser.js("now.shown.length") == -(-whole // 10)
+    browser.driver.execute_script("form.querySelector('[type=reset]').click()")
+    browser.wait(f"now.shown.length === {whole}")
+    assert browser.js("location.hash") == ""
+
+
+def test_dark_page_has_dark_charts(browser: Browser, page: Path) -> None:
+    media = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        browser.open(page)
+        browser.draw("curves-chart")
+        colours = browser.js("document.getElementById('curves-chart').layout.font.color")
+        assert colours == browser.js("settings.dark['#2a323c']")
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_narrow_page_does_not_scroll_sideways(browser: Browser, page: Path) -> None:
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.open(page)
+        assert browser.js("document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

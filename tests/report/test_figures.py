@@ -1,0 +1,197 @@
+"""Figures say what the tables hold; the best network's numbers; single figures, several runs, a run that goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import runs
+
+from fer_search import report
+from fer_search.errors import UserError
+from fer_search.report import figures
+from fer_search.report.best import calibration, confusion, load_predictions, per_class
+from fer_search.report.compare import levels
+from fer_search.report.export import figure_names
+from fer_search.report.figures.theme import group_references
+from fer_search.report.several import write_comparison
+from fer_search.report.view import View, load_view
+from fer_search.report.watch import watch_report
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> View:
+    run = runs.write_random(tmp_path / "run", trials=30)
+    runs.write_predictions(run, report.load_trials(run)["trial"].iloc[0])
+    return load_view(run)
+
+
+def test_choice_figure_has_the_table(view: View) -> None:
+    choice = next(one for one in view.varied if one.name == "downsample")
+    figure = figures.plot_choice(view.trials, choice, view.curves)
+    dots, star, means = figure.data
+    compared = view.compared(view.budget).trials
+    assert sorted(dots.y) == pytest.approx(sorted(compared["accuracy"]), abs=1e-5)
+    assert list(star.y) == pytest.approx([compared["accuracy"].iloc[0]], abs=1e-5)
+    assert list(means.y) == pytest.approx([one.mean for one in levels(compared, choice) or []], abs=1e-5)
+    assert figure.layout.xaxis.ticktext[0].startswith("max_pool<br>n = ")
+    with pytest.raises(KeyError):
+        figures.plot_choice(view.trials, view.varied[0].__class__("none"))
+
+
+def test_number_is_drawn_on_the_spaces_scale(view: View) -> None:
+    choice = next(one for one in view.varied if one.name == "rate")
+    figure = figures.plot_choice(view.trials, choice, view.curves)
+    assert figure.layout.xaxis.type == "log"
+    assert 3 <= len(figure.data[2].x) <= 5  # its trend, in ranges
+
+
+def test_curves_figure(view: View) -> None:
+    figure = figures.plot_learning_curves(view.trials, view.curves)
+    best = view.curves[view.curves["trial"] == view.trials["trial"].iloc[0]]
+    assert list(figure.data[1].y) == pytest.approx(best["val_accuracy"].tolist(), abs=1e-5)
+    assert sum(one is None for one in figure.data[0].x) == (view.trials["status"] == "completed").sum() - 1
+
+
+@pytest.mark.parametrize("against", ["trials", "epochs", "hours"])
+def test_best_so_far_never_falls(view: View, against: str) -> None:
+    dots, line = figures.plot_best_so_far(view.trials, against=against).data
+    assert (np.diff(line.y) >= 0).all()
+    assert (np.diff(dots.x) > 0).all()
+    assert line.y[-1] == pytest.approx(max(dots.y))
+
+
+def test_every_figure_can_be_drawn(view: View) -> None:
+    made = {name: make() for name, make in figure_names(view).items()}
+    assert {"importance", "effects", "curves", "confusion", "path", "cost:flops", "choice:rate"} <= set(made)
+    for name, figure in made.items():
+        assert isinstance(figure, go.Figure), name
+        assert figure.layout.title.text, name
+        assert figure.layout.showlegend is not None, name
+
+
+def test_references_that_would_overlap_share_a_label() -> None:
+    groups = group_references({"a": 0.68, "b": 0.679, "c": 0.6}, 0.01)
+    assert [[name for name, _ in group] for group in groups] == [["a", "b"], ["c"]]
+
+
+def test_confusion_and_classes(view: View) -> None:
+    found = load_predictions(view.info.path)
+    assert found is not None
+    counts = confusion(found)
+    assert counts.sum() == len(found.labels)
+    assert np.diag(counts).sum() == (found.said == found.labels).sum()
+    table = per_class(counts, found.classes)
+    assert table["recall"].to_numpy() == pytest.approx(np.diag(counts) / counts.sum(axis=1))
+    for name in ("precision", "recall", "f1"):
+        assert (table[f"{name}_low"] <= table[name]).all()
+        assert (table[name] <= table[f"{name}_high"]).all()
+
+
+def test_calibration_of_a_calibrated_network(rng: np.random.Generator) -> None:
+    from fer_search.report.best import Predictions
+
+    probabilities = rng.dirichlet(np.ones(7), 20_000)
+    labels = np.array([rng.choice(7, p=row) for row in probabilities])
+    found = Predictions("0000", labels, probabilities, np.array([], int), np.zeros((0, 48, 48)))
+    bins, error = calibration(found)
+    assert error < 0.015
+    assert len(bins) == 10
+    assert sum(one.images for one in bins) == 20_000
+
+
+def test_broken_predictions_are_named(view: View) -> None:
+    file = view.info.path / "predictions.npz"
+    for content in (b"", b"PK\x03\x04 torn", b"nothing"):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=r"predictions\.npz"):
+            load_predictions(view.info.path)
+
+
+def test_page_shows_the_best_network(view: View) -> None:
+    text = report.write_report(view.info.path).read_text()
+    assert "data:image/png;base64," in text
+    assert "The worst mistakes" in text
+    assert "were not saved" not in text
+
+
+def test_predictions_of_the_one_that_was_best_before(view: View) -> None:
+    runs.write_predictions(view.info.path, view.trials["trial"].iloc[1])
+    assert "has no predictions yet" in report.write_report(view.info.path).read_text()
+
+
+def test_predictions_are_those_that_a_search_writes(view: View) -> None:
+    """The arrays' names are those of the search's own writer."""
+    written = (Path(report.__file__).parents[1] / "search" / "predictions.py").read_text()
+    with np.load(view.info.path / "predictions.npz") as arrays:
+        assert all(f'"{name}"' in written for name in arrays)
+
+
+def test_figure_as_a_file(view: View, tmp_path: Path) -> None:
+    html = report.write_figure(view.info.path, "importance", tmp_path / "figures" / "importance.html")
+    assert "plotly" in html.read_text()
+    content = json.loads(report.write_figure(view.info.path, "choice:rate", tmp_path / "rate.json").read_text())
+    assert content["data"]
+    with pytest.raises(UserError, match="importance"):
+        report.write_figure(view.info.path, "none", tmp_path / "none.html")
+    with pytest.raises(UserError, match=r"\.html"):
+        report.write_figure(view.info.path, "curves", tmp_path / "curves.txt")
+
+
+def test_picture_without_kaleido_says_so(view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    found = importlib.import_module
+
+    def missing(name: str, package: str | None = None) -> Any:
+        if name == "kaleido":
+            raise ImportError(name)
+        return found(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(UserError, match="kaleido"):
+        report.write_figure(view.info.path, "curves", tmp_path / "curves.png")
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_several_runs(tmp_path: Path) -> None:
+    first = runs.write_random(tmp_path / "first")
+    second = runs.write_hyperband(tmp_path / "second")
+    failed = runs.write_failed(tmp_path / "failed")
+    text = write_comparison([first, second, failed], tmp_path / "both.html").read_text()
+    assert "62.6%" in text
+    assert "no trial completed" in text
+    with pytest.raises(ValueError, match="two runs"):
+        write_comparison([first], tmp_path / "one.html")
+    with pytest.raises(UserError, match="twice"):
+        write_comparison([first, first], tmp_path / "one.html")
+
+
+def test_runs_on_different_data_are_said_to_be(tmp_path: Path) -> None:
+    first = runs.write_random(tmp_path / "first")
+    other = runs.run_json("second")["data"] | {"fingerprint": "other"}
+    second = runs.write_random(tmp_path / "second", data=other)
+    text = write_comparison([first, second], tmp_path / "both.html", plotly="cdn").read_text()
+    assert "saw different data" in text
+
+
+def test_watch_writes_until_the_run_has_finished(tmp_path: Path) -> None:
+    run = runs.write_random(tmp_path / "run", trials=2, state="running")
+    told: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        """The search, while the report sleeps: a torn file, then a finished run."""
+        if len(told) == 1:
+            assert '"watch": 7' in (run / "report.html").read_text().replace('"watch":7', '"watch": 7')
+            (run / "run.json").write_text("")
+        elif len(told) == 2:
+            (run / "run.json").write_text(json.dumps(runs.run_json("run")))
+
+    page = watch_report(run, plotly="cdn", seconds=7, told=told.append, sleep=sleep)
+    assert len(told) == 3
+    assert "cannot be read" in told[1]
+    assert '"watch":null' in page.read_text()

@@ -1,0 +1,62 @@
+"""Statistics against known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fer_search.report.statistics import as_good_as_best, mean_interval, wilson_interval
+
+
+def test_wilson_known_answer() -> None:
+    """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662, 15 of 148 gives 0.0624 to 0.1605."""
+    low, high = wilson_interval(np.array([81 / 263]), 263)
+    assert (round(float(low[0]), 4), round(float(high[0]), 4)) == (0.2553, 0.3662)
+    low, high = wilson_interval(15 / 148, 148)
+    assert (round(float(low), 4), round(float(high), 4)) == (0.0624, 0.1605)
+
+
+@pytest.mark.parametrize("accuracy", [0.14, 0.3, 0.67, 0.95])
+@pytest.mark.parametrize("count", [200, 2871])
+def test_wilson_coverage(accuracy: float, count: int, rng: np.random.Generator) -> None:
+    measured = rng.binomial(count, accuracy, 20_000) / count
+    low, high = wilson_interval(measured, count)
+    assert 0.93 < np.mean((low <= accuracy) & (accuracy <= high)) < 0.97
+
+
+def test_wilson_ends_are_shares() -> None:
+    low, high = wilson_interval(np.array([0.0, 1.0]), 10)
+    assert low[0] == pytest.approx(0)
+    assert high[1] == 1
+    assert 0 < high[0] < 0.4
+
+
+def test_mean_interval_coverage(rng: np.random.Generator) -> None:
+    ends = np.array([mean_interval(rng.normal(0.6, 0.02, 5))[1:] for _ in range(4000)])
+    assert np.mean((ends[:, 0] <= 0.6) & (ends[:, 1] >= 0.6)) == pytest.approx(0.95, abs=0.012)
+
+
+def test_mean_interval_of_two_has_no_ends() -> None:
+    mean, low, high = mean_interval(np.array([0.5, 0.6]))
+    assert mean == pytest.approx(0.55)
+    assert np.isnan(low)
+    assert np.isnan(high)
+
+
+def test_indistinguishable_at_known_n() -> None:
+    """At 7,178 images the report's 0.678 and 0.685 cannot be told apart; its 0.6779 and 0.385 can; 300,000 would do."""
+    accuracies = np.array([0.685, 0.678, 0.6779, 0.676, 0.385])
+    assert as_good_as_best(accuracies, 7178).tolist() == [True, True, True, True, False]
+    assert as_good_as_best(accuracies, 300_000).tolist() == [True, False, False, False, False]
+
+
+def test_indistinguishable_without_any() -> None:
+    assert as_good_as_best(np.array([np.nan, np.nan]), 100).tolist() == [False, False]
+    assert as_good_as_best(np.array([np.nan, 0.5]), 100).tolist() == [False, True]
+
+
+def test_truly_best_is_among_the_marked(rng: np.random.Generator) -> None:
+    """Of 20 equal trials and one better by a point, the better one is marked at least as often as promised."""
+    truth = np.array([0.66] * 20 + [0.67])
+    hit = [as_good_as_best(rng.binomial(2871, truth) / 2871, 2871)[-1] for _ in range(1000)]
+    assert np.mean(hit) >= 0.95

@@ -1,0 +1,107 @@
+"""Searches in moments: the toy faces, and a training that makes its accuracies up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from fer_search.files import write_atomic
+from fer_search.runs.doctor import HDF5
+from fer_search.search import attempt
+from fer_search.search import run as run_module
+from fer_search.search.settings import Settings
+from fer_search.search.views import Lines
+from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, keep_only, mark_best
+from fer_search.training.epochs import COLUMNS, append_epoch, read_epochs, rewrite_epochs
+from fer_search.training.trial import Progress, Stopped
+
+CHECKPOINT_BYTES = 1000
+
+
+def fake_train(trial, data, watcher):
+    """Do to the folder what ``train`` does; every number follows from seed, trial and epoch."""
+    table, before = trial.folder / "epochs.csv", len(trial.history)
+    rows = read_epochs(table)
+    whole = [e for e in checkpointed_epochs(trial.folder) if e <= before + len(rows)]
+    rows = rows[: (whole[-1] if whole else before) - before]
+    if table.exists():
+        rewrite_epochs(table, rows)
+    start = (trial.folder, before + len(rows)) if rows else (trial.parent, before)
+    state = (
+        checkpoint_path(*start).read_bytes()[len(HDF5) :].decode().strip()
+        if rows or trial.parent
+        else f"{trial.seed} {trial.number}"
+    )
+    model = SimpleNamespace(stop_training=False, optimizer=SimpleNamespace(use_ema=False))
+    for callback in watcher.callbacks:
+        callback.set_model(model)
+        callback.on_train_begin()
+    for epoch in range(before + len(rows) + 1, trial.epochs + 1):
+        if model.stop_training:
+            break
+        state = hashlib.sha256(f"{state} {epoch}".encode()).hexdigest()
+        watcher.progress(Progress(epoch, 1, 1, 1.0, 0.5))
+        if watcher.stop():
+            raise Stopped
+        value = int(state[:8], 16) / 2**32
+        row = dict.fromkeys(COLUMNS, value) | {"epoch": epoch, "seconds": 0.1}
+        write_atomic(
+            checkpoint_path(trial.folder, epoch),
+            lambda p, s=state: p.write_bytes(HDF5 + s.ljust(CHECKPOINT_BYTES).encode()),
+        )
+        if value > max((r["val_accuracy"] for r in rows), default=-1):
+            mark_best(trial.folder, epoch, model)
+        append_epoch(table, row)
+        rows.append(row)
+        keep_only(trial.folder, (epoch,))
+        watcher.epoch(row)
+        for callback in watcher.callbacks:
+            callback.on_epoch_end(epoch - 1, row)
+    return rows
+
+
+@pytest.fixture
+def made_up(monkeypatch, faces):
+    """Make searches train nothing."""
+    monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
+    monkeypatch.setattr(run_module, "estimate", lambda *arguments: (40.0, 80.0))
+    monkeypatch.setattr(run_module, "keep_predictions", lambda *arguments: None)
+    monkeypatch.setattr(attempt, "train", fake_train)
+
+
+@pytest.fixture
+def search(made_up, tiny_space):
+    """Run a search of the tiny space; gives the exit code. What it printed is in out.txt."""
+
+    def run(folder, **options):
+        folder.mkdir(exist_ok=True)
+        given = {"max_trials": 4, "max_epochs": 3, "limit_train": 64, "tuner": "random"} | options
+        with (folder / "out.txt").open("a") as out:
+            return run_module.run_search(
+                Settings(tiny_space, results_dir=folder, **given), Lines(Console(file=out, width=200))
+            )
+
+    return run
+
+
+@pytest.fixture
+def state():
+    """Give all that a search computed; times left out."""
+
+    def read(run):
+        trials = {}
+        for folder in sorted(run.glob("trial_*")):
+            trial = json.loads((folder / "trial.json").read_text())
+            trial["metrics"]["metrics"].pop("seconds", None)
+            rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_epochs(folder / "epochs.csv")]
+            files = {path.name: path.read_bytes() for path in folder.glob("*.h5")}
+            left = sorted(path.name for path in folder.iterdir())
+            trials[folder.name] = (trial, rows, (folder / "design.json").read_text(), files, left)
+        oracle = json.loads((run / "oracle.json").read_text())
+        return trials, {key: value for key, value in oracle.items() if key != "display"}
+
+    return read

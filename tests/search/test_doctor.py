@@ -1,0 +1,102 @@
+"""Run folders that were harmed, and what the doctor says and mends."""
+
+import json
+
+import pytest
+
+from fer_search.errors import UserError
+from fer_search.runs.doctor import examine, mend
+from fer_search.runs.status import read_status, status_lines
+from fer_search.runs.table import select_trials
+from fer_search.search.folder import RunFolder
+
+
+@pytest.fixture
+def run(search, tmp_path):
+    assert search(tmp_path) == 0
+    return tmp_path / "tiny"
+
+
+def texts(run):
+    return [problem.text for problem in examine(run)]
+
+
+def test_a_sound_folder_is_sound(run):
+    assert texts(run) == []
+
+
+def test_what_can_be_mended_is(run, search, tmp_path, state):
+    before = state(run)
+    (run / ".part-abc.json").write_text("{")
+    trial = run / "trial_0001" / "trial.json"
+    trial.write_text("")
+    table = run / "trial_0002" / "epochs.csv"
+    table.write_text(table.read_text() + "4,0.3,0.")
+    problems = examine(run)
+    assert len(problems) == 3
+    assert all(line.startswith("mended: ") for line in mend(run, problems))
+    assert texts(run) == []
+    after = state(run)
+    for name in before[0]:
+        assert after[0][name][:3] == before[0][name][:3]
+    assert search(tmp_path) == 0
+
+
+def test_what_cannot_be_mended_is_left_and_said(run):
+    (run / "oracle.json").write_text("{")
+    [problem] = examine(run)
+    assert "oracle.json is missing or broken" in problem.text
+    assert mend(run, [problem])[0].startswith("not mended: ")
+    assert (run / "oracle.json").read_text() == "{"
+
+
+def test_broken_weights_are_moved_aside(run):
+    weights = next(run.glob("trial_*/best.weights.h5"))
+    weights.write_bytes(b"nothing")
+    [problem] = examine(run)
+    mend(run, [problem])
+    assert not weights.exists()
+    assert weights.with_name("broken-best.weights.hdf5").read_bytes() == b"nothing"
+
+
+def test_a_running_run_is_not_examined(run):
+    with RunFolder(run).lock(), pytest.raises(UserError, match="in use") as caught:
+        examine(run)
+    assert caught.value.exit_code == 4
+
+
+def test_status_tells_running_from_killed(run):
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(info | {"state": "running"}))
+    assert read_status(run).state == "killed"
+    folder = RunFolder(run)
+    with folder.lock():
+        live = {
+            "trial": 3,
+            "trials": 4,
+            "epoch": 2,
+            "epochs": 3,
+            "done": 1,
+            "images": 2,
+            "accuracy": 0.5,
+            "left": [60, 90],
+        }
+        folder.write_live(live | {"time": 0.0, "seconds": 12.0})
+        found = read_status(run)
+        assert found.state == "running"
+        lines = "\n".join(status_lines(found))
+    assert "now: trial 3, epoch 2 of 3, 50% of it, accuracy 0.500" in lines
+    assert "no sign of progress" in lines
+
+
+def test_conditions_select_trials(run):
+    everything = select_trials(run, [], None)
+    assert len(everything) == 4
+    assert set(select_trials(run, ["cutout=8"], None)["trial"]) <= set(everything["trial"])
+    both = len(select_trials(run, ["cutout=8"], None)) + len(select_trials(run, ["cutout!=8"], None))
+    assert both == 4
+    assert len(select_trials(run, ["accuracy>=0", "rate<1"], None)) == 4
+    assert len(select_trials(run, ["name=cut"], None)) == 1
+    for wrong in ("cutout", "colour=1", "rate<much"):
+        with pytest.raises(UserError, match="--where"):
+            select_trials(run, [wrong], None)

@@ -1,0 +1,292 @@
+"""Whole searches on a handful of toy faces: killed, stopped and taken up again they end as if nothing had been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras_tuner
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fer_search.errors import UserError
+from fer_search.search import run as run_module
+from fer_search.search.run import run_search
+from fer_search.search import attempt as attempt_module
+from fer_search.search.keep import KEPT_WEIGHTS
+from fer_search.search.settings import Settings
+from fer_search.search.views import Lines
+from fer_search.training.epochs import read_epochs
+
+
+@pytest.fixture(autouse=True)
+def _small_data(monkeypatch, faces):
+    monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
+    monkeypatch.setattr(run_module, "estimate", lambda *arguments: (40.0, 80.0))
+
+
+def search(space, folder, **options):
+    given = {"max_trials": 4, "max_epochs": 2, "limit_train": 64, "tuner": "random"} | options
+    with (folder / "out.txt").open("a") as out:
+        view = Lines(Console(file=out, width=200))
+        return run_search(Settings(space=space, results_dir=folder, **given), view)
+
+
+def state(run):
+    """All that a search computed; times and the order of its events left out."""
+    trials = {}
+    for folder in sorted(run.glob("trial_*")):
+        trial = json.loads((folder / "trial.json").read_text())
+        trial["metrics"]["metrics"].pop("seconds", None)
+        rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_epochs(folder / "epochs.csv")]
+        weights = sorted(path.name for path in folder.glob("*.h5"))
+        trials[folder.name] = (trial, rows, (folder / "design.json").read_text(), weights)
+    oracle = json.loads((run / "oracle.json").read_text())
+    return trials, {key: value for key, value in oracle.items() if key != "display"}
+
+
+def differences(a, b, place=""):
+    """Return where two nested values differ, with both values."""
+    if type(a) is type(b) and isinstance(a, dict | list | tuple):
+        pairs = (
+            [(k, a.get(k), b.get(k)) for k in a | b]
+            if isinstance(a, dict)
+            else [(k, *v) for k, v in enumerate(zip(a, b, strict=False))]
+        )
+        inner = [d for k, one, other in pairs for d in differences(one, other, f"{place}/{k}")]
+        return inner or ([] if len(a) == len(b) else [(place, len(a), len(b))])
+    return [] if a == b else [(place, a, b)]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def test_a_search_runs_the_baselines_then_the_tuners_trials(tiny_space, tmp_path):
+    assert search(tiny_space, tmp_path) == 0
+    run = tmp_path / "tiny"
+    designs = [json.loads((run / f"trial_000{k}" / "design.json").read_text()) for k in range(4)]
+    assert [design["name"] for design in designs] == ["plain", "cut", None, None]
+    assert designs[1]["design"]["augmentation"]["cutout"] == 8
+    assert all(design["parameters"] > 100 and design["flops"] > 10_000 for design in designs)
+    info = json.loads((run / "run.json").read_text())
+    assert info["state"] == "finished"
+    assert info["data"]["toy"] is True
+    assert (info["data"]["train"], info["data"]["validation"]) == (64, 42)
+    out = (tmp_path / "out.txt").read_text()
+    assert "Done: 4 trials" in out
+    assert out.count("trial ") >= 4
+
+
+@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian", "grid"])
+def test_a_search_killed_at_every_write_ends_as_one_that_was_not(tiny_space, tmp_path, monkeypatch, tuner):
+    """A kill before each of the files that a search writes, one after the other, in one search."""
+    import fer_search.files
+
+    options = {"tuner": tuner, "max_trials": 5 if tuner == "hyperband" else 4, "max_epochs": 2, "factor": 2}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    assert search(tiny_space, whole, baselines="none", **options) == 0
+    real, left = fer_search.files.os.fsync, [1]
+
+    def fsync(handle):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        real(handle)
+
+    monkeypatch.setattr(fer_search.files.os, "fsync", fsync)
+    kills = 0
+    for kills in range(200):  # noqa: B007, read below
+        left[0] = 5 + 7 * (kills % 4)  # goes on for a few writes, then dies before one
+        try:
+            code = search(tiny_space, killed, baselines="none", **options)
+        except Killed:
+            continue
+        assert code == 0
+        break
+    assert kills > 5
+    (trials, oracle), (all_trials, all_oracle) = state(killed / "tiny"), state(whole / "tiny")
+    assert oracle == all_oracle
+    for name, expected in all_trials.items():
+        assert differences(trials[name], expected) == [], name
+    assert trials.keys() == all_trials.keys()
+
+
+def test_a_search_stopped_by_its_user_goes_on(tiny_space, tmp_path, monkeypatch):
+    real, count = attempt_module.train, []
+
+    def interrupted(trial, data, watcher):
+        if trial.number == 1 and not count:
+            count.append(1)
+            progress = watcher.progress
+
+            def interrupt(at):
+                progress(at)
+                if at.epoch == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+            watcher.progress = interrupt
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt_module, "train", interrupted)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    whole.mkdir()
+    stopped.mkdir()
+    assert search(tiny_space, stopped) == 130
+    assert json.loads((stopped / "tiny" / "run.json").read_text())["state"] == "interrupted"
+    out = (stopped / "out.txt").read_text()
+    assert "Stopped: 1 of 4 trials done, nothing lost. The same command goes on." in out
+    assert search(tiny_space, stopped) == 0
+    assert "going on after epoch 1" in (stopped / "out.txt").read_text()
+    assert search(tiny_space, whole) == 0
+    assert state(stopped / "tiny") == state(whole / "tiny")
+
+
+def test_a_finished_search_is_left_alone(tiny_space, tmp_path):
+    assert search(tiny_space, tmp_path, max_trials=2) == 0
+    before = state(tmp_path / "tiny")
+    assert search(tiny_space, tmp_path, max_trials=2) == 0
+    assert state(tmp_path / "tiny") == before
+
+
+def test_what_fails_is_recorded_and_the_search_goes_on(tiny_space, tmp_path, monkeypatch):
+    real = attempt_module.train
+
+    def failing(trial, data, watcher):
+        if trial.number == 2:
+            raise MemoryError("no room for the gradients")
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt_module, "train", failing)
+    assert search(tiny_space, tmp_path) == 0
+    trial = json.loads((tmp_path / "tiny" / "trial_0002" / "trial.json").read_text())
+    assert trial["status"] == "FAILED"
+    assert trial["message"] == "out of memory (MemoryError: no room for the gradients)"
+    assert "1 failed" in (tmp_path / "out.txt").read_text()
+    statuses = [json.loads(p.read_text())["status"] for p in sorted(tmp_path.glob("tiny/trial_*/trial.json"))]
+    assert statuses == ["COMPLETED", "COMPLETED", "FAILED", "COMPLETED"]
+
+
+def test_a_search_without_any_result_says_so_by_its_exit_code(tiny_space, tmp_path, monkeypatch):
+    def failing(trial, data, watcher):
+        raise ValueError("nothing works")
+
+    monkeypatch.setattr(attempt_module, "train", failing)
+    assert search(tiny_space, tmp_path, max_trials=2) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"seed": 1}, "--seed was 0, is 1"), ({"width": 0.5}, "--width"), ({"tuner": "grid"}, "--tuner")],
+)
+def test_going_on_as_something_else_is_refused(tiny_space, tmp_path, change, named):
+    assert search(tiny_space, tmp_path, max_trials=1) == 0
+    before = state(tmp_path / "tiny")
+    with pytest.raises(UserError, match=named) as caught:
+        search(tiny_space, tmp_path, max_trials=1, **change)
+    assert caught.value.exit_code == 5
+    assert state(tmp_path / "tiny") == before
+    assert search(tiny_space, tmp_path, max_trials=1, overwrite=True, **change) == 0
+
+
+def test_a_changed_space_is_refused(tiny_space, tmp_path):
+    assert search(tiny_space, tmp_path, max_trials=1) == 0
+    tiny_space.write_text(tiny_space.read_text() + "# changed\n")
+    with pytest.raises(UserError, match="space was"):
+        search(tiny_space, tmp_path, max_trials=1)
+
+
+def test_a_second_process_is_kept_out(tiny_space, tmp_path):
+    folder = run_module.RunFolder(tmp_path / "tiny")
+    with folder.lock():
+        with pytest.raises(UserError, match="in use by another") as caught:
+            search(tiny_space, tmp_path, max_trials=1)
+        assert caught.value.exit_code == 4
+    assert search(tiny_space, tmp_path, max_trials=1) == 0
+
+
+def test_hyperband_promotes_from_the_parents_last_state(tiny_space, tmp_path):
+    assert (
+        search(tiny_space, tmp_path, tuner="hyperband", max_trials=None, max_epochs=4, factor=2, baselines="none") == 0
+    )
+    run = tmp_path / "tiny"
+    trials = [json.loads(p.read_text()) for p in sorted(run.glob("trial_*/trial.json"))]
+    promoted = [t for t in trials if "tuner/trial_id" in t["hyperparameters"]["values"]]
+    assert promoted
+    for trial in promoted:
+        values = trial["hyperparameters"]["values"]
+        epochs = [int(row["epoch"]) for row in read_epochs(run / f"trial_{trial['trial_id']}" / "epochs.csv")]
+        assert epochs == list(range(values["tuner/initial_epoch"] + 1, values["tuner/epochs"] + 1))
+    planned = [line for line in (tmp_path / "out.txt").read_text().splitlines() if line.startswith("Search: ")][0]
+    assert f"hyperband, {len(trials)} trials" in planned
+    epochs = sum(len(read_epochs(p)) for p in run.glob("trial_*/epochs.csv"))
+    assert f"{epochs} epochs of" in planned
+
+
+def test_grid_tries_every_combination_once(tmp_path):
+    space = tmp_path / "grid.py"
+    space.write_text(
+        "from fer_search.design import *\n"
+        "def design(hp):\n"
+        "    return Design(network=Residual(stages=((hp.Choice('f', [2, 3]),), (2,))),\n"
+        "                  augmentation=Augmentation(cutout=hp.Choice('c', [0, 8]), flip=hp.Boolean('flip')))\n"
+        "baselines = {'cut': {'c': 8}}\n"
+    )
+    assert search(space, tmp_path, tuner="grid", max_trials=None, max_epochs=1) == 0
+    found = [json.loads(p.read_text())["hyperparameters"]["values"] for p in tmp_path.glob("grid/trial_*/trial.json")]
+    assert len(found) == 8
+    assert len({tuple(sorted(values.items())) for values in found}) == 8
+
+
+def test_only_the_best_weights_are_kept(tiny_space, tmp_path):
+    assert search(tiny_space, tmp_path, max_trials=7, max_epochs=1) == 0
+    scores = {p.parent.name: json.loads(p.read_text())["score"] for p in tmp_path.glob("tiny/trial_*/trial.json")}
+    best = sorted(scores, key=lambda name: (-scores[name], name))[:KEPT_WEIGHTS]
+    kept = {p.parent.name for p in tmp_path.glob("tiny/trial_*/*.h5")}
+    assert len(kept) == KEPT_WEIGHTS
+    assert min(scores[name] for name in kept) >= min(scores[name] for name in best)
+
+
+def test_stock_keras_tuner_opens_a_run(tiny_space, tmp_path):
+    assert search(tiny_space, tmp_path, max_trials=3) == 0
+    tuner = keras_tuner.RandomSearch(
+        lambda hp: None,
+        objective=keras_tuner.Objective("val_accuracy", "max"),
+        directory=str(tmp_path),
+        project_name="tiny",
+    )
+    tuner.reload()
+    assert len(tuner.oracle.trials) == 3
+    best = tuner.get_best_hyperparameters()[0].values
+    scores = {t.trial_id: t.score for t in tuner.oracle.trials.values()}
+    assert best == tuner.oracle.trials[max(scores, key=scores.get)].hyperparameters.values
+
+
+@pytest.mark.slow
+def test_a_process_killed_in_its_second_trial_goes_on(tiny_space, tmp_path, faces):
+    """SIGKILL to the real command, then the same command again: all trials, none twice."""
+    data = tmp_path / "faces.npz"
+    train, test = faces.rows("train"), faces.rows("test")
+    arrays = {"x_train": faces.images[train], "y_train": faces.labels[train]}
+    np.savez(data, x_test=faces.images[test], y_test=faces.labels[test], **arrays)
+    command = [sys.executable, "-m", "fer_search.cli", "run", "--space", str(tiny_space), "--data", str(data)]
+    command += ["--max-trials", "3", "--max-epochs", "3", "--tuner", "random", "--results-dir", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    table = tmp_path / "tiny" / "trial_0001" / "epochs.csv"
+    deadline = time.monotonic() + 120
+    while not table.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    first = (tmp_path / "tiny" / "trial_0000" / "trial.json").read_bytes()
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "tiny" / "trial_0000" / "trial.json").read_bytes() == first
+    assert [len(read_epochs(p)) for p in sorted(Path(tmp_path).glob("tiny/trial_*/epochs.csv"))] == [3, 3, 3]
+    assert "Traceback" not in again.stderr

@@ -1,0 +1,278 @@
+"""Searches that are killed, run out of disk, time or luck, are extended, or fail: nothing is lost, and it is said."""
+
+import errno
+import json
+import os
+import time
+
+import pytest
+
+import fer_search.files
+from fer_search.errors import UserError
+from fer_search.search import attempt
+from fer_search.search import run as run_module
+from fer_search.search.folder import RunFolder
+from fer_search.search.keep import used_bytes
+from fer_search.search.predictions import worst_mistakes
+from fer_search.training.epochs import read_epochs
+
+TUNERS = ("random", "hyperband", "bayesian", "grid")
+
+
+def options(tuner):
+    if tuner == "hyperband":
+        return {"tuner": tuner, "max_trials": None, "max_epochs": 4, "factor": 2, "baselines": "none"}
+    return {"tuner": tuner, "max_trials": 6, "max_epochs": 3}
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """Lets a number of writes pass and then raises; ``left`` and ``error`` can be set."""
+
+    class Writes:
+        left, error = 10**9, Killed
+
+    real = os.fsync
+
+    def fsync(handle):
+        Writes.left -= 1
+        if Writes.left < 0:
+            raise Writes.error
+        real(handle)
+
+    monkeypatch.setattr(fer_search.files.os, "fsync", fsync)
+    return Writes
+
+
+@pytest.mark.parametrize(
+    "error", [Killed(), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))], ids=["killed", "disk full"]
+)
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_each_write_may_be_the_last(search, state, writes, tmp_path, tuner, error):
+    """Every start gets one write further than the last, then dies: at each write of the search, each with a fresh process."""
+    assert search(tmp_path / "whole", **options(tuner)) == 0
+    broken = tmp_path / "broken"
+    writes.error = error
+    ended, starts = None, 0
+    while ended != 0 and starts < 2000:
+        starts += 1
+        writes.left = 3 + starts % 9
+        try:
+            ended = search(broken, **options(tuner))
+        except Killed:
+            continue
+        except UserError as full:
+            assert "no room left" in str(full)
+            assert full.exit_code == 4
+    assert starts > 10
+    assert state(broken / "tiny") == state(tmp_path / "whole" / "tiny")
+
+
+def test_a_full_disk_is_no_failure_of_the_trial(search, writes, tmp_path):
+    writes.left, writes.error = 12, OSError("Can't write data (errno = 28, error message = 'No space left on device')")
+    with pytest.raises(UserError, match="make room"):
+        search(tmp_path / "full")
+    writes.left = 10**9
+    assert search(tmp_path / "full") == 0
+    assert "failed" not in (tmp_path / "full" / "out.txt").read_text()
+
+
+def test_extend_goes_on_with_more_trials(search, state, tmp_path):
+    assert search(tmp_path / "a", max_trials=3) == 0
+    with pytest.raises(UserError, match="--max-trials was 3, is 6.*--extend") as refused:
+        search(tmp_path / "a", max_trials=6)
+    assert refused.value.exit_code == 5
+    before = state(tmp_path / "a" / "tiny")[0]
+    assert search(tmp_path / "a", max_trials=6, extend=True) == 0
+    after = state(tmp_path / "a" / "tiny")[0]
+    assert {name: after[name][:3] for name in before} == {name: before[name][:3] for name in before}
+    assert len(after) == 6
+    assert search(tmp_path / "b", max_trials=6) == 0
+    assert state(tmp_path / "b" / "tiny")[0] == after
+    assert search(tmp_path / "a", max_trials=6) == 0
+    with pytest.raises(UserError, match="--max-trials was 6, is 4"):
+        search(tmp_path / "a", max_trials=4, extend=True)
+    with pytest.raises(UserError, match="--seed"):
+        search(tmp_path / "a", max_trials=6, seed=1, extend=True)
+
+
+def test_extend_by_epochs_is_for_new_trials_and_recorded(search, tmp_path):
+    assert search(tmp_path, max_trials=3, max_epochs=2) == 0
+    assert search(tmp_path, max_trials=4, max_epochs=5, extend=True) == 0
+    assert [len(read_epochs(p)) for p in sorted(tmp_path.glob("tiny/trial_*/epochs.csv"))] == [2, 2, 2, 5]
+    info = json.loads((tmp_path / "tiny" / "run.json").read_text())
+    assert info["extended"][0]["to"] == {"--max-trials": 4, "--max-epochs": 5}
+    assert search(tmp_path / "h", tuner="hyperband", max_trials=None, max_epochs=2, factor=2) == 0
+    with pytest.raises(UserError, match="rungs"):
+        search(tmp_path / "h", tuner="hyperband", max_trials=None, max_epochs=4, factor=2, extend=True)
+
+
+def test_too_many_failures_in_a_row_stop_the_search(search, tmp_path, monkeypatch):
+    real = attempt.train
+
+    def failing(trial, data, watcher):
+        if trial.number >= 2:
+            raise RuntimeError("layer explodes")
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", failing)
+    assert search(tmp_path, max_trials=9, max_failures=3) == 3
+    out = (tmp_path / "out.txt").read_text()
+    assert "the last 3 in a row (RuntimeError: layer explodes). --max-failures allows more." in out
+    assert len(list(tmp_path.glob("tiny/trial_*"))) == 5
+    assert search(tmp_path, max_trials=9, max_failures=5) == 3
+    assert len(list(tmp_path.glob("tiny/trial_*"))) == 7
+
+
+def test_too_large_networks_are_not_trained(search, tmp_path):
+    assert search(tmp_path, max_params=100) == 3
+    trial = json.loads((tmp_path / "tiny" / "trial_0000" / "trial.json").read_text())
+    assert trial["status"] == "FAILED"
+    assert "more than --max-params 100" in trial["message"]
+    assert not (tmp_path / "tiny" / "trial_0000" / "epochs.csv").exists()
+
+
+def test_time_is_counted_over_all_starts(search, tmp_path, monkeypatch):
+    real = attempt.train
+
+    def slow(trial, data, watcher):
+        time.sleep(0.15)
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", slow)
+    assert search(tmp_path, max_trials=20, time_budget=0.5) == 0
+    out = (tmp_path / "out.txt").read_text()
+    assert "Time is up: " in out
+    assert json.loads((tmp_path / "tiny" / "run.json").read_text())["state"] == "out_of_time"
+    count = len(list(tmp_path.glob("tiny/trial_*")))
+    assert 1 < count < 20
+    assert search(tmp_path, max_trials=20, time_budget=0.5) == 0
+    assert len(list(tmp_path.glob("tiny/trial_*"))) == count
+    assert search(tmp_path, max_trials=20, time_budget=60, extend=True) == 0
+    assert len(list(tmp_path.glob("tiny/trial_*"))) == 20
+
+
+@pytest.mark.parametrize("rule", [{"patience": 2}, {"prune": "median"}])
+def test_trials_end_early_and_baselines_do_not(search, state, writes, tmp_path, rule):
+    given = {"max_trials": 14, "max_epochs": 9, **rule}
+    assert search(tmp_path / "whole", **given) == 0
+    trials = state(tmp_path / "whole" / "tiny")[0]
+    lengths = {name: len(rows) for name, (_, rows, *_) in trials.items()}
+    assert lengths["trial_0000"] == lengths["trial_0001"] == 9
+    early = [name for name, length in lengths.items() if length < 9]
+    assert early
+    for name in early:
+        assert trials[name][0]["status"] == "COMPLETED"
+        assert trials[name][0]["message"].startswith(f"ended after epoch {lengths[name]}: ")
+    writes.left = 5
+    for _ in range(400):
+        try:
+            search(tmp_path / "killed", **given)
+            break
+        except Killed:
+            writes.left = 13
+    assert state(tmp_path / "killed" / "tiny") == state(tmp_path / "whole" / "tiny")
+
+
+def test_a_small_disk_changes_nothing_but_what_is_kept(search, state, tmp_path, monkeypatch):
+    """Hyperband's parents whose checkpoints made room are trained again, with the same result."""
+    given = {"tuner": "hyperband", "max_trials": None, "max_epochs": 8, "factor": 2, "baselines": "none"}
+    assert search(tmp_path / "large", **given, max_disk=None) == 0
+    monkeypatch.setattr("fer_search.search.keep.STATE_BYTES", 0)
+    most, real = [0], attempt.train
+
+    def watching(trial, data, watcher):
+        most[0] = max(most[0], used_bytes(tmp_path / "small" / "tiny"))
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", watching)
+    assert search(tmp_path / "small", **given, max_disk=2500) == 0
+    assert most[0] <= 5000  # two, and what a parent that is trained again needs
+    large, small = (state(tmp_path / name / "tiny")[0] for name in ("large", "small"))
+    assert {name: trial[:3] for name, trial in small.items()} == {name: trial[:3] for name, trial in large.items()}
+    assert not list(tmp_path.glob("small/tiny/trial_*/again"))
+
+
+def test_disk_use_has_a_bound(search, tmp_path, monkeypatch):
+    """While Hyperband runs, no more checkpoints are kept than may be promoted, and the best weights."""
+    most, real = [0], attempt.train
+
+    def watching(trial, data, watcher):
+        most[0] = max(most[0], len(list((tmp_path / "tiny").glob("trial_*/epoch_*.h5"))))
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", watching)
+    assert (
+        search(tmp_path, tuner="hyperband", max_trials=None, max_epochs=8, factor=2, baselines="none", max_disk=None)
+        == 0
+    )
+    assert most[0] <= 8 + 1  # the second rung of the largest bracket has 8 trials
+    assert not list(tmp_path.glob("tiny/trial_*/epoch_*.h5"))
+
+
+def test_a_stale_lock_is_no_lock(search, tmp_path):
+    assert search(tmp_path, max_trials=1) == 0
+    (tmp_path / "tiny" / ".lock").write_text('{"pid": 999999999, "host": "elsewhere", "since": "2020"}')
+    assert not RunFolder(tmp_path / "tiny").in_use()
+    assert search(tmp_path, max_trials=1) == 0
+
+
+@pytest.mark.parametrize("pid", [999999999, os.getppid()])
+def test_without_system_locks_the_process_in_the_file_decides(tmp_path, monkeypatch, pid):
+    import fcntl
+    import socket
+
+    def unsupported(*arguments):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    (tmp_path / ".lock").write_text(json.dumps({"pid": pid, "host": socket.gethostname()}))
+    if pid == os.getppid():
+        with pytest.raises(UserError, match=f"process {pid}"), RunFolder(tmp_path).lock():
+            pass
+    else:
+        with RunFolder(tmp_path).lock():
+            pass
+
+
+def test_a_broken_oracle_is_named(search, tmp_path):
+    assert search(tmp_path, max_trials=1) == 0
+    (tmp_path / "tiny" / "oracle.json").write_text("{")
+    with pytest.raises(UserError, match=r"oracle\.json.*doctor") as caught:
+        search(tmp_path, max_trials=1)
+    assert caught.value.exit_code == 4
+
+
+def test_what_is_left_over_is_removed(search, tmp_path):
+    assert search(tmp_path, max_trials=1) == 0
+    part = tmp_path / "tiny" / "trial_0000" / ".part-x.weights.h5"
+    part.write_text("x")
+    assert search(tmp_path, max_trials=1) == 0
+    assert not part.exists()
+
+
+def test_the_worst_mistakes_come_first(rng):
+    probabilities = rng.dirichlet([1] * 7, 200)
+    labels = rng.integers(0, 7, 200)
+    worst = worst_mistakes(probabilities, labels)
+    assert len(worst) == 40
+    guess = probabilities.argmax(1)
+    assert (guess[worst] != labels[worst]).all()
+    heights = probabilities[worst, guess[worst]]
+    assert (heights[:-1] >= heights[1:]).all()
+
+
+def test_run_json_lists_what_is_not_searched(search, tmp_path, monkeypatch):
+    real, skipped = run_module.settle_weights, [{"what": "backbone ResNet50", "why": "no connection"}]
+    monkeypatch.setattr(run_module, "settle_weights", lambda space, settings: (real(space, settings)[0], skipped))
+    assert search(tmp_path, max_trials=1) == 0
+    assert json.loads((tmp_path / "tiny" / "run.json").read_text())["skipped"] == skipped
+    assert "Not searched: backbone ResNet50 (no connection)." in (tmp_path / "out.txt").read_text()
+    monkeypatch.setattr(run_module, "settle_weights", real)
+    with pytest.raises(UserError, match="other pretrained weights") as caught:
+        search(tmp_path, max_trials=1)
+    assert caught.value.exit_code == 5

@@ -1,0 +1,170 @@
+"""What a user sees of a search, and what is said about its time."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from fer_search.errors import UserError
+from fer_search.search import events
+from fer_search.search.clock import Clock
+from fer_search.search.early import EarlyEnd
+from fer_search.search.failures import out_of_memory, reason
+from fer_search.search.plan import Amount
+from fer_search.search.settings import parse_bytes, parse_duration, parse_fixed
+from fer_search.search.views.json_lines import JsonLines
+from fer_search.search.views.lines import Lines
+from fer_search.search.views.live import Live, sparkline
+from fer_search.search.words import range_in_words
+from fer_search.training.trial import TrialFailed
+
+ROW = {"epoch": 1, "accuracy": 0.5, "val_accuracy": 0.4, "val_loss": float("nan"), "seconds": 2.0}
+BEST = events.Best(1, "cut", 0.62, {"filters": 64, "rate": 0.00123})
+STORY = [
+    events.Note("Data: [brackets] stay."),
+    events.SearchBegun("results/x", "random", 3, 6, 0, (60.0, 90.0), None),
+    events.TrialBegun(0, 3, "plain", {"filters": 64}, 2, 1000, ()),
+    events.Steps(1, 32, 64, 1.9, 0.3, (50.0, 80.0)),
+    events.EpochEnded(0, ROW, (40.0, 70.0)),
+    events.TrialEnded(0, "plain", "completed", 0.4, 1, "ended after epoch 1: no better for 1 epochs", BEST, 0),
+    events.TrialBegun(1, 3, None, {"filters": 32}, 2, 1000, (0.3,)),
+    events.TrialEnded(1, None, "failed", None, None, "out of memory", BEST, 1),
+    events.SearchEnded("results/x", "finished", "Done: 3 trials.", 3, 1, BEST),
+]
+
+
+def told(view, story=STORY):
+    for event in story:
+        view.show(event)
+    view.close()
+
+
+def test_lines_tell_the_story():
+    out = io.StringIO()
+    told(Lines(Console(file=out, width=40)))
+    assert out.getvalue().splitlines() == [
+        "Data: [brackets] stay.",
+        "trial 0 (1 of 3): plain",
+        "  epoch 1 of 2: accuracy 0.500, validation 0.400 (loss nan), 2.0 s; 40 to 70 s left",
+        "  validation accuracy 0.400 in epoch 1; ended after epoch 1: no better for 1 epochs; "
+        "best so far: 0.620 by trial 1 (cut)",
+        "trial 1 (2 of 3): filters 32; going on after epoch 1",
+        "  trial 1 failed: out of memory; best so far: 0.620 by trial 1 (cut)",
+        "Done: 3 trials.",
+    ]
+
+
+def test_quiet_leaves_failures_and_the_end():
+    out = io.StringIO()
+    told(Lines(Console(file=out, width=200), quiet=True))
+    assert len(out.getvalue().splitlines()) == 3
+
+
+def test_json_lines_are_json_without_nan():
+    out = io.StringIO()
+    told(JsonLines(out))
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in out.getvalue().splitlines()]
+    assert [line["event"] for line in lines][:4] == ["note", "search_begun", "trial_begun", "epoch_ended"]
+    assert lines[3]["row"]["val_loss"] is None
+
+
+def test_the_live_panel_shows_curve_best_failures_and_time():
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=True, color_system=None)
+    view = Live(console)
+    told(view, STORY[:5])
+    with console.capture() as shown:
+        console.print(view._draw())
+    text = shown.get()
+    for words in ("0 of 3 trials", "40 to 70 s left", "trial 0: plain", "validation ▁ 0.400, at best 0.400"):
+        assert words in text
+    told(view, STORY[5:8])
+    with console.capture() as shown:
+        console.print(view._draw())
+    assert "best 0.620, trial 1: cut: filters 64, rate 0.00123" in shown.get()
+    assert "1 failure" in shown.get()
+
+
+def test_sparklines_span_the_blocks():
+    assert sparkline([0.1, 0.2, 0.3, 0.8]) == "▁▂▃█"
+    assert sparkline([0.5, 0.5]) == "▁▁"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (240, 420, "4 to 7 min"),
+        (50, 150, "50 s to 2 min"),
+        (7200, 7300, "about 2.0 h"),
+        (5000, 200000, "83 min to 2.3 days"),
+    ],
+)
+def test_ranges_are_said_as_people_do(low, high, words):
+    assert range_in_words(low, high) == words
+
+
+def test_the_clock_starts_from_the_estimate_and_then_learns():
+    now = [0.0]
+    clock = Clock(Amount((2, 2, 2, 2)), (80.0, 160.0), now=lambda: now[0])
+    assert clock.left() == (80.0, 160.0)
+    clock.begin_trial(0)
+    for _ in range(2):
+        now[0] += 5
+        clock.end_epoch(5.0)
+    now[0] += 1
+    clock.end_trial()
+    low, high = clock.left()
+    assert low < 6 * 5 + 2 < high
+    for _ in range(2):
+        clock.begin_trial(0)
+        for _ in range(2):
+            now[0] += 5
+            clock.end_epoch(5.0)
+        clock.end_trial()
+    narrow = clock.left()
+    assert narrow[1] - narrow[0] < high - low
+    assert narrow[0] <= 10.5 <= narrow[1] + 1
+
+
+def test_early_ends_follow_their_rules():
+    patient = EarlyEnd(2, (), 10)
+    assert patient.reason([]) == ""
+    assert patient.reason([0.1, 0.3, 0.2]) == ""
+    assert "no better for 2 epochs" in patient.reason([0.1, 0.3, 0.2, 0.3])
+    others = [[0.1 * k, 0.2 * k, 0.2 * k] for k in range(1, 6)]
+    median = EarlyEnd(None, others, 10)
+    assert median.reason([0.0, 0.1]) == ""  # too early
+    assert "below the median 0.600" in median.reason([0.0, 0.1, 0.2])
+    assert median.reason([0.0, 0.1, 0.61]) == ""
+    assert EarlyEnd(None, others[:4], 10).reason([0.0, 0.0, 0.0]) == ""  # too few to compare with
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"),
+        ValueError("OOM when allocating"),
+    ],
+)
+def test_out_of_memory_is_recognised(error):
+    assert out_of_memory(error)
+    assert reason(error).startswith("out of memory (")
+
+
+def test_reasons_are_one_line():
+    assert reason(TrialFailed("the training loss was nan in epoch 2")) == "the training loss was nan in epoch 2"
+    assert reason(ValueError("bad\n" + "x" * 1000)) == "ValueError: bad"
+
+
+def test_times_and_sizes_are_read():
+    assert parse_duration("90s") == 90
+    assert parse_duration("2h30m") == 9000
+    assert parse_duration("45min") == 2700
+    assert parse_bytes("1.5GB") == 1.5e9
+    assert parse_bytes("none") == float("inf")
+    assert parse_fixed(["a=b=c", " d = 1 "]) == {"a": "b=c", "d": "1"}
+    for wrong in ("", "2", "h", "2 weeks", "-1h", "0s"):
+        with pytest.raises(UserError):
+            parse_duration(wrong)

@@ -1,0 +1,244 @@
+"""The command line: what it prints where, and with which exit code it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_search import cli
+
+KERAS = ("keras", "tensorflow", "jax", "keras_tuner")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, faces):
+    path = tmp_path_factory.mktemp("data") / "faces.npz"
+    train, test = faces.rows("train"), faces.rows("test")
+    arrays = {"x_train": faces.images[train], "y_train": faces.labels[train]}
+    np.savez(path, x_test=faces.images[test], y_test=faces.labels[test], **arrays)
+    return path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Calls the command in this process; gives exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fer-search", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return run
+
+
+def options(space, data, folder, *more):
+    """The options of a small search."""
+    size = ["--limit-train", "64", "--max-trials", "2", "--max-epochs", "2", "--tuner", "random"]
+    return ["run", "--space", space, "--data", data, "--results-dir", folder, *size, *more]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory, data):
+    """A finished search of two trials, in a process of its own; its results folder."""
+    folder = tmp_path_factory.mktemp("searched")
+    space = folder / "tiny.py"
+    space.write_text(
+        "from fer_search.design import *\n"
+        "def design(hp):\n"
+        "    return Design(network=Residual(stages=((hp.Choice('filters', [4, 2]),), (4,))),\n"
+        "                  augmentation=Augmentation(cutout=hp.Choice('cutout', [0, 8])))\n"
+        "baselines = {'plain': {}, 'cut': {'cutout': 8}}\n"
+    )
+    command = [sys.executable, "-m", "fer_search.cli", *map(str, options(space, data, folder, "--json"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder / "events.jsonl").write_text(done.stdout)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["trials", "--help"], ["--version"], ["run", "--tuner", "x"]]
+)
+def test_help_and_usage_load_no_keras(arguments):
+    loaded = _modules_loaded_by(arguments)
+    assert not {*KERAS, "numpy", "pandas", "plotly"} & loaded
+
+
+@pytest.mark.parametrize("command", [["status"], ["runs"], ["trials"], ["show", "{run}", "0"], ["doctor", "{run}"]])
+def test_looking_at_runs_loads_no_keras(searched, command):
+    arguments = [part.format(run=searched / "tiny") for part in command]
+    where = ["--results-dir", str(searched)] if "{run}" not in command else []
+    assert not {*KERAS} & _modules_loaded_by([*arguments, *where])
+
+
+def _modules_loaded_by(arguments):
+    script = (
+        "import sys\n"
+        f"sys.argv = ['fer-search', *{arguments!r}]\n"
+        "from fer_search.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('\\n'.join(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["run", "--tuner", "magic"], "--tuner"),
+        (["run", "--nonsense"], "--nonsense"),
+        (["run", "--max-trials", "many"], "--max-trials"),
+        (["run", "--max-trials", "0"], "--max-trials"),
+        (["run", "--space", "missing.py"], "missing.py"),
+        (["run", "--data", "nowhere"], "nowhere"),
+        (["run", "--time-budget", "soon"], "--time-budget"),
+        (["run", "--max-disk", "much"], "--max-disk"),
+        (["run", "--fix", "filters"], "--fix"),
+        (["run", "--fix", "colour=red"], "colour"),
+        (["run", "--fix", "filters=5"], "filters"),
+        (["run", "--prune", "median", "--tuner", "hyperband"], "--prune"),
+        (["run", "--extend", "--overwrite"], "--extend"),
+        (["report", "nowhere"], "nowhere"),
+        (["status", "nowhere"], "nowhere"),
+        (["runs", "--results-dir", "nowhere"], "nowhere"),
+        (["doctor", "nowhere"], "nowhere"),
+        (["data", "info", "nowhere"], "nowhere"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_and_exit_code_2(call, tiny_space, tmp_path, monkeypatch, arguments, named):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "run" and "--space" not in arguments:
+        arguments = [*arguments, "--space", tiny_space]
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("fer-search: ")
+    assert err.count("\n") == 1
+    assert named in err
+
+
+def test_debug_shows_the_traceback(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("FER_SEARCH_DEBUG", "")  # so that it is put back
+    code, _, err = call("--debug", "status", tmp_path / "nowhere")
+    assert code == 2
+    assert "Traceback" in err
+
+
+def test_every_option_has_a_variable(call, monkeypatch, tiny_space):
+    monkeypatch.setenv("FER_SEARCH_RUN_MAX_TRIALS", "0")
+    assert "--max-trials must be at least 1" in call("run", "--space", tiny_space)[2]
+
+
+def test_json_is_one_event_a_line(searched):
+    events = [json.loads(line) for line in (searched / "events.jsonl").read_text().splitlines()]
+    assert [e["event"] for e in events if e["event"] != "note"] == [
+        "search_begun",
+        *["trial_begun", "epoch_ended", "epoch_ended", "trial_ended"] * 2,
+        "search_ended",
+    ]
+    assert events[-1]["state"] == "finished"
+    assert 0 <= events[-1]["best"]["accuracy"] <= 1
+
+
+def test_a_finished_run_is_shown(call, searched):
+    run = searched / "tiny"
+    assert json.loads(call("status", run, "--json")[1])["state"] == "finished"
+    assert "2 of 2 completed" in call("status", run)[1]
+    assert "tiny" in call("runs", "--results-dir", searched)[1]
+    assert len(json.loads(call("trials", run, "--json")[1])) == 2
+    assert [t["name"] for t in json.loads(call("trials", run, "--where", "cutout=8", "--json")[1])] == ["cut"]
+    assert len(json.loads(call("trials", run, "--top", 1, "--json")[1])) == 1
+    code, _, err = call("trials", run, "--where", "colour=red")
+    assert (code, "there is no 'colour'" in err) == (2, True)
+    assert "cutout: 8" in call("show", run, "cut")[1]
+    assert call("show", run, "7")[0] == 2
+    assert call("doctor", run)[:2] == (0, f"{run} is sound\n")
+
+
+@pytest.mark.parametrize("form", ["md", "csv", "json", "html"])
+def test_reports_have_four_forms(call, searched, form):
+    code, out, err = call("report", searched / "tiny", "--format", form)
+    assert (code, err) == (0, "")
+    if form == "html":
+        assert "<html" in Path(out.strip()).read_text()[:500]
+    else:
+        assert "cut" in out
+
+
+def test_data_info_counts(call, data):
+    code, out, _ = call("data", "info", data)
+    assert code == 0
+    assert "420" in out
+
+
+def test_a_dry_run_writes_nothing(call, tiny_space, data, tmp_path):
+    code, out, _ = call(*options(tiny_space, data, tmp_path / "results", "--dry-run"))
+    assert code == 0
+    assert "on this device" in out
+    assert not (tmp_path / "results").exists()
+
+
+def test_another_search_is_refused_with_5_and_a_busy_folder_with_4(call, searched, data):
+    from fer_search.search.folder import RunFolder
+
+    again = options(searched / "tiny.py", data, searched)
+    assert call(*again, "--seed", 3)[0] == 5
+    with RunFolder(searched / "tiny").lock():
+        assert call(*again)[0] == 4
+    assert call(*again)[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_that_then_goes_on(tiny_space, data, tmp_path, number, code):
+    command = _start(tiny_space, data, tmp_path, "--max-epochs", "40")
+    _wait_for(tmp_path / "tiny" / "trial_0000" / "epochs.csv", command)
+    command.send_signal(number)
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == code, err
+    assert "Traceback" not in err
+    assert "The same command goes on." in err
+    assert json.loads((tmp_path / "tiny" / "run.json").read_text())["state"] == "interrupted"
+    again = _start(tiny_space, data, tmp_path, "--max-epochs", "40")
+    _, err = again.communicate(timeout=200)
+    assert again.returncode == 0, err
+    assert "going on after epoch" in err
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_ends_at_once(tiny_space, data, tmp_path):
+    command = _start(tiny_space, data, tmp_path, "--max-epochs", "400")
+    _wait_for(tmp_path / "tiny" / "trial_0000" / "epochs.csv", command)
+    command.send_signal(signal.SIGSTOP)  # so that both arrive before the step ends
+    command.send_signal(signal.SIGINT)
+    command.send_signal(signal.SIGCONT)
+    time.sleep(0.02)
+    if command.poll() is None:
+        command.send_signal(signal.SIGINT)
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 130, err
+    assert "Traceback" not in err
+
+
+def _start(space, data, folder, *more):
+    command = [sys.executable, "-m", "fer_search.cli", *map(str, options(space, data, folder, *more))]
+    environment = os.environ | {"NO_COLOR": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def _wait_for(path, process):
+    deadline = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    assert path.exists(), process.communicate()[1]

@@ -1,0 +1,211 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from fer_search.design import Design
+from fer_search.errors import UserError
+from fer_search.space import load_space
+
+ROOT = Path(__file__).resolve().parents[1]
+REPORT, TINY, MODERN = (ROOT / "search_spaces" / f"{name}.py" for name in ("report", "tiny", "modern"))
+
+
+def space_of(tmp_path, text):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    return path
+
+
+def test_the_reports_scratch_rows_are_designs_with_exactly_its_settings():
+    space = load_space(REPORT)
+    designs = {name: space.design(space.baseline(name)) for name in space.baselines}
+    figure_1 = designs["figure_1"]
+    assert figure_1.network.filters() == ((64, 64, 128, 128), (256, 256), (512, 512))
+    assert figure_1.network.downsample == "max_pool"
+    assert (figure_1.head.dense, figure_1.head.dropout) == ((), (0.0,))
+    a = figure_1.augmentation
+    assert (a.rotation, a.shear, a.zoom, a.flip, a.cutout, a.mixup_alpha) == (30, 0.2, 0.2, True, 0, 0.0)
+    o = figure_1.optimisation
+    assert (o.optimizer, o.learning_rate, o.batch_size, o.schedule) == ("adam", 1e-3, 256, "plateau")
+    assert (o.plateau_factor, o.plateau_patience, o.min_learning_rate) == (0.1, 5, 1e-7)
+    assert designs["strided_conv"].network.downsample == "strided"
+    assert designs["cutout_8"].augmentation.cutout == 8
+    assert designs["cutout_8"].augmentation.cutout_clipped
+    assert designs["mixup_strided"].augmentation.mixup_alpha == 0.3
+    assert designs["mixup_strided"].network.downsample == "strided"
+    assert space.references["mixup_strided"] == 0.685
+
+
+def test_the_reports_backbone_rows_are_designs_with_exactly_its_layers_and_optimisers():
+    space = load_space(REPORT)
+    designs = {name: space.design(space.baseline(name)) for name in space.baselines}
+    rgb, conv, sgd = (designs[name] for name in ("rgb_resnet152v2", "conv_resnet152v2", "rgb_resnet50_sgd"))
+    for design in (rgb, conv, sgd):
+        network = design.network
+        assert (network.weights, network.input_size, network.preprocessing) == ("imagenet", 48, "rescale")
+        assert network.train_from == 0
+        assert design.augmentation == designs["figure_1"].augmentation
+        assert (design.optimisation.learning_rate, design.optimisation.schedule) == (1e-3, "plateau")
+    assert [d.network.name for d in (rgb, conv, sgd)] == ["ResNet152V2", "ResNet152V2", "ResNet50"]
+    assert [d.network.channels for d in (rgb, conv, sgd)] == ["rgb", "conv", "rgb"]
+    assert [d.optimisation.optimizer for d in (rgb, conv, sgd)] == ["adam", "adam", "sgd"]
+    assert (rgb.head.dense, rgb.head.dropout) == (conv.head.dense, conv.head.dropout) == ((512, 256), (0.3, 0.2, 0.3))
+    assert (sgd.head.dense, sgd.head.dropout) == ((512,), (0.3, 0.2))
+    rows = {"figure_1": 0.6779, "rgb_resnet152v2": 0.385, "conv_resnet152v2": 0.334, "rgb_resnet50_sgd": 0.25}
+    rows |= {"strided_conv": 0.678, "cutout_8": 0.676, "mixup_strided": 0.685}
+    assert set(space.baselines) == set(rows)
+    assert rows.items() <= space.references.items()
+
+
+def test_the_recipes_of_the_published_records_are_baselines_of_modern():
+    space = load_space(MODERN)
+    vgg = space.design(space.baseline("khaireddin_vgg"))
+    assert vgg.network.stages == ((64, 64), (128, 128), (256, 256), (512, 512))
+    assert (vgg.head.dense, vgg.evaluation.views) == ((4096, 4096), "ten_crop")
+    o = vgg.optimisation
+    assert (o.optimizer, o.momentum, o.learning_rate, o.batch_size) == ("sgd", 0.9, 1e-2, 64)
+    assert (o.schedule, o.plateau_factor) == ("plateau", 0.75)
+    vgg19 = space.design(space.baseline("vgg19_bn"))
+    assert sum(map(len, vgg19.network.stages)) == 16
+    assert (vgg19.augmentation.crop, vgg19.optimisation.schedule) == (44, "step")
+    resnet = space.design(space.baseline("resnet18_mixup"))
+    assert resnet.network.stages == ((64, 64), (128, 128), (256, 256), (512, 512))
+    assert (resnet.augmentation.mixup_alpha, resnet.augmentation.label_smoothing) == (1.0, 0.1)
+
+
+@pytest.mark.parametrize("path", [REPORT, TINY, MODERN], ids=lambda path: path.stem)
+def test_every_sampled_design_comes_back_from_json(path, rng):
+    space = load_space(path)
+    designs = [space.design(space.sample(rng)) for _ in range(1000)]
+    assert all(Design.from_dict(json.loads(json.dumps(design.to_dict()))) == design for design in designs)
+    assert len({json.dumps(design.to_dict()) for design in designs}) > 400
+
+
+def test_a_fixed_choice_has_one_value_in_every_design(rng):
+    space = load_space(REPORT, fixed={"network": "residual", "blocks": "3"})
+    assert all(sum(map(len, space.design(space.sample(rng)).network.stages)) == 12 for _ in range(50))
+    assert "backbone" not in [choice.name for choice in space.choices().space]
+    assert space.baselines == {}  # all have 2 blocks
+    assert set(load_space(REPORT, fixed={"network": "residual"}).baselines) == {
+        "figure_1", "strided_conv", "cutout_8", "mixup_strided",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"depth": "3"}, r"--fix: 'depth' is not a choice of the space; it has network, filters"),
+        ({"network": "vgg"}, r"--fix: network must be one of 'residual', 'backbone', not 'vgg'"),
+        ({"blocks": "9"}, r"--fix: blocks must be from 1 to 3, not 9"),
+        ({"blocks": "many"}, r"--fix: blocks must be a number, not 'many'"),
+    ],
+)
+def test_a_choice_that_cannot_be_fixed_is_named(fixed, message):
+    with pytest.raises(UserError, match=message):
+        load_space(REPORT, fixed=fixed)
+
+
+def test_values_that_cannot_be_had_leave_the_space_with_what_needs_them(rng):
+    space = load_space(REPORT).restricted({}, without={"backbone": ["ResNet50"]})
+    assert "rgb_resnet50_sgd" not in space.baselines
+    names = {getattr(space.design(space.sample(rng)).network, "name", None) for _ in range(60)}
+    assert names == {None, "ResNet152V2"}
+    space = load_space(REPORT).restricted({}, without={"network": ["backbone"]})
+    assert len(space.baselines) == 4
+    assert all(choice.name not in ("backbone", "channels") for choice in space.choices().space)
+
+
+def test_width_and_batch_size_hold_for_every_design():
+    space = load_space(REPORT, width=0.125, batch_size=64)
+    design = space.design(space.choices())
+    assert design.network.filters() == ((8, 8, 16, 16), (32, 32), (64, 64))
+    assert design.optimisation.batch_size == 64
+
+
+def test_choices_in_conditional_scopes_are_found(tmp_path):
+    path = space_of(
+        tmp_path,
+        "from fer_search.design import *\n"
+        "def design(hp):\n"
+        "    kind = hp.Choice('kind', ['a', 'b'])\n"
+        "    with hp.conditional_scope('kind', ['b']):\n"
+        "        if kind == 'b':\n"
+        "            more = hp.Choice('more', [1, 2])\n"
+        "            with hp.conditional_scope('more', [2]):\n"
+        "                if more == 2:\n"
+        "                    hp.Choice('most', [3, 4])\n"
+        "    return Design()\n",
+    )
+    choices = load_space(path).choices()
+    assert [choice.name for choice in choices.space] == ["kind", "more", "most"]
+    assert choices.values == {"kind": "a"}
+
+
+def test_choices_after_a_branch_that_returns_early_are_found(tmp_path):
+    path = space_of(
+        tmp_path,
+        "from fer_search.design import *\n"
+        "def design(hp):\n"
+        "    kind = hp.Choice('kind', ['a', 'b', 'c'])\n"
+        "    with hp.conditional_scope('kind', ['a']):\n"
+        "        if kind == 'a':\n"
+        "            return Design()\n"
+        "    with hp.conditional_scope('kind', ['b']):\n"
+        "        if kind == 'b':\n"
+        "            hp.Choice('of_b', [1, 2])\n"
+        "            return Design()\n"
+        "    with hp.conditional_scope('kind', ['c']):\n"
+        "        hp.Choice('of_c', [1, 2])\n"
+        "        return Design()\n",
+    )
+    assert [choice.name for choice in load_space(path).choices().space] == ["kind", "of_b", "of_c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def design(hp)\n    pass\n", r"mine\.py, line 1: "),
+        ("x = 1\n\nimport nothing_like_this\n", r"mine\.py, line 3: ModuleNotFoundError"),
+        ("x = 1\n", r"mine\.py: no function design"),
+        ("def design(hp):\n    return 7\nbaselines = {'a': {}}\n", "must return a fer_search.design.Design, not 7"),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    return Design(\n        head=Head(dropout=3.0))\n"
+            "baselines = {'a': {}}\n",
+            r"mine\.py, line 4: Head\.dropout must be",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    return Design()\nbaselines = {'a': {'deep': 1}}\n",
+            "'deep'",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    hp.Choice('c', [1, 2])\n    return Design()\n"
+            "baselines = {'a': {'c': 3}}\n",
+            "c must be one of 1, 2, not 3",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    hp.Choice('c', [1, 2])\n    hp.Choice('c', [1, 3])\n"
+            "    return Design()\n",
+            r"mine\.py, line 4: two choices are named 'c'",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    return Design(network=Residual(depth=3))\n",
+            r"mine\.py, line 3: TypeError: .*depth",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    k = hp.Choice('k', [1, 2])\n"
+            "    with hp.conditional_scope('k', [2]):\n        if k == 2:\n            hp.Choice('d', [1, 2])\n"
+            "    return Design()\nbaselines = {'a': {'d': 2}}\n",
+            "baseline 'a' names 'd', which its other values switch off",
+        ),
+    ],
+)
+def test_a_wrong_space_is_one_line_with_its_place(tmp_path, text, message):
+    with pytest.raises(UserError, match=message) as caught:
+        load_space(space_of(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_space_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.py"):
+        load_space(tmp_path / "none.py")

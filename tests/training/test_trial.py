@@ -1,0 +1,313 @@
+import gc
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from cases import NETWORK, RICH, SMALL, make_trial, timeless
+
+from fer_search.design import Design, Evaluation, Optimisation
+from fer_search.models import build_model, make_loss
+from fer_search.training.batches import draw_batches
+from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs
+from fer_search.training.engine import make_engine
+from fer_search.training.epochs import read_epochs
+from fer_search.training.predict import predict_images
+from fer_search.training.trial import Stopped, TrialData, TrialFailed, Watcher, train
+
+
+@pytest.fixture(scope="module")
+def data(faces):
+    train_rows, test_rows = faces.rows("train")[:150], faces.rows("test")[:80]
+    images, labels = faces.images, faces.labels
+    return TrialData(images[train_rows], labels[train_rows], images[test_rows], labels[test_rows])
+
+
+def weights_of(folder, epoch, design=SMALL):
+    model = build_model(design)
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(checkpoint_path(folder, epoch))
+    return [np.asarray(v) for v in [*model.weights, *model.optimizer.variables]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, data):
+    """A training of three epochs that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(make_trial(folder), data)
+
+
+def test_two_trainings_agree_bit_for_bit(tmp_path, data, whole):
+    assert timeless(train(make_trial(tmp_path), data)) == timeless(whole[1])
+    for a, b in zip(weights_of(tmp_path, 3), weights_of(whole[0], 3), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_trial_or_seed_draws_otherwise(tmp_path, data, whole):
+    assert timeless(train(make_trial(tmp_path, epochs=1, number=1), data)) != timeless(whole[1][:1])
+
+
+@pytest.mark.parametrize("stop_in", [1, 2, 3])
+def test_a_stopped_training_goes_on_as_if_nothing_had_been(tmp_path, data, whole, stop_in):
+    seen = []
+
+    def stop():
+        return bool(seen) and seen[-1].epoch == stop_in
+
+    with pytest.raises(Stopped):
+        train(make_trial(tmp_path), data, Watcher(stop=stop, progress=seen.append))
+    assert len(read_epochs(tmp_path / "epochs.csv")) == stop_in - 1
+    again = []
+    rows = train(make_trial(tmp_path), data, Watcher(epoch=again.append))
+    assert [row["epoch"] for row in again] == list(range(stop_in, 4))  # no epoch twice
+    assert timeless(rows) == timeless(whole[1])
+    for a, b in zip(weights_of(tmp_path, 3), weights_of(whole[0], 3), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@pytest.mark.parametrize("before", ["save_checkpoint", "mark_best", "append_epoch", "keep_only"])
+def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole, monkeypatch, before):
+    from fer_search.training import trial as module
+
+    real, calls = getattr(module, before), []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise Killed
+        return real(*arguments)
+
+    monkeypatch.setattr(module, before, killed)
+    monkeypatch.setattr(module, "mark_best", killed if before == "mark_best" else module.mark_best)
+    try:
+        train(make_trial(tmp_path), data)
+    except Killed:
+        monkeypatch.undo()
+        train(make_trial(tmp_path), data)
+    rows = read_epochs(tmp_path / "epochs.csv")
+    assert timeless(rows) == timeless(whole[1])
+    assert checkpointed_epochs(tmp_path) == [3]
+    for a, b in zip(weights_of(tmp_path, 3), weights_of(whole[0], 3), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_promoted_trial_goes_on_from_its_parents_weights_and_optimiser(tmp_path, data):
+    parent = make_trial(tmp_path / "parent", epochs=2)
+    history = train(parent, data)
+    child = make_trial(tmp_path / "child", epochs=3, number=7, parent=parent.folder, history=history)
+    with pytest.raises(Stopped):  # stopped and taken up again in its first epoch
+        train(child, data, Watcher(stop=lambda: True))
+    rows = train(child, data)
+    assert [row["epoch"] for row in rows] == [3]
+    model = build_model(SMALL)
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(checkpoint_path(child.folder, 3))
+    assert int(model.optimizer.iterations) == 3 * 5  # 150 images in steps of 30, three epochs
+
+
+def test_the_best_epochs_weights_are_kept(data, whole):
+    folder, rows = whole
+    best = max(rows, key=lambda row: row["val_accuracy"])
+    model = build_model(SMALL)
+    model.load_weights(folder / "best.weights.h5")
+    hit = model.predict(data.val_images[..., None], verbose=0).argmax(axis=1) == data.val_labels
+    assert hit.mean() == pytest.approx(best["val_accuracy"], abs=1e-9)
+
+
+def test_a_diverging_training_fails_with_its_reason(tmp_path, data):
+    wild = Design(network=NETWORK, optimisation=Optimisation(optimizer="sgd", learning_rate=100, momentum=0.99, precision="float32"))
+    with pytest.raises(TrialFailed, match=r"loss was (nan|inf) in epoch"):
+        train(make_trial(tmp_path, epochs=8, design=wild), data)
+
+
+def test_the_reports_protocol_validates_on_augmented_images_and_gives_the_clean_accuracy_beside(tmp_path, data, whole):
+    shown = TrialData(data.images, data.labels, data.val_images, data.val_labels, augment_validation=True)
+    rows = train(make_trial(tmp_path, epochs=1), shown)
+    assert rows[0]["clean_val_loss"] == whole[1][0]["val_loss"]
+    assert rows[0]["val_loss"] != rows[0]["clean_val_loss"]
+    assert whole[1][0]["clean_val_accuracy"] == whole[1][0]["val_accuracy"]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_learning_is_keras_fit(data, optimizer):
+    """The same weights and batches give the same losses as model.fit, epoch by epoch (relative tolerance 1e-4)."""
+    design = Design(
+        network=NETWORK,
+        optimisation=Optimisation(
+            optimizer=optimizer, learning_rate=3e-3, momentum=0.9 * (optimizer == "sgd"), batch_size=30, precision="float32"
+        ),
+    )
+    keras.utils.set_random_seed(3)
+    ours, theirs = build_model(design), build_model(design)
+    theirs.set_weights(ours.get_weights())
+    engine = make_engine(ours, make_loss(design.optimisation, reduction="none"))
+    placed = (engine.put(data.images), engine.put(data.labels.astype(np.int32)))
+    for epoch in range(3):
+        rows, weights = draw_batches(np.random.default_rng(epoch), 150, 30)
+        rates = np.full(len(rows), 3e-3, np.float32)
+        batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": rates}
+        engine.begin_epoch(placed, batches, np.random.default_rng(0))
+        sums = engine.train(0, 2) + engine.train(2, len(rows))
+        engine.end_epoch()
+        order = rows.reshape(-1)
+        images, labels = data.images[order][..., None], np.eye(7)[data.labels[order]]
+        fitted = theirs.fit(images.astype("float32"), labels, batch_size=30, shuffle=False, verbose=0)
+        assert sums[0] / sums[2] == pytest.approx(fitted.history["loss"][0], rel=1e-4)
+        assert sums[1] / sums[2] == pytest.approx(fitted.history["accuracy"][0], abs=0.01)
+
+
+def test_every_step_has_its_own_rate_and_cutting_an_epoch_into_calls_changes_nothing(data):
+    """Plain SGD moves the weights by the learning rate times the gradient: a rate of 0 leaves them, one of r does not."""
+    keras.utils.set_random_seed(0)
+    found = []
+    for cuts in ([(0, 5)], [(0, 1), (1, 4), (4, 5)]):
+        keras.utils.set_random_seed(0)
+        model = build_model(Design(network=NETWORK, optimisation=Optimisation(optimizer="sgd", precision="float32")))
+        engine = make_engine(model, make_loss(Optimisation(), reduction="none"))
+        rows, weights = draw_batches(np.random.default_rng(0), 150, 30)
+        rates = np.array([0.1, 0, 0.2, 0.1, 0], np.float32)
+        batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": rates}
+        engine.begin_epoch((engine.put(data.images), engine.put(data.labels.astype(np.int32))), batches, np.random.default_rng(0))
+        before, sums = [], np.zeros(3)
+        for start, stop in cuts:
+            before.append(np.asarray(model.trainable_variables[0]))
+            sums += engine.train(start, stop)
+        engine.end_epoch()
+        found.append((sums, [np.asarray(v) for v in model.weights]))
+        if len(cuts) > 1:
+            np.testing.assert_array_equal(before[-1], np.asarray(model.trainable_variables[0]))  # the last rate was 0
+            assert not np.array_equal(before[0], before[1])
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    for a, b in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from fer_search import backend
+backend.start()
+import numpy as np
+from cases import RICH, make_trial
+from fer_search.training.trial import TrialData, Watcher, train
+arrays = np.load(sys.argv[2])
+data = TrialData(*(arrays[k] for k in ("x", "y", "xv", "yv")))
+def kill(progress):
+    if progress.epoch == 2 and progress.done > 60:
+        os.kill(os.getpid(), signal.SIGKILL)
+train(make_trial(Path(sys.argv[1]), design=RICH), data, Watcher(progress=kill))
+"""
+
+
+def test_a_killed_training_with_averages_momentum_and_one_cycle_goes_on_bit_for_bit(tmp_path, data):
+    """A SIGKILL in the second epoch; the rest is done here, and compared with a training that nothing interrupted."""
+    whole = train(make_trial(tmp_path / "whole", design=RICH), data)
+    np.savez(tmp_path / "data.npz", x=data.images, y=data.labels, xv=data.val_images, yv=data.val_labels)
+    arguments = [str(tmp_path / "killed"), str(tmp_path / "data.npz"), str(Path(__file__).parent)]
+    run = subprocess.run([sys.executable, "-c", KILLED, *arguments], env=os.environ, capture_output=True, text=True, check=False)
+    assert run.returncode == -9, run.stderr
+    assert checkpointed_epochs(tmp_path / "killed") == [1]
+    rows = train(make_trial(tmp_path / "killed", design=RICH), data)
+    assert timeless(rows) == timeless(whole)
+    for a, b in zip(*(weights_of(tmp_path / name, 3, RICH) for name in ("killed", "whole")), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_averages_predict_and_do_not_disturb_the_training(tmp_path, data):
+    """With and without averages the weights are trained alike; validation and the best weights are the averages'."""
+    with_ema = replace(SMALL, optimisation=replace(SMALL.optimisation, ema=0.8))
+    averaged = train(make_trial(tmp_path / "ema", 2, design=with_ema), data)
+    plain = train(make_trial(tmp_path / "plain", 2), data)
+    assert [row["loss"] for row in averaged] == [row["loss"] for row in plain]
+    assert averaged[0]["val_loss"] != plain[0]["val_loss"]
+    model = build_model(with_ema)
+    best = max(averaged, key=lambda row: row["val_accuracy"])
+    model.load_weights(tmp_path / "ema" / "best.weights.h5")
+    hit = predict_images(model, with_ema, data.val_images).argmax(axis=1) == data.val_labels
+    assert hit.mean() == pytest.approx(best["val_accuracy"], abs=1e-9)
+
+
+def test_views_average_the_probabilities_of_an_image_and_its_mirror_image(data):
+    keras.utils.set_random_seed(0)
+    model = build_model(SMALL)
+    images = data.val_images[:20]
+    one, mirrored = (predict_images(model, SMALL, shown) for shown in (images, images[:, :, ::-1]))
+    flip = predict_images(model, replace(SMALL, evaluation=Evaluation("flip")), images)
+    np.testing.assert_allclose(flip, (one + mirrored) / 2, atol=1e-6)
+    ten = predict_images(model, replace(SMALL, evaluation=Evaluation("ten_crop")), images)
+    np.testing.assert_allclose(ten.sum(axis=1), 1, atol=1e-5)
+    assert abs(ten - flip).max() > 1e-4
+
+
+def test_bfloat16_computes_in_bfloat16_and_keeps_weights_and_loss_in_float32(tmp_path, data):
+    seen = []
+    design = replace(SMALL, optimisation=replace(SMALL.optimisation, precision="bfloat16"))
+    half = train(make_trial(tmp_path / "half", 2, design=design), data, Watcher(built=seen.append))
+    full = train(make_trial(tmp_path / "full", 2), data, Watcher(built=seen.append))
+    assert {v.dtype for v in seen[0].trainable_variables} == {"float32"}
+    convolutions = [layer for layer in seen[0].layers if isinstance(layer, keras.layers.Conv2D)]
+    assert {layer.compute_dtype for layer in convolutions} == {"bfloat16"}
+    assert seen[0].output.dtype == "float32"
+    assert {layer.compute_dtype for layer in seen[1].layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    assert half[0]["loss"] != full[0]["loss"]
+    assert half[0]["loss"] == pytest.approx(full[0]["loss"], rel=0.02)
+
+
+class Recorder(keras.callbacks.Callback):
+    def __init__(self):
+        self.calls = []
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("begin")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append((epoch, logs["val_loss"]))
+
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
+
+
+def test_keras_callbacks_are_called_epoch_by_epoch_and_may_end_the_training(tmp_path, data):
+    recorder = Recorder()
+    rows = train(make_trial(tmp_path / "recorded", 2), data, Watcher(callbacks=[recorder]))
+    losses = [row["val_loss"] for row in rows]
+    assert recorder.calls == ["begin", 0, (0, losses[0]), 1, (1, losses[1]), "end"]
+
+    def never_better():  # patience of one epoch: the first sets the mark, the second ends it
+        return keras.callbacks.EarlyStopping("val_loss", min_delta=100, patience=1)
+
+    board = keras.callbacks.TensorBoard(tmp_path / "board")
+    rows = train(make_trial(tmp_path / "early", 9), data, Watcher(callbacks=[never_better(), board]))
+    assert len(rows) == 2
+    assert list((tmp_path / "board").rglob("events.*"))
+    assert train(make_trial(tmp_path / "early", 9), data, Watcher(callbacks=[never_better()])) == rows  # it knows
+
+
+def test_memory_stays_flat_over_many_trials(tmp_path, data):
+    """Resident memory after ten more trials, in a small version of a long search (all of 60 take minutes)."""
+    few = TrialData(data.images[:64], data.labels[:64], data.val_images[:14], data.val_labels[:14])
+
+    def resident():
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("needs Linux' /proc")
+    sizes = []
+    for number in range(14):
+        train(make_trial(tmp_path / str(number), 1, number=number), few)
+        sizes.append(resident())
+    assert sizes[-1] < sizes[3] * 1.05, sizes
