@@ -1,12 +1,12 @@
 """Bayesian proposals, ours and stock Keras Tuner's, side by side: how good, and how long they keep one waiting.
 
-    python benchmarks/proposals.py                    # 20 seeds, 40 trials each; about half an hour, nearly all of it stock's
+    python benchmarks/proposals.py                    # 20 seeds, 40 trials each; half an hour, nearly all of it stock's
     python benchmarks/proposals.py --seeds 3 --trials 30
 
-The response surface is made up after searches of this kind: 15 choices (categories, numbers, a range on a log scale, two
-conditional ones), main effects of up to some points of accuracy, most of them small, some interactions, and the noise of
-a validation set. "Regret" is how far the best design found lies below the best of 20,000 random ones, both without
-noise. Both proposers start from the same number of random designs.
+The response surface is made up after searches of this kind: 15 choices (categories, numbers, a range on a log scale,
+two conditional ones), main effects of up to some points of accuracy, most of them small, some interactions, and the
+noise of a validation set. "Regret" is how far the best design found lies below the best of 20,000 random ones, both
+without noise. Both proposers start from the same number of random designs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import argparse
 import os
 import tempfile
 import time
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -167,7 +166,7 @@ def main() -> None:
     if not args.only and args.seeds > 1:
         paired = 100 * (np.array(regrets["stock"]) - np.array(regrets["ours"]))
         print(
-            f"ours is better by {paired.mean():.2f} +- {paired.std(ddof=1) / np.sqrt(len(paired)):.2f} points, seed by seed"
+            f"ours is better by {paired.mean():.2f} +- {paired.std(ddof=1) / np.sqrt(len(paired)):.2f} points, by seed"
         )
     if args.timing_trials and not args.only:
         _, seconds = search(BayesianOracle, Surface(0), 0, args.timing_trials, args.first)

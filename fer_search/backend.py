@@ -44,15 +44,17 @@ def start() -> str:
                 _prepare_tensorflow()
     except ImportError as error:
         extra = "[jax]" if backend == "jax" else ""
-        raise UserError(f"KERAS_BACKEND={backend}: {error}; install it with: pip install 'fer-search{extra}'") from error
+        raise UserError(
+            f"KERAS_BACKEND={backend}: {error}; install it with: pip install 'fer-search{extra}'"
+        ) from error
     return str(keras.backend.backend())
 
 
 def choose() -> tuple[str, str]:
     """Return the backend that a run uses, and why.
 
-    KERAS_BACKEND decides if it is set; otherwise JAX is used where it is installed with a GPU that it sees, and TensorFlow
-    everywhere else.
+    KERAS_BACKEND decides if it is set; otherwise JAX is used where it is installed with a GPU that it sees, and
+    TensorFlow everywhere else.
 
     Raises:
         UserError: KERAS_BACKEND is neither.
@@ -107,7 +109,9 @@ def describe_devices() -> list[str]:
         f"It computes on: {device()}, in {precision} where a design's precision is auto.",
     ]
     if backend == "tensorflow" and any(Path("/dev").glob("nvidia[0-9]*")) and device().startswith("CPU"):
-        lines.append("There is an NVIDIA GPU that TensorFlow cannot use: pip install 'fer-search[jax-cuda]' or '[cuda]'.")
+        lines.append(
+            "There is an NVIDIA GPU that TensorFlow cannot use: pip install 'fer-search[jax-cuda]' or '[cuda]'."
+        )
     return lines
 
 

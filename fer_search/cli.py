@@ -62,7 +62,7 @@ def main() -> None:
         code = app(prog_name="fer-search", standalone_mode=False)
     except UserError as error:
         _complain(str(error), error.exit_code)
-    except ClickException as error:  # wrong usage
+    except ClickException as error:  # type: ignore[misc]  # wrong usage
         _complain(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _complain("stopped at once; the same command goes on from the last epoch", 130)

@@ -2,7 +2,8 @@
 
     fer-search run --space search_spaces/tiny.py --max-epochs 8 --max-trials 12 --tuner bayesian
 
-At most 0.4 million parameters and 0.25 GFLOP an image forward (median 0.1 million and 0.03). Choices that pay here need not pay in large networks.
+At most 0.4 million parameters and 0.25 GFLOP an image forward (median 0.1 million and 0.03). Choices that pay here need
+not pay in large networks.
 """
 
 from fer_search.design import Augmentation, Design, Head, Optimisation, Plain, Residual

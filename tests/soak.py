@@ -1,11 +1,11 @@
 """Kills real searches at random instants and checks that each ends as one that was never interrupted.
 
-    python tests/soak.py 100                 # SIGKILL 100 times, spread over the four tuners; about 10 s a kill on two cores
+    python tests/soak.py 100                 # SIGKILL 100 times, spread over the four tuners; about 10 s a kill
     python tests/soak.py 20 --tuner grid --seed 7
 
-Each tuner searches a tiny space on the toy faces, once in peace and once killed again and again, anywhere between the start
-of the process and its end. The folders must then agree: every trial.json and epochs.csv (their times left out), oracle.json,
-and every number in the kept weights, bit for bit. Exit code 1 if they do not.
+Each tuner searches a tiny space on the toy faces, once in peace and once killed again and again, anywhere between the
+start of the process and its end. The folders must then agree: every trial.json and epochs.csv (their times left out),
+oracle.json, and every number in the kept weights, bit for bit. Exit code 1 if they do not.
 """
 
 from __future__ import annotations

@@ -36,12 +36,12 @@ def draw_sizes(
         aspect: smallest and largest width over height, drawn log-uniformly.
 
     Returns:
-        float64 (count, 2): height and width as shares of the image's sides. What does not fit is drawn again, ten times at
-        most, then it is the whole image.
+        float64 (count, 2): height and width as shares of the image's sides. What does not fit is drawn again, ten times
+        at most, then it is the whole image.
     """
     areas = rng.uniform(*area, (TRIES, count))
-    aspects = np.exp(rng.uniform(*np.log(aspect), (TRIES, count)))
+    aspects = np.exp(rng.uniform(np.log(aspect[0]), np.log(aspect[1]), (TRIES, count)))
     sizes = np.sqrt(np.stack([areas / aspects, areas * aspects], axis=-1))
-    fits = (sizes <= 1).all(axis=-1)
+    fits = np.all(sizes <= 1, axis=-1)
     chosen = sizes[fits.argmax(axis=0), np.arange(count)]
     return np.where(fits.any(axis=0)[:, None], chosen, 1.0)

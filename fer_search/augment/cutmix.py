@@ -14,8 +14,8 @@ from fer_search.design import IMAGE_SIZE
 def draw_patches(rng: np.random.Generator, count: int, alpha: float) -> np.ndarray:
     """Draw the rectangle that each image gets of another.
 
-    As in the paper it has the image's shape, a share of its area drawn from Beta(alpha, alpha), its centre anywhere, and
-    the borders clip it.
+    As in the paper it has the image's shape, a share of its area drawn from Beta(alpha, alpha), its centre anywhere,
+    and the borders clip it.
 
     Returns:
         int32 (count, 4), boxes inside the image, maybe empty.

@@ -2,9 +2,9 @@
 
 A map takes the position (row, column) of an output pixel to the position in the input where its value is found, as in
 ``scipy.ndimage.affine_transform``. Rotation, shift, shear and zoom are composed in the order of the legacy Keras
-ImageDataGenerator (``keras.src.legacy.preprocessing.image``, ``apply_affine_transform``), about the image's centre; then a
-window is cut out and scaled up to the whole image, and mirroring comes last, so that the same numbers give the same
-pictures as there.
+ImageDataGenerator (``keras.src.legacy.preprocessing.image``, ``apply_affine_transform``), about the image's centre;
+then a window is cut out and scaled up to the whole image, and mirroring comes last, so that the same numbers give the
+same pictures as there.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def compose_maps(
     matrix, moved = matrix[:, ::-1, ::-1], moved[:, ::-1]  # to (row, column)
     centre = np.full(2, IMAGE_SIZE / 2 - 0.5)
     window_centre = windows[:, :2] + windows[:, 2:] / 2 - 0.5
-    found = centre + moved + np.einsum("nij,nj->ni", matrix, window_centre - centre)  # where the output's centre is found
+    found = (
+        centre + moved + np.einsum("nij,nj->ni", matrix, window_centre - centre)
+    )  # where the output's centre is found
     # The mirror comes last: it turns a column of the output into minus its distance to the centre.
     scale = windows[:, 2:] / IMAGE_SIZE * np.where(mirrored[:, None], [1.0, -1.0], 1.0)
     matrix = matrix * scale[:, None, :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,24 +25,16 @@ from fer_search.commands.options import (
     Tuner,
 )
 
-DEMO = {"width": 0.125, "limit_train": 1500, "batch_size": 64, "max_epochs": 4, "max_trials": 8, "tuner": Tuner.random}
-DEMO_HELP = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in DEMO.items())
-DEFAULTS: dict[str, Any] = {"tuner": Tuner.hyperband, "width": 1.0, "max_epochs": 50}
-
 
 def run(
     space: Space = REPORT_SPACE,
     data: Data = "auto",
-    tuner: Annotated[
-        Tuner | None, typer.Option(help="Which of Keras Tuner's oracles proposes. [default: hyperband]")
-    ] = None,
+    tuner: Annotated[Tuner, typer.Option(help="Which of Keras Tuner's oracles proposes.")] = Tuner.hyperband,
     max_trials: Annotated[
         int | None,
         typer.Option(help="Trials in all, baselines included. [default: 50; hyperband, grid: their own end]"),
     ] = None,
-    max_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of a trial; Hyperband: of its last rung. [default: 50]")
-    ] = None,
+    max_epochs: Annotated[int, typer.Option(help="Epochs of a trial; Hyperband: of its last rung.")] = 50,
     time_budget: Annotated[
         str | None, typer.Option(help="End after this time, all starts together: 90s, 45min, 2h, 1d.")
     ] = None,
@@ -66,9 +58,7 @@ def run(
     limit_train: Annotated[
         int | None, typer.Option(help="Train on this many images, the same share of each class. [default: all]")
     ] = None,
-    width: Annotated[
-        float | None, typer.Option(help="Scale every filter count; 0.125 is 64 times cheaper. [default: 1]")
-    ] = None,
+    width: Annotated[float, typer.Option(help="Scale every filter count; 0.125 is 64 times cheaper.")] = 1.0,
     batch_size: Annotated[int | None, typer.Option(help="Images a step, instead of the designs' own.")] = None,
     fix: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE: give a choice of the space one value; repeatable.")
@@ -93,7 +83,6 @@ def run(
         ),
     ] = MissingWeights.skip,
     max_disk: Annotated[str, typer.Option(help="Most that checkpoints may take: 800MB, 5GB, none.")] = "1GB",
-    demo: Annotated[bool, typer.Option("--demo", help=f"A few minutes on two CPU cores: {DEMO_HELP}")] = False,
     extend: Annotated[
         bool, typer.Option("--extend", help="Go on with more --max-trials, --max-epochs or --time-budget.")
     ] = False,
@@ -109,8 +98,9 @@ def run(
 ) -> None:
     """Search a space. Stop it with Ctrl-C, or lose the power: the same command goes on.
 
-    Exit codes: 0 the budget is reached; 2 wrong usage or input; 3 no trial completed, or --max-failures in a row; 4 the run
-    folder is in use or broken, or its disk is full; 5 the run was started with something else; 130, 143 stopped by a signal.
+    Exit codes: 0 the budget is reached; 2 wrong usage or input; 3 no trial completed, or --max-failures in a row; 4 the
+    run folder is in use or broken, or its disk is full; 5 the run was started with something else; 130, 143 stopped by
+    a signal.
     """
     from fer_search import backend
 
@@ -119,12 +109,13 @@ def run(
     from fer_search.search.settings import Settings, parse_bytes, parse_duration, parse_fixed
     from fer_search.search.views import choose_view
 
-    given = {"width": width, "limit_train": limit_train, "batch_size": batch_size}
-    given |= {"max_epochs": max_epochs, "max_trials": max_trials, "tuner": tuner}
-    defaults = DEMO if demo else DEFAULTS
-    chosen: dict[str, Any] = {key: defaults.get(key) if value is None else value for key, value in given.items()}
     settings = Settings(
-        **chosen | {"tuner": chosen["tuner"].value},
+        tuner=tuner.value,
+        max_trials=max_trials,
+        max_epochs=max_epochs,
+        width=width,
+        limit_train=limit_train,
+        batch_size=batch_size,
         space=space,
         data=data,
         name=name,

@@ -1,7 +1,7 @@
 """Batch normalisation as one fused operation where TensorFlow has one.
 
-Keras 3 composes the layer of a dozen elementwise operations, and TensorFlow runs them one by one: on CPUs a network with
-a normalisation after each convolution trains 1.3 times slower in float32, and more in bfloat16.
+Keras 3 composes the layer of a dozen elementwise operations, and TensorFlow runs them one by one: on CPUs a network
+with a normalisation after each convolution trains 1.3 times slower in float32, and more in bfloat16.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import Any
 import keras
 
 SMALLEST_EPSILON = 1.001e-5  # of TensorFlow's fused operation
-FAST_MULTIPLE = 16  # of channels; on CPUs any other number of them is 15 times slower in bfloat16, float32 does not care
+FAST_MULTIPLE = (
+    16  # of channels; on CPUs any other number of them is 15 times slower in bfloat16, float32 does not care
+)
 
 
 @keras.saving.register_keras_serializable("fer_search")
 class BatchNormalization(keras.layers.BatchNormalization):
     """``keras.layers.BatchNormalization`` with the same variables, names, configuration and results, faster.
 
-    On TensorFlow, inputs of shape (n, h, w, c) go through ``tf.compat.v1.nn.fused_batch_norm``; all else, and every other
-    backend, through Keras' own code. Weights can be exchanged with Keras' layer both ways.
+    On TensorFlow, inputs of shape (n, h, w, c) go through ``tf.compat.v1.nn.fused_batch_norm``; all else, and every
+    other backend, through Keras' own code. Weights can be exchanged with Keras' layer both ways.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def _trial(folder: Path, trial_id: str, oracle: dict[str, Any], ended: bool) -> 
             yield Problem(f"{path} is no HDF5 file{redo}", _mover(path))
 
 
-def _table(table: Path) -> Iterator[Problem]:
+def _table(table: Path) -> Generator[Problem, None, list[dict[str, float]]]:
     """Check epochs.csv; return its rows."""
     if not table.exists():
         return []
@@ -120,7 +120,13 @@ def _rebuilt(
     record = _read(folder / "design.json")
     if record is None or "values" not in record or (ended and not rows):
         return None
-    state = {"trial_id": trial_id, "metrics": {"metrics": {}}, "score": None, "best_step": 0, "status": "RUNNING"}
+    state: dict[str, Any] = {
+        "trial_id": trial_id,
+        "metrics": {"metrics": {}},
+        "score": None,
+        "best_step": 0,
+        "status": "RUNNING",
+    }
     state |= {
         "hyperparameters": {"space": oracle["hyperparameters"]["space"], "values": record["values"]},
         "message": None,

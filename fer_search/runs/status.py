@@ -98,8 +98,9 @@ def status_lines(status: Status) -> list[str]:
         lines.append(f"best: {percent(status.best['accuracy'])}, {status.best['title']}")
     if now := status.now:
         low, high = now["left"]
+        done = f"{now['done'] / now['images']:.0%}"
         lines.append(
-            f"now: trial {now['trial']}, epoch {now['epoch']} of {now['epochs']}, {now['done'] / now['images']:.0%} of it, "
+            f"now: trial {now['trial']}, epoch {now['epoch']} of {now['epochs']}, {done} of it, "
             f"accuracy {now['accuracy']:.3f}; {duration(low)} to {duration(high)} left"
         )
         if (silent := time.time() - now["time"]) > 120:

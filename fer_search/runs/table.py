@@ -69,7 +69,7 @@ def _column(trials: pd.DataFrame, name: str) -> pd.Series:
     for column in (CHOICE + name, name, CHOICE + name.replace(" ", "_")):
         if column in trials:
             return trials[column]
-    choices = [c.removeprefix(CHOICE) for c in trials if c.startswith(CHOICE)]
+    choices = [c.removeprefix(CHOICE) for c in map(str, trials) if c.startswith(CHOICE)]
     raise UserError(
         f"--where: there is no {name!r}; there are {', '.join(choices)}, status, accuracy, parameters, seconds"
     )
@@ -89,7 +89,7 @@ def _same(given: str, wanted: str) -> bool:
 
 def trials_table(trials: pd.DataFrame) -> Table:
     """Return the trials with the choices in which they differ."""
-    choices = [c for c in trials if c.startswith(CHOICE) and trials[c].astype(str).nunique() > 1]
+    choices = [c for c in map(str, trials) if c.startswith(CHOICE) and trials[c].astype(str).nunique() > 1]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
     for name in ("trial", "name", "accuracy", "epochs", "parameters", *map(label, choices), ""):
         table.add_column(name, overflow="fold")

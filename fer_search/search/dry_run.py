@@ -54,7 +54,8 @@ def show_plan(settings: Settings, console: Console | None = None) -> None:
     console.print(_costs(designs, speed, data))
     low, high = estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
     say(
-        f"Search: {settings.tuner}, {amount.trials} trials, {amount.epochs} epochs; {range_in_words(low, high)} on this device."
+        f"Search: {settings.tuner}, {amount.trials} trials, {amount.epochs} epochs; "
+        f"{range_in_words(low, high)} on this device."
     )
 
 

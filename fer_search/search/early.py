@@ -42,7 +42,7 @@ class EarlyEnd:
             return ""
         median = float(np.median([max(other[: len(curve)]) for other in self.others]))
         if max(curve) < median:
-            return f"ended after epoch {len(curve)}: {max(curve):.3f} is below the median {median:.3f} of the trials before"
+            return f"ended after epoch {len(curve)}: {max(curve):.3f} is below the median {median:.3f} of those before"
         return ""
 
 

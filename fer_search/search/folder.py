@@ -104,8 +104,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK).open("a+", encoding="utf-8") as file:
             if not _take(file):
-                message = f"{self.path} is in use by another fer-search run{_holder(file)}; wait for it, or choose another --name"
-                raise UserError(message, LOCKED)
+                by = f"another fer-search run{_holder(file)}"
+                raise UserError(f"{self.path} is in use by {by}; wait for it, or choose another --name", LOCKED)
             me = {
                 "pid": os.getpid(),
                 "host": socket.gethostname(),

@@ -1,9 +1,9 @@
-"""Bayesian proposals in a fraction of a second: a Gaussian process over a space's choices, and the search for its best bet.
+"""Bayesian proposals in a fraction of a second: a Gaussian process over the choices, and the search for its best bet.
 
-As in Keras Tuner's BayesianOptimization: a Matern 5/2 kernel and the upper confidence bound. Unlike there, each choice has
-its own length scale and the noise is estimated (both by maximum likelihood, with analytic gradients), unordered choices
-are one-hot, and the bound is maximised over designs that exist, thousands at a time, instead of over the continuous
-relaxation, fifty times one by one with numeric gradients.
+As in Keras Tuner's BayesianOptimization: a Matern 5/2 kernel and the upper confidence bound. Unlike there, each choice
+has its own length scale and the noise is estimated (both by maximum likelihood, with analytic gradients), unordered
+choices are one-hot, and the bound is maximised over designs that exist, thousands at a time, instead of over the
+continuous relaxation, fifty times one by one with numeric gradients.
 """
 
 from __future__ import annotations

@@ -56,9 +56,19 @@ def new_info(
         skipped: "what" is not searched, and "why".
     """
     s = settings
-    tuner = {"name": s.tuner, "max_trials": s.max_trials, "max_epochs": s.max_epochs, "factor": s.factor}
+    tuner: dict[str, Any] = {
+        "name": s.tuner,
+        "max_trials": s.max_trials,
+        "max_epochs": s.max_epochs,
+        "factor": s.factor,
+    }
     tuner |= {"baselines": s.baselines, "patience": s.patience, "prune": s.prune, "time_budget": s.time_budget}
-    options = {"width": s.width, "limit_train": s.limit_train, "batch_size": s.batch_size, "labels": s.labels}
+    options: dict[str, Any] = {
+        "width": s.width,
+        "limit_train": s.limit_train,
+        "batch_size": s.batch_size,
+        "labels": s.labels,
+    }
     options |= {"drop_duplicates": s.drop_duplicates, "validation": s.validation, "fix": dict(s.fix)}
     options |= {"max_params": s.max_params}
     counts = {"train": len(split.train), "validation": len(split.validation)}

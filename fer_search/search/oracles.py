@@ -1,8 +1,8 @@
 """Keras Tuner's oracles, made safe to kill and exact to resume.
 
 What a proposal depends on is all in oracle.json and in the trials that ended, and every file is replaced whole. Keras
-Tuner 1.4.8 writes its JSON files in place, lists a trial as ongoing after it ended, forgets GridSearch's position and the
-Bayesian oracle's random state at a reload, and ends a search at the third failure in a row.
+Tuner 1.4.8 writes its JSON files in place, lists a trial as ongoing after it ended, forgets GridSearch's position and
+the Bayesian oracle's random state at a reload, and ends a search at the third failure in a row.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class SafeOracle(kt.Oracle):
         return self.ongoing_trials.get(TUNER_ID)
 
     def adopt(self, hyperparameters: kt.HyperParameters) -> Trial:
-        """Start a trial that the oracle did not propose (a baseline); its result is known to the oracle as any other."""
+        """Start a trial that the oracle did not propose (a baseline); the oracle knows its result as any other."""
         trial = Trial(hyperparameters=hyperparameters, trial_id=f"{len(self.trials):04d}", status=TrialStatus.RUNNING)
         self._record_values(trial)
         self.ongoing_trials[TUNER_ID] = trial

@@ -1,8 +1,8 @@
 """predictions.npz: what the best network of a run predicts for the validation images, for the report.
 
-Its arrays: ``trial`` (str), its id; ``probabilities`` float16 (m, 7); ``labels`` uint8 (m,), from 0 to 6; ``rows`` int64 (m,), of
-the images in the data set; ``mistakes`` int64 (k,), indices into these of the at most 40 images that it got wrong with
-the highest probability, the worst first; ``mistake_images`` uint8 (k, 48, 48).
+Its arrays: ``trial`` (str), its id; ``probabilities`` float16 (m, 7); ``labels`` uint8 (m,), from 0 to 6; ``rows``
+int64 (m,), of the images in the data set; ``mistakes`` int64 (k,), indices into these of the at most 40 images that it
+got wrong with the highest probability, the worst first; ``mistake_images`` uint8 (k, 48, 48).
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def run_search(settings: Settings, view: events.View) -> int:
         SIGTERM.
 
     Raises:
-        UserError: something that the user can mend: 2 an input, 4 the folder is in use, broken or its disk is full, 5 it
+        UserError: something that the user can mend: 2 an input, 4 the folder is in use, broken or its disk is full, 5
+        it
             was started as another run.
     """
     found = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
@@ -238,7 +239,12 @@ class _Search:
         if time.monotonic() - self._beaten < HEARTBEAT:
             return
         self._beaten = time.monotonic()
-        live = {"pid": os.getpid(), "time": time.time(), "trial": self.begun.number, "trials": self.amount.trials}
+        live: dict[str, Any] = {
+            "pid": os.getpid(),
+            "time": time.time(),
+            "trial": self.begun.number,
+            "trials": self.amount.trials,
+        }
         live |= {"epoch": at.epoch, "epochs": self.begun.epochs, "done": at.done, "images": at.images}
         live |= {"accuracy": at.accuracy, "loss": at.loss, "left": left, "seconds": self._seconds()}
         self.folder.write_live(live)
@@ -365,13 +371,14 @@ class _Search:
             self._say(f"Not searched: {one['what']} ({one['why']}).")
         if s.baselines == "first" and self.names and self.max_trials is not None and self.max_trials <= len(self.names):
             self._say(
-                f"--max-trials {self.max_trials} is used up by the space's {len(self.names)} baselines before the tuner "
-                "proposes anything; --baselines none leaves them out."
+                f"--max-trials {self.max_trials} is used up by the space's {len(self.names)} baselines before the "
+                "tuner proposes anything; --baselines none leaves them out."
             )
         first = ", ".join(self.names[: self.max_trials])
         baselines = f" (the baselines {first} first)" if first else ""
         self._say(
-            f"Search: {s.tuner}, {amount.trials} trials{baselines}, {amount.epochs} epochs of {len(self.data.labels)} images "
+            f"Search: {s.tuner}, {amount.trials} trials{baselines}, "
+            f"{amount.epochs} epochs of {len(self.data.labels)} images "
             f"in all; estimated {range_in_words(*self.info['estimate_seconds'])} on this device."
         )
         if self.resumed:

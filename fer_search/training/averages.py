@@ -11,7 +11,7 @@ from keras import ops
 
 @contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
-    """Give a model, for as long as this lasts, the averages that its optimiser keeps; a model without any stays as it is.
+    """Give a model, for as long as this lasts, the averages that its optimiser keeps; one without any stays as it is.
 
     Averaged are the trained weights, by Keras' optimiser (``use_ema``); BN's own moving statistics stay those of the
     training.

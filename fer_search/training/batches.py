@@ -14,8 +14,8 @@ def draw_batches(rng: np.random.Generator, count: int, batch_size: int) -> tuple
     """Shuffle an epoch's images into steps of one size, so that one compiled step serves all of them.
 
     Batches are as equal as can be: 1,000 images at 256 make four of 250. Where the count does not divide, the last
-    batches are one short and filled up with an image that has been trained already, at weight 0: every image counts once an
-    epoch, none is dropped.
+    batches are one short and filled up with an image that has been trained already, at weight 0: every image counts
+    once an epoch, none is dropped.
 
     Args:
         rng: where the order comes from.
@@ -40,14 +40,14 @@ def draw_batches(rng: np.random.Generator, count: int, batch_size: int) -> tuple
 
 
 def in_order(count: int, batch_size: int) -> np.ndarray:
-    """Return int32 (steps, batch): 0 to count - 1 in order, in steps as small as can be, the last row repeated to fill up."""
+    """Return int32 (steps, batch): 0 to count - 1 in order, in even steps; the last row repeated to fill up."""
     steps = math.ceil(count / batch_size)
     rows = np.minimum(np.arange(steps * math.ceil(count / steps)), count - 1)
     return rows.reshape(steps, -1).astype(np.int32)
 
 
 def balanced_weights(labels: np.ndarray) -> np.ndarray:
-    """Return each image's weight, float32 (n,), that makes all classes count alike: n / (classes * images of its class)."""
+    """Return each image's weight, float32 (n,), that makes classes count alike: n / (classes * images of its class)."""
     return (len(labels) / (len(CLASSES) * np.bincount(labels)[labels])).astype(np.float32)
 
 

@@ -17,7 +17,7 @@ COLUMNS = (
     "accuracy",
     "val_loss",  # over the validation images, as the protocol shows them
     "val_accuracy",
-    "clean_val_loss",  # over the same images without augmentation; equal to val_loss where the protocol does not augment
+    "clean_val_loss",  # over the same images without augmentation; val_loss where the protocol does not augment
     "clean_val_accuracy",
     "learning_rate",  # of the epoch's last step
     "seconds",  # wall time of the epoch, training and validation
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def read_epochs(path: Path) -> list[Row]:
-    """Return the rows of an epochs.csv; empty where there is none. A torn last line (a kill during a write) is left out."""
+    """Return the rows of an epochs.csv; empty where there is none. A line torn by a kill is left out."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")

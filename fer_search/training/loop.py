@@ -78,7 +78,8 @@ class Loop:
         rows, weights = draw_batches(
             self._random(random.ORDER, epoch), len(self.data.labels), self.optimisation.batch_size
         )
-        plan = draw_plan(self._random(random.AUGMENTATION, epoch), *rows.shape, self.trial.design.augmentation)
+        steps, batch = rows.shape
+        plan = draw_plan(self._random(random.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation)
         horizon = self.trial.horizon or self.trial.epochs
         return plan | {
             "rows": rows,
@@ -119,5 +120,5 @@ class Loop:
         whole, labels = self.trial.design.augmentation, self.data.val_labels
         seen = dataclasses.replace(Augmentation(), **{name: getattr(whole, name) for name in GEOMETRY})
         rows = in_order(len(labels), self.optimisation.batch_size)
-        plan = draw_plan(self._random(random.VALIDATION, epoch), *rows.shape, seen)
+        plan = draw_plan(self._random(random.VALIDATION, epoch), rows.shape[0], rows.shape[1], seen)
         return score(self.engine.predict(self.val_images, {"rows": rows} | plan)[: len(labels)], labels)

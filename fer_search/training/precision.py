@@ -21,7 +21,7 @@ def resolve(precision: str) -> str:
 
 @contextmanager
 def dtype_policy(precision: str) -> Iterator[None]:
-    """Build layers, for as long as this lasts, for a precision: weights are float32, arithmetic is what ``resolve`` says."""
+    """Build layers, for as long as this lasts, for a precision: float32 weights, arithmetic as ``resolve`` says."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(POLICIES[resolve(precision)])
     try:

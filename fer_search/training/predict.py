@@ -18,8 +18,8 @@ def predict_images(model: keras.Model, design: Design, images: np.ndarray) -> np
     """Predict images as the design says: the mean of the probabilities over its views.
 
     Args:
-        model: compiled, with the weights of a trial's best epoch (which are averages already, where the design has any).
-        design: gives the views and the images a step.
+        model: compiled, with the weights of a trial's best epoch (which are averages already, where the design has
+        any). design: gives the views and the images a step.
         images: uint8 (n, 48, 48).
 
     Returns:
@@ -37,5 +37,3 @@ def predict_views(engine: Engine, images: Any, count: int, design: Design) -> np
         return engine.predict(images, {"rows": rows})[:count]
     views = [engine.predict(images, {"rows": rows, "maps": np.tile(view, (*rows.shape, 1, 1))}) for view in maps]
     return np.mean(views, axis=0)[:count]
-
-

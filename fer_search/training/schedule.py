@@ -16,9 +16,9 @@ ONE_CYCLE_START = 25.0  # how many times below the highest rate it begins: the d
 def learning_rates(optimisation: Optimisation, val_losses: Sequence[float], steps: int, horizon: int) -> np.ndarray:
     """Return the learning rate of each step of the epoch that follows the given ones.
 
-    Warm-up, cosine and one_cycle change from step to step; constant, plateau and step only from epoch to epoch. Everything
-    is a function of the table of epochs, so that a resumed training needs nothing else. After a warm-up cosine and
-    one_cycle have what is left of the horizon.
+    Warm-up, cosine and one_cycle change from step to step; constant, plateau and step only from epoch to epoch.
+    Everything is a function of the table of epochs, so that a resumed training needs nothing else. After a warm-up
+    cosine and one_cycle have what is left of the horizon.
 
     Args:
         optimisation: the design's.

@@ -42,7 +42,7 @@ class TrialData:
     _placed: list[Any] = field(default_factory=list, repr=False)
 
     def placed(self, put: Callable[[np.ndarray], Any]) -> list[Any]:
-        """Return images, labels and validation images on the device; moved there by the first trial, for all of them."""
+        """Return images, labels and validation images on the device; the first trial moves them there."""
         if not self._placed:
             self._placed.extend(map(put, (self.images, self.labels.astype(np.int32), self.val_images)))
         return self._placed
@@ -60,7 +60,8 @@ class Trial:
         number: of the trial in the run; together with the seed it determines all randomness.
         parent: folder of the trial whose last weights and optimiser state this one goes on from.
         history: rows of the epochs that the parent and its ancestors trained.
-        horizon: the epoch at which cosine and one_cycle end: the longest training of the run, of which this trial may be
+        horizon: the epoch at which cosine and one_cycle end: the longest training of the run, of which this trial may
+        be
             but the beginning; 0 for ``epochs``.
         weights_dir: a folder that may hold pretrained weights; see ``fer_search.models.weights.find_weights``.
     """

@@ -1,8 +1,8 @@
 """The engine for TensorFlow: a loop over the steps inside one graph.
 
 On CPUs the network runs without XLA, which is the faster way there; the augmentation, all gathers and elementwise
-arithmetic, is compiled with XLA into one kernel (9 times faster on a CPU). On GPUs XLA compiles the whole step, as Keras
-does by itself.
+arithmetic, is compiled with XLA into one kernel (9 times faster on a CPU). On GPUs XLA compiles the whole step, as
+Keras does by itself.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ def train(trial: Trial, data: TrialData, watcher: Watcher | None = None) -> list
         watcher: see there.
 
     Returns:
-        The rows of its own epochs, first to last, as in its epochs.csv; fewer where a Keras callback ended the training.
+        The rows of its own epochs, first to last, as in its epochs.csv; fewer where a Keras callback ended the
+        training.
 
     Raises:
         TrialFailed: the loss is not a number.

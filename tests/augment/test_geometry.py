@@ -33,7 +33,9 @@ def by_scipy(images, maps):
 def test_warp_equals_scipy_on_every_image(rng, augmentation):
     images = rng.integers(0, 256, (32, 48, 48)).astype("float32")
     maps = draw_maps(rng, 32, augmentation)
-    np.testing.assert_allclose(numpy(warp(images, maps)), by_scipy(images, maps), atol=0.03)  # of 255; float32 positions
+    np.testing.assert_allclose(
+        numpy(warp(images, maps)), by_scipy(images, maps), atol=0.03
+    )  # of 255; float32 positions
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

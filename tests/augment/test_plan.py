@@ -100,7 +100,9 @@ def test_a_batch_gets_geometry_then_light_then_squares_then_blends(rng):
     step = first_step(rng, 12, EVERYTHING)
     x, y = map(numpy, augment(images, labels, step))
     slow = numpy(warp(images.astype("float32"), step["maps"]))
-    slow = np.stack([np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(slow, step["light"], strict=True)])
+    slow = np.stack(
+        [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(slow, step["light"], strict=True)]
+    )
     certain = np.ones(slow.shape, bool)  # not under noise, whose values have a test of their own
     for k in range(12):
         for top, left, bottom, right in step["squares"][k]:

@@ -1,4 +1,4 @@
-"""Keras Tuner's proposals, made exact to resume: what they are without failures, with them, and at the end of a space."""
+"""Keras Tuner's proposals, made exact to resume: without failures, with them, and at the end of a space."""
 
 import keras_tuner as kt
 import numpy as np

@@ -2,8 +2,8 @@ import pytest
 
 from fer_search.errors import UserError
 from fer_search.search.folder import RunFolder
-from fer_search.search.words import in_words
 from fer_search.search.settings import Settings
+from fer_search.search.words import in_words
 
 
 @pytest.mark.parametrize(

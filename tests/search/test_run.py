@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 
 from fer_search.errors import UserError
-from fer_search.search import run as run_module
-from fer_search.search.run import run_search
 from fer_search.search import attempt as attempt_module
+from fer_search.search import run as run_module
 from fer_search.search.keep import KEPT_WEIGHTS
+from fer_search.search.run import run_search
 from fer_search.search.settings import Settings
 from fer_search.search.views import Lines
 from fer_search.training.epochs import read_epochs
@@ -102,7 +102,7 @@ def test_a_search_killed_at_every_write_ends_as_one_that_was_not(tiny_space, tmp
 
     monkeypatch.setattr(fer_search.files.os, "fsync", fsync)
     kills = 0
-    for kills in range(200):  # noqa: B007, read below
+    for kills in range(200):
         left[0] = 5 + 7 * (kills % 4)  # goes on for a few writes, then dies before one
         try:
             code = search(tiny_space, killed, baselines="none", **options)
@@ -223,7 +223,7 @@ def test_hyperband_promotes_from_the_parents_last_state(tiny_space, tmp_path):
         values = trial["hyperparameters"]["values"]
         epochs = [int(row["epoch"]) for row in read_epochs(run / f"trial_{trial['trial_id']}" / "epochs.csv")]
         assert epochs == list(range(values["tuner/initial_epoch"] + 1, values["tuner/epochs"] + 1))
-    planned = [line for line in (tmp_path / "out.txt").read_text().splitlines() if line.startswith("Search: ")][0]
+    planned = next(x for x in (tmp_path / "out.txt").read_text().splitlines() if x.startswith("Search: "))
     assert f"hyperband, {len(trials)} trials" in planned
     epochs = sum(len(read_epochs(p)) for p in run.glob("trial_*/epochs.csv"))
     assert f"{epochs} epochs of" in planned

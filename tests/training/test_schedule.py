@@ -37,7 +37,9 @@ def test_step_multiplies_from_the_epoch_after_its_start_on():
     optimisation = Optimisation(schedule="step", learning_rate=0.01, step_start=3, step_every=2, step_factor=0.5)
     rates = whole_run(optimisation, 8, 1)
     np.testing.assert_allclose(rates, [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025, 0.0025, 0.00125], rtol=1e-6)
-    floor = Optimisation(schedule="step", learning_rate=0.01, step_start=0, step_every=1, step_factor=0.5, min_learning_rate=4e-3)
+    floor = Optimisation(
+        schedule="step", learning_rate=0.01, step_start=0, step_every=1, step_factor=0.5, min_learning_rate=4e-3
+    )
     np.testing.assert_allclose(whole_run(floor, 3, 1), [0.005, 0.004, 0.004], rtol=1e-6)
 
 

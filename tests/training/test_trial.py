@@ -123,7 +123,10 @@ def test_the_best_epochs_weights_are_kept(data, whole):
 
 
 def test_a_diverging_training_fails_with_its_reason(tmp_path, data):
-    wild = Design(network=NETWORK, optimisation=Optimisation(optimizer="sgd", learning_rate=100, momentum=0.99, precision="float32"))
+    wild = Design(
+        network=NETWORK,
+        optimisation=Optimisation(optimizer="sgd", learning_rate=100, momentum=0.99, precision="float32"),
+    )
     with pytest.raises(TrialFailed, match=r"loss was (nan|inf) in epoch"):
         train(make_trial(tmp_path, epochs=8, design=wild), data)
 
@@ -142,7 +145,11 @@ def test_learning_is_keras_fit(data, optimizer):
     design = Design(
         network=NETWORK,
         optimisation=Optimisation(
-            optimizer=optimizer, learning_rate=3e-3, momentum=0.9 * (optimizer == "sgd"), batch_size=30, precision="float32"
+            optimizer=optimizer,
+            learning_rate=3e-3,
+            momentum=0.9 * (optimizer == "sgd"),
+            batch_size=30,
+            precision="float32",
         ),
     )
     keras.utils.set_random_seed(3)
@@ -165,7 +172,7 @@ def test_learning_is_keras_fit(data, optimizer):
 
 
 def test_every_step_has_its_own_rate_and_cutting_an_epoch_into_calls_changes_nothing(data):
-    """Plain SGD moves the weights by the learning rate times the gradient: a rate of 0 leaves them, one of r does not."""
+    """Plain SGD moves the weights by the learning rate times the gradient: 0 leaves them, r does not."""
     keras.utils.set_random_seed(0)
     found = []
     for cuts in ([(0, 5)], [(0, 1), (1, 4), (4, 5)]):
@@ -175,7 +182,9 @@ def test_every_step_has_its_own_rate_and_cutting_an_epoch_into_calls_changes_not
         rows, weights = draw_batches(np.random.default_rng(0), 150, 30)
         rates = np.array([0.1, 0, 0.2, 0.1, 0], np.float32)
         batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": rates}
-        engine.begin_epoch((engine.put(data.images), engine.put(data.labels.astype(np.int32))), batches, np.random.default_rng(0))
+        engine.begin_epoch(
+            (engine.put(data.images), engine.put(data.labels.astype(np.int32))), batches, np.random.default_rng(0)
+        )
         before, sums = [], np.zeros(3)
         for start, stop in cuts:
             before.append(np.asarray(model.trainable_variables[0]))
@@ -213,7 +222,9 @@ def test_a_killed_training_with_averages_momentum_and_one_cycle_goes_on_bit_for_
     whole = train(make_trial(tmp_path / "whole", design=RICH), data)
     np.savez(tmp_path / "data.npz", x=data.images, y=data.labels, xv=data.val_images, yv=data.val_labels)
     arguments = [str(tmp_path / "killed"), str(tmp_path / "data.npz"), str(Path(__file__).parent)]
-    run = subprocess.run([sys.executable, "-c", KILLED, *arguments], env=os.environ, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], env=os.environ, capture_output=True, text=True, check=False
+    )
     assert run.returncode == -9, run.stderr
     assert checkpointed_epochs(tmp_path / "killed") == [1]
     rows = train(make_trial(tmp_path / "killed", design=RICH), data)

@@ -91,7 +91,8 @@ class Live:
             name = f"{self.best.name}: " if self.best.name else ""
             lines.append(
                 Text(
-                    f"best {self.best.accuracy:.3f}, trial {self.best.number}: {name}{choices_in_words(self.best.choices)}"
+                    f"best {self.best.accuracy:.3f}, trial {self.best.number}: "
+                    f"{name}{choices_in_words(self.best.choices)}"
                 )
             )
         return Panel(
