@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,9 @@ def _modules_loaded_by(arguments):
         (["run", "--prune", "median", "--tuner", "hyperband"], "--prune"),
         (["run", "--extend", "--overwrite"], "--extend"),
         (["report", "nowhere"], "nowhere"),
+        (["report", "one", "two", "--watch"], "--watch"),
+        (["report", "one", "--figure", "curves"], "--out"),
+        (["report", "one", "--format", "md", "--figure", "curves", "--out", "x.html"], "--figure"),
         (["status", "nowhere"], "nowhere"),
         (["runs", "--results-dir", "nowhere"], "nowhere"),
         (["doctor", "nowhere"], "nowhere"),
@@ -174,6 +178,27 @@ def test_reports_have_four_forms(call, searched, form):
         assert "<html" in Path(out.strip()).read_text()[:500]
     else:
         assert "cut" in out
+
+
+def test_reports_of_several_runs_of_one_figure_and_while_a_run_goes_on(call, searched, tmp_path):
+    run, page, figure = searched / "tiny", tmp_path / "both.html", tmp_path / "curves.html"
+    again = shutil.copytree(run, tmp_path / "again")
+    assert call("report", run, again, "--out", page) == (0, f"{page}\n", "")
+    assert "Comparison" in page.read_text()
+    assert call("report", run, "--figure", "curves", "--out", figure) == (0, f"{figure}\n", "")
+    assert "plotly" in figure.read_text()
+    code, _, err = call("report", run, "--figure", "colour", "--out", tmp_path / "colour.html")
+    assert (code, "curves" in err) == (2, True)
+    assert "finished" in call("report", run, "--watch", "--out", tmp_path / "watched.html", "--plotly", "cdn")[1]
+    assert "cdn.plot.ly" in (tmp_path / "watched.html").read_text()
+
+
+def test_a_report_replaces_no_file_unasked(call, searched, tmp_path):
+    thesis = tmp_path / "thesis.html"
+    thesis.write_text("years of work")
+    code, _, err = call("report", searched / "tiny", "--out", thesis)
+    assert (code, "--overwrite" in err, thesis.read_text()) == (2, True, "years of work")
+    assert call("report", searched / "tiny", "--out", thesis, "--overwrite")[0] == 0
 
 
 def test_data_info_counts(call, data):

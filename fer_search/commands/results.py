@@ -1,10 +1,8 @@
-"""fer-search report, status, runs, trials, show, doctor: what run folders hold. None of them imports Keras."""
+"""fer-search status, runs, trials, show, doctor: what run folders hold. None of them imports Keras."""
 
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,41 +11,9 @@ from rich.console import Console
 from fer_search.commands.options import RESULTS, AsJson, GivenRun, ResultsDir, Run
 
 
-class Format(StrEnum):
-    html = "html"
-    md = "md"
-    csv = "csv"
-    json = "json"
-
-
 def wide_console() -> Console:
     """Return a console on stdout whose tables are not cut where it is no terminal."""
     return Console() if sys.stdout.isatty() else Console(width=240)
-
-
-def report(
-    run: Run = None,
-    results_dir: ResultsDir = RESULTS,
-    format: Annotated[
-        Format, typer.Option("--format", help="A page, or the table of trials as text on stdout.")
-    ] = Format.html,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to write. [default: report.html in the run folder; else stdout]")
-    ] = None,
-) -> None:
-    """Show what a run learned."""
-    from fer_search import report as reports
-
-    folder = run or reports.newest_run(results_dir)
-    if format is Format.html:
-        print(reports.write_report(folder, out))
-        return
-    text = {Format.md: reports.to_markdown, Format.csv: reports.to_csv, Format.json: reports.to_json}[format](folder)
-    if out is None:
-        sys.stdout.write(text)
-    else:
-        out.write_text(text, encoding="utf-8")
-        print(out)
 
 
 def status(run: Run = None, results_dir: ResultsDir = RESULTS, json: AsJson = False) -> None:
