@@ -168,10 +168,12 @@ def _cpu_flags() -> set[str]:
 def _prepare_tensorflow() -> None:
     import tensorflow as tf
 
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    # With more, gradients are added up in the order in which they happen to arrive: two runs differ in the last bits.
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    with contextlib.suppress(RuntimeError):  # TensorFlow computed before: it stays as whoever called it set it up
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        # With more, gradients are added up in the order in which they happen to arrive: two runs differ in the last
+        # bits.
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def _prepare_jax() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_search import backend
 from fer_search.data.dataset import Dataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +21,7 @@ SHARED = Path(os.environ.get("FER_SEARCH_SHARED", ROOT.parent / "shared"))
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["FER_SEARCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ.pop("FER_SEARCH_DATA", None)
+    backend.start()  # before any test computes: it sets up how
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +40,7 @@ def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.number is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            _end_at_once()
         stop.number = number
         say("Stopping after this step; once more to stop at once.")
 
@@ -50,3 +52,14 @@ def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
     finally:
         for signal_number, handler in before.items():
             signal.signal(signal_number, handler)
+
+
+def _end_at_once() -> None:
+    """End the process as a kill would, which a run folder survives.
+
+    An exception would be lost where the signal arrives in a callback from C (JAX has one for garbage collection).
+    """
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    message = "fer-search: stopped at once; the same command goes on from the last epoch"
+    os.write(2, f"{show_cursor}{message}\n".encode())
+    os._exit(130)

@@ -29,8 +29,8 @@ found = {}
 
 whole, seen = train(make_trial(out / "whole", 2, design=RICH), data), []
 try:
-    train(make_trial(out / "again", 2, design=RICH), data, Watcher(progress=seen.append, stop=lambda: seen[-1].epoch ==
-    2))
+    stopped = Watcher(progress=seen.append, stop=lambda: seen[-1].epoch == 2)
+    train(make_trial(out / "again", 2, design=RICH), data, stopped)
 except Stopped:
     pass
 found["same"] = timeless(whole) == timeless(train(make_trial(out / "again", 2, design=RICH), data))
@@ -43,13 +43,12 @@ model.load_weights(out / "tensorflow.weights.h5")
 np.save(out / "jax.npy", model.predict(data.val_images[..., None].astype("float32"), verbose=0))
 
 def dense(loop):
-    # The loop inside the program is for accelerators; dense layers alone, since convolutions in a loop are slow on
-    # CPUs.
+    # The loop inside the program is for accelerators; convolutions in a loop are slow on CPUs.
     keras.utils.set_random_seed(0)
     layers = keras.layers
-    model = keras.Sequential([keras.Input((48, 48, 1)), layers.Rescaling(1 / 255), layers.Flatten(),
-    layers.Dropout(0.2),
-                              layers.Dense(8), layers.BatchNormalization(), layers.Dense(7, activation="softmax")])
+    stack = [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dropout(0.2), layers.Dense(8),
+             layers.BatchNormalization(), layers.Dense(7, activation="softmax")]
+    model = keras.Sequential([keras.Input((48, 48, 1)), *stack])
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.5), "categorical_crossentropy")
     engine = JaxEngine(model, make_loss(SMALL.optimisation, reduction="none"), loop=loop)
     placed = engine.put(data.images), engine.put(data.labels.astype("int32"))
