@@ -48,7 +48,8 @@ def dense(loop):
     layers = keras.layers
     stack = [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dropout(0.2), layers.Dense(8),
              layers.BatchNormalization(), layers.Dense(7, activation="softmax")]
-    model = keras.Sequential([keras.Input((48, 48, 1)), *stack])
+    images = keras.Input((48, 48, 1))
+    model = keras.Model(images, keras.Sequential(stack)(images))
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.5), "categorical_crossentropy")
     engine = JaxEngine(model, make_loss(SMALL.optimisation, reduction="none"), loop=loop)
     placed = engine.put(data.images), engine.put(data.labels.astype("int32"))

@@ -125,7 +125,7 @@ def test_the_best_epochs_weights_are_kept(data, whole):
 def test_a_diverging_training_fails_with_its_reason(tmp_path, data):
     wild = Design(
         network=NETWORK,
-        optimisation=Optimisation(optimizer="sgd", learning_rate=100, momentum=0.99, precision="float32"),
+        optimisation=Optimisation(optimizer="sgd", learning_rate=100, weight_decay=1, precision="float32"),
     )
     with pytest.raises(TrialFailed, match=r"loss was (nan|inf) in epoch"):
         train(make_trial(tmp_path, epochs=8, design=wild), data)
@@ -271,7 +271,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_weights_and_loss_in_float32(tmp
     assert {layer.compute_dtype for layer in seen[1].layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
     assert half[0]["loss"] != full[0]["loss"]
-    assert half[0]["loss"] == pytest.approx(full[0]["loss"], rel=0.02)
+    assert half[0]["loss"] == pytest.approx(full[0]["loss"], rel=0.05)
 
 
 class Recorder(keras.callbacks.Callback):
@@ -304,7 +304,8 @@ def test_keras_callbacks_are_called_epoch_by_epoch_and_may_end_the_training(tmp_
     rows = train(make_trial(tmp_path / "early", 9), data, Watcher(callbacks=[never_better(), board]))
     assert len(rows) == 2
     assert list((tmp_path / "board").rglob("events.*"))
-    assert train(make_trial(tmp_path / "early", 9), data, Watcher(callbacks=[never_better()])) == rows  # it knows
+    again = train(make_trial(tmp_path / "early", 9), data, Watcher(callbacks=[never_better()]))
+    assert timeless(again) == timeless(rows)  # it knows that it had ended
 
 
 def test_memory_stays_flat_over_many_trials(tmp_path, data):
