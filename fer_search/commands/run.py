@@ -42,6 +42,9 @@ def run(
     baselines: Annotated[
         Baselines, typer.Option(help="The space's named designs: before the tuner's, without the tuner, or not at all.")
     ] = Baselines.first,
+    repeats: Annotated[
+        int, typer.Option(help="Train every baseline this many times, each time with other random numbers.")
+    ] = 1,
     patience: Annotated[
         int | None, typer.Option(help="End a trial after this many epochs without a better one; never a baseline.")
     ] = None,
@@ -122,6 +125,7 @@ def run(
         results_dir=results_dir,
         factor=factor,
         baselines=baselines.value,
+        repeats=repeats,
         seed=seed,
         protocol=protocol.value,
         validation=validation,

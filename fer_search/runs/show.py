@@ -24,7 +24,10 @@ def find_trial(trials: pd.DataFrame, wanted: str) -> pd.Series:
     if wanted.isdigit():
         fits |= trials["trial"].str.fullmatch(rf"0*{int(wanted)}")
     found = trials[fits]
-    if len(found) != 1:
+    if len(found) > 1:
+        numbers = ", ".join(str(int(number)) for number in sorted(found["trial"]))
+        raise UserError(f"{wanted} was trained {len(found)} times; give the number of one of its trials: {numbers}")
+    if not len(found):
         names = ", ".join(trials["name"].dropna())
         raise UserError(f"there is no trial {wanted!r}; give a number from 0 to {len(trials) - 1}, or one of {names}")
     return found.iloc[0]

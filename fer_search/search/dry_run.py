@@ -51,7 +51,7 @@ def show_plan(settings: Settings, console: Console | None = None) -> None:
     say(describe_batch(designs[0], data))
     amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
     speed = time_designs(designs, data)
-    console.print(_costs(designs, speed, data))
+    console.print(_costs(list(dict.fromkeys(designs)), speed, data))
     low, high = estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
     say(
         f"Search: {settings.tuner}, {amount.trials} trials, {amount.epochs} epochs; "

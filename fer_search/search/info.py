@@ -13,6 +13,7 @@ from fer_search.search.settings import Settings
 from fer_search.space import Space
 
 EXTENSIBLE = ("--max-trials", "--max-epochs", "--time-budget")
+BEFORE = {"--repeats": 1}  # what runs had whose run.json is older than the option
 
 
 def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "--time-budget": s.time_budget,
         "--factor": s.factor,
         "--baselines": s.baselines,
+        "--repeats": s.repeats,
         "--seed": s.seed,
         "--protocol": s.protocol,
         "--validation": s.validation,
@@ -62,7 +64,13 @@ def new_info(
         "max_epochs": s.max_epochs,
         "factor": s.factor,
     }
-    tuner |= {"baselines": s.baselines, "patience": s.patience, "prune": s.prune, "time_budget": s.time_budget}
+    tuner |= {
+        "baselines": s.baselines,
+        "repeats": s.repeats,
+        "patience": s.patience,
+        "prune": s.prune,
+        "time_budget": s.time_budget,
+    }
     options: dict[str, Any] = {
         "width": s.width,
         "limit_train": s.limit_train,

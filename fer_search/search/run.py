@@ -23,7 +23,7 @@ from fer_search.search.attempt import Attempts
 from fer_search.search.clock import Clock
 from fer_search.search.estimate import estimate_seconds, sample_designs, time_designs
 from fer_search.search.folder import DIFFERENT, LIVE, LOCKED, RunFolder, check_same
-from fer_search.search.info import EXTENSIBLE, identity, new_info
+from fer_search.search.info import BEFORE, EXTENSIBLE, identity, new_info
 from fer_search.search.keep import ranked, tidy
 from fer_search.search.oracles import SafeOracle, make_oracle
 from fer_search.search.plan import planned
@@ -102,12 +102,14 @@ def trial_data(dataset: Dataset, split: Split) -> TrialData:
 
 
 def baseline_names(settings: Settings, space: Space) -> list[str]:
-    """Return the baselines that a run has.
+    """Return the baselines that a run has, in their order; all of them once before any of them again.
+
+    A repeat is another trial, so that its weights, batches and augmentations are drawn anew.
 
     Raises:
         UserError: it has nothing else, and there are none.
     """
-    names = list(space.baselines) if settings.baselines != "none" else []
+    names = list(space.baselines) * settings.repeats if settings.baselines != "none" else []
     if settings.baselines == "only" and not names:
         raise UserError(f"--baselines only: {space.path} has no baselines")
     return names
@@ -319,7 +321,7 @@ class _Search:
                 f"{_names(info.get('skipped', []))} was left out then, {_names(self.skipped)} now",
                 DIFFERENT,
             )
-        more = check_same(self.folder.path, info["identity"], now, EXTENSIBLE if s.extend else ())
+        more = check_same(self.folder.path, BEFORE | info["identity"], now, EXTENSIBLE if s.extend else ())
         if "--max-epochs" in more and s.tuner == "hyperband":
             raise UserError(
                 "--extend: Hyperband's rungs follow from --max-epochs; choose another --name for more", DIFFERENT
@@ -374,8 +376,9 @@ class _Search:
                 f"--max-trials {self.max_trials} is used up by the space's {len(self.names)} baselines before the "
                 "tuner proposes anything; --baselines none leaves them out."
             )
-        first = ", ".join(self.names[: self.max_trials])
-        baselines = f" (the baselines {first} first)" if first else ""
+        first = ", ".join(dict.fromkeys(self.names[: self.max_trials]))
+        times = f", {s.repeats} times each" if s.repeats > 1 else ""
+        baselines = f" (the baselines {first} first{times})" if first else ""
         self._say(
             f"Search: {s.tuner}, {amount.trials} trials{baselines}, "
             f"{amount.epochs} epochs of {len(self.data.labels)} images "

@@ -12,7 +12,7 @@ from fer_search.errors import UserError
 BASELINES = ("first", "only", "none")
 PROTOCOLS = ("holdout", "report")
 LOWEST = {"max_trials": 1, "max_epochs": 1, "factor": 2, "seed": 0, "limit_train": 14, "batch_size": 1, "patience": 1}
-LOWEST |= {"max_params": 1, "max_failures": 1}
+LOWEST |= {"max_params": 1, "max_failures": 1, "repeats": 1}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Settings:
     max_epochs: int = 50
     factor: int = 3
     baselines: str = "first"
+    repeats: int = 1
     seed: int = 0
     protocol: str = "holdout"
     validation: float = 0.1
@@ -67,6 +68,8 @@ class Settings:
             raise UserError(f"--name must be a plain name without slashes, not {self.name!r}")
         if self.prune == "median" and self.tuner == "hyperband":
             raise UserError("--prune median is for the other tuners; Hyperband ends poor trials early by itself")
+        if self.repeats > 1 and self.baselines == "none":
+            raise UserError("--repeats trains the baselines several times; with --baselines none there are none")
         if self.extend and self.overwrite:
             raise UserError("--extend goes on with a run and --overwrite starts it anew; give one of them")
         if self.tuner in ("random", "bayesian") and self.max_trials is None and self.baselines != "only":
