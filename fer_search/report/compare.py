@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -183,6 +183,20 @@ def varied(trials: pd.DataFrame, choices: Sequence[Choice]) -> list[Choice]:
     known = {choice.name: choice for choice in choices}
     names = [column.removeprefix(CHOICE) for column in trials.columns if column.startswith(CHOICE)]
     return [known.get(name, Choice(name)) for name in names if trials[CHOICE + name].nunique() > 1]
+
+
+def of_design(trials: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the trials of one very design: one, or one a seed.
+
+    Args:
+        trials: rows of ``load_trials``.
+        values: column of a choice -> value; None or <NA> where it is not active.
+    """
+    same = np.ones(len(trials), bool)
+    for column, value in values.items():
+        given = trials[column]
+        same &= (given.isna() if pd.isna(value) else (given == value).fillna(False)).to_numpy(bool)
+    return trials[same]
 
 
 def _sorted(trials: pd.DataFrame) -> pd.DataFrame:

@@ -35,12 +35,12 @@ def importances(compared: Comparison, choices: Sequence[Choice], level: float = 
 
     Returns:
         One row a choice, the most important first, with the columns ``choice``, ``share``, ``low`` and ``high`` (its
-        interval: Bayesian bootstrap over the trials, Rubin 1981), ``p`` (of no effect, F test, Holm's correction),
-        ``first`` (share of the bootstrap draws in which it came first) and ``verdict``: "matters", "little" or
-        "inconclusive".
+        interval: Bayesian bootstrap over the trials, Rubin 1981), ``chance`` (the inconclusive zone ends there: up to
+        that share, it may be noise), ``p`` (of no effect, F test, Holm's correction), ``first`` (share of the bootstrap
+        draws in which it came first) and ``verdict``: "matters", "little" or "inconclusive".
     """
     found = fits(compared.trials, choices, compared.trials[["accuracy"]].to_numpy(float))
-    columns = ["choice", "share", "low", "high", "p", "first", "verdict"]
+    columns = ["choice", "share", "low", "high", "chance", "p", "first", "verdict"]
     if not found:
         return pd.DataFrame(columns=columns)
     rng = np.random.default_rng(seed)
@@ -50,6 +50,9 @@ def importances(compared: Comparison, choices: Sequence[Choice], level: float = 
     table["share"] = [max(0.0, _share(fit, at)) for fit, at in found]
     table["low"], table["high"] = np.minimum(low, table["share"]), np.maximum(high, table["share"])
     table["p"] = holm(np.array([_p_value(fit, at) for fit, at in found]))
+    # Holm's step at which the first choice was not rejected, the same as the verdicts' where each is tested at it
+    alpha = (1 - level) / max(1, int((table["p"] >= 1 - level).sum()))
+    table["chance"] = [_chance(fit, at, alpha) for fit, at in found]
     table["first"] = np.bincount(draws.argmax(axis=0), minlength=len(found)) / draws.shape[1]
     little = table["high"] < LITTLE
     table["verdict"] = np.where(table["p"] < 1 - level, "matters", np.where(little, "little", "inconclusive"))
@@ -140,6 +143,21 @@ def _p_value(fit: Fit, at: int) -> float:
 
     squares, freedom = _squares(fit.coefficients, fit.inverse, fit.slices[at])
     return float(fdtrc(freedom, fit.spare, squares / freedom / fit.variance[0])) if fit.variance[0] > 0 else 0.0
+
+
+def _chance(fit: Fit, at: int, alpha: float) -> float:
+    """Return the share that a term would need for a p-value of ``alpha``, its effect being of the form it has."""
+    from scipy.special import fdtri
+
+    here, total = fit.slices[at], len(fit.y) * fit.y[:, 0].var(ddof=1)
+    squares, freedom = _squares(fit.coefficients, fit.inverse, here)
+    if not total > 0 or not squares > 0:
+        return 0.0
+    gram = fit.x[:, here].T @ fit.x[:, here]
+    b = fit.coefficients[here, 0]
+    needed = fdtri(freedom, fit.spare, 1 - alpha) * freedom * fit.variance[0]
+    chance = fit.variance[0] * np.trace(gram @ fit.inverse[here, here])
+    return float(np.clip((b @ gram @ b / squares * needed - chance) / total, 0, 1))
 
 
 def _draws(found: list[tuple[Fit, int]], rng: np.random.Generator) -> np.ndarray:

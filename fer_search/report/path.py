@@ -11,8 +11,8 @@ import pandas as pd
 from fer_search.report import words
 from fer_search.report.additive import Fit, Term, fits
 from fer_search.report.choices import Choice
-from fer_search.report.compare import Comparison
-from fer_search.report.statistics import wilson_interval
+from fer_search.report.compare import Comparison, of_design
+from fer_search.report.statistics import repeated_interval
 from fer_search.report.trials import CHOICE
 
 
@@ -22,15 +22,23 @@ class Step(NamedTuple):
     Attributes:
         change: what was changed last, in words; the baseline's name at the start.
         accuracy: measured, or else the measured one before it plus what the additive model says; NaN where it cannot.
-        low, high: the 95% interval; NaN where it is not known.
-        trial: the trial that measured it; None where it is an estimate.
+        low, high: the 95% interval (of the mean, ``statistics.repeated_interval``); NaN where it is not known.
+        trials: those that measured it, a seed each; none where it is an estimate.
     """
 
     change: str
     accuracy: float
     low: float
     high: float
-    trial: str | None
+    trials: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> str:
+        """How it is known, in words."""
+        if not self.trials:
+            return "estimated"
+        one = f"trial {self.trials[0]}" if len(self.trials) == 1 else f"{len(self.trials)} seeds, their mean"
+        return f"measured, {one}"
 
 
 def path(
@@ -61,7 +69,7 @@ def path(
     if not changes:
         return []
     model = _Model(compared, choices)
-    steps = [_measured(f"{start['name']}", start, images)]
+    steps = [_measured(f"{start['name']}", of_design(compared.trials, now), images)]
     while changes:
         ways = {column: _with_dependents(column, now, goal, choices) for column in _allowed(changes, choices, now)}
         gains = {column: model.gain(now, after) for column, after in ways.items()}
@@ -69,10 +77,8 @@ def path(
         change = f"{words.label(column)} {words.value(goal[column])}, was {words.value(now[column])}"
         now = ways[column]
         changes = [one for one in changes if now[one] != goal[one]]
-        row = _same(compared.trials, now) if changes else best
-        steps.append(
-            _measured(change, row, images) if row is not None else _estimated(change, steps[-1], gains[column])
-        )
+        same = of_design(compared.trials, now)
+        steps.append(_measured(change, same, images) if len(same) else _estimated(change, steps[-1], gains[column]))
     return steps
 
 
@@ -129,22 +135,13 @@ def _with_dependents(
     return after
 
 
-def _same(trials: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
-    same = np.ones(len(trials), bool)
-    for column, value in values.items():
-        given = trials[column]
-        same &= (given.isna() if value is None else (given == value).fillna(False)).to_numpy(bool)
-    return trials[same].iloc[0] if same.any() else None
-
-
-def _measured(change: str, row: pd.Series, images: int | None) -> Step:
-    accuracy = float(row["accuracy"])
-    low, high = map(float, wilson_interval(accuracy, images)) if images else (float("nan"), float("nan"))
-    return Step(change, accuracy, low, high, str(row["trial"]))
+def _measured(change: str, rows: pd.DataFrame, images: int | None) -> Step:
+    mean, low, high = repeated_interval(rows["accuracy"].to_numpy(float), images)
+    return Step(change, mean, low, high, tuple(map(str, rows["trial"])))
 
 
 def _estimated(change: str, before: Step, gain: tuple[float, float]) -> Step:
     accuracy = before.accuracy + gain[0]
     known = np.nan_to_num((before.high - before.low) / 2)
     half = float(np.hypot(known, 1.96 * gain[1]))
-    return Step(change, accuracy, accuracy - half, accuracy + half, None)
+    return Step(change, accuracy, accuracy - half, accuracy + half)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,3 +92,134 @@ def holm(p: np.ndarray) -> np.ndarray:
     found = np.empty_like(corrected)
     found[order] = np.minimum(corrected, 1)
     return found
+
+
+class Difference(NamedTuple):
+    """A difference of two accuracies, shares.
+
+    Attributes:
+        difference, low, high: it and its 95% interval; NaN ends where it is not known.
+        p: of no difference, two-sided; NaN where one seed each says nothing about another.
+        freedom: degrees of freedom that the seeds' spread is estimated from; 0 where it is not known.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    freedom: int
+
+
+def repeated_interval(accuracies: np.ndarray, images: int | None, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the mean accuracy of one design trained with k seeds, and the interval of its true mean.
+
+    half**2 = (t s / sqrt(k))**2 + z**2 m (1 - m) / n, with the mean m, the seeds' standard deviation s, Student's t of
+    k - 1 degrees of freedom, the normal quantile z and n images. All seeds are measured on the same images: their
+    sampling error does not shrink with k, and is added in full. Slightly too wide: what single seeds get right by luck
+    on these images is in both parts. One seed says nothing about the next: then it is Wilson's, of the images alone.
+
+    Args:
+        accuracies: one a seed, (k,), at least one.
+        images: that all were measured on; None where it is not known, and left out.
+        level: confidence.
+
+    Returns:
+        Mean, lower and upper end; NaN ends for one seed on an unknown number of images.
+    """
+    values = np.asarray(accuracies, np.float64)
+    mean, k = float(values.mean()), len(values)
+    if k == 1:
+        low, high = map(float, wilson_interval(mean, images, level)) if images else (float("nan"), float("nan"))
+        return mean, low, high
+    half = float(np.hypot(_t(k - 1, level) * values.std(ddof=1) / np.sqrt(k), _z(level) * _error(mean, images)))
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
+def replication_interval(
+    accuracies: np.ndarray, images: int | None, published: float, published_images: int, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Return the mean accuracy here minus a published one, and the interval of the difference.
+
+    half**2 = t**2 s**2 (1 / k + 1) + z**2 (m (1 - m) / n + q (1 - q) / n'), as in ``repeated_interval``: the published
+    network q was trained once, with a seed of its own, on whose luck we put what our seeds differ by. Too wide where
+    both were measured on the same images. With one seed, it is of the images alone.
+
+    Args:
+        accuracies: measured here, one a seed, (k,), at least one.
+        images: that they were measured on; None where it is not known.
+        published: the other accuracy.
+        published_images: that it was measured on.
+        level: confidence.
+
+    Returns:
+        Difference, lower and upper end; NaN ends where ``images`` is None.
+    """
+    values = np.asarray(accuracies, np.float64)
+    mean, k = float(values.mean()), len(values)
+    difference = mean - published
+    if not images:
+        return difference, float("nan"), float("nan")
+    seeds = _t(k - 1, level) * values.std(ddof=1) * np.sqrt(1 / k + 1) if k > 1 else 0.0
+    sampled = _z(level) * np.hypot(_error(mean, images), _error(published, published_images))
+    half = float(np.hypot(seeds, sampled))
+    return difference, difference - half, difference + half
+
+
+def difference_of_means(a: np.ndarray, b: np.ndarray, images: int | None, level: float = 0.95) -> Difference:
+    """Compare two designs, each trained with some seeds and measured on the same images.
+
+    Student's two-sample t over the seeds, with one spread pooled from both (of the other's, where one has one seed).
+    It says what other seeds would give on these images: which images were drawn meets both designs alike and largely
+    cancels; what is left of that, which images suit which design, is not in it. With one seed each, the interval is of
+    two proportions on ``images`` images, and says nothing about seeds.
+
+    Args:
+        a: accuracies of one design, a seed each, (k,), at least one.
+        b: of the other.
+        images: that all were measured on; None where it is not known.
+        level: confidence.
+
+    Returns:
+        a minus b.
+    """
+    from scipy.special import stdtr
+
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    difference, freedom = float(a.mean() - b.mean()), len(a) + len(b) - 2
+    if freedom == 0:
+        half = _z(level) * np.hypot(_error(float(a[0]), images), _error(float(b[0]), images)) if images else np.nan
+        return Difference(difference, difference - half, difference + half, float("nan"), 0)
+    squares = ((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum()
+    error = float(np.sqrt(squares / freedom * (1 / len(a) + 1 / len(b))))
+    half = _t(freedom, level) * error
+    p = float(2 * stdtr(freedom, -abs(difference) / error)) if error else float(difference == 0)
+    return Difference(difference, difference - half, difference + half, p, freedom)
+
+
+def luck_of_the_best(accuracy: float, images: int, trials: int) -> float:
+    """Return by how much the best of some equally good trials is too high on average, by the draw of images alone.
+
+    The expected maximum of ``trials`` normal numbers (Blom 1958's approximation) times the standard error of an
+    accuracy; less where the trials err on the same images, as they largely do: a bound.
+
+    Args:
+        accuracy: theirs, a share.
+        images: that each was measured on.
+        trials: how many of them, at least 1.
+    """
+    return max(0.0, NormalDist().inv_cdf((trials - 0.375) / (trials + 0.25))) * _error(accuracy, images)
+
+
+def _t(freedom: int, level: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + level / 2))
+
+
+def _z(level: float) -> float:
+    return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def _error(accuracy: float, images: int | None) -> float:
+    """Return the standard error of an accuracy over some images; 0 where their number is not known."""
+    return float(np.sqrt(accuracy * (1 - accuracy) / images)) if images else 0.0

@@ -13,7 +13,16 @@ from fer_search.report.compare import varied
 from fer_search.report.effects import effects, in_words
 from fer_search.report.importance import conclusion
 from fer_search.report.load import RunInfo, load_run
-from fer_search.report.published import PublishedRow, not_alike, published_rows
+from fer_search.report.published import (
+    HEADS,
+    PAIR_HEADS,
+    PublishedRow,
+    baseline_pairs,
+    not_alike,
+    pair_line,
+    published_line,
+    published_rows,
+)
 from fer_search.report.trials import CHOICE, load_trials
 from fer_search.report.verdict import verdict
 from fer_search.report.view import View, load_view
@@ -34,7 +43,9 @@ def to_json(run: str | Path) -> str:
     """Return a run as JSON.
 
     "run" is what run.json says, "choices", "cautions" and "verdict" lists, "epochs_compared" the budget of
-    "importances" and "effects" (the tables of those functions), and "trials" the table of ``load_trials``.
+    "importances" and "effects" (the tables of those functions), "baselines" and "baseline_pairs" what
+    ``published.published_rows`` and ``baseline_pairs`` say ("low" and "high" end 95% intervals), and "trials" the table
+    of ``load_trials``.
 
     Raises:
         UserError: the folder is missing or no run, or a file in it is broken.
@@ -53,6 +64,7 @@ def to_json(run: str | Path) -> str:
         "conclusion": conclusion(view.importances(view.budget)),
         "importances": _records(view.importances(view.budget)),
         "effects": _records(_effects(view, view.curves)),
+        **_baselines(info, trials),
         "trials": _records(trials),
     }
     return json.dumps(content, indent=1) + "\n"
@@ -88,6 +100,27 @@ def to_markdown(run: str | Path) -> str:
     if info.command:
         parts += ["## How to repeat this", "".join(f"    {line}\n" for line in info.command.splitlines()).rstrip()]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _baselines(info: RunInfo, trials: pd.DataFrame) -> dict[str, list[dict]]:
+    rows = published_rows(info, trials)
+    said = [
+        {"name": row.name, "published": row.published, "seeds": row.seeds, "trials": row.trials["trial"].tolist()}
+        | dict(zip(("accuracy", "low", "high"), map(_number, row.mean), strict=True))
+        | dict(zip(("difference", "difference_low", "difference_high"), map(_number, row.difference), strict=True))
+        for row in rows
+    ]
+    pairs = [
+        {"name": one.name, "against": one.against, "seeds": one.seeds, "seeds_against": one.seeds_against}
+        | {key: _number(value) for key, value in one.found._asdict().items()}
+        | {"verdict": one.verdict}
+        for one in baseline_pairs(rows)
+    ]
+    return {"baselines": said, "baseline_pairs": pairs}
+
+
+def _number(value: float) -> float | None:
+    return None if pd.isna(value) else value
 
 
 def _effects(view: View, curves: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -133,20 +166,10 @@ def _ranking(info: RunInfo, trials: pd.DataFrame) -> str:
 
 
 def _published(info: RunInfo, rows: list[PublishedRow]) -> str:
-    table = _table(
-        ["what", "published", "here (95% interval)", "difference, points"],
-        [
-            [
-                row.name,
-                words.NONE if row.published is None else words.percent(row.published),
-                words.NONE if row.trial is None else words.with_interval(row.trial),
-                words.NONE if info.toy or row.difference is None else words.points(row.difference),
-            ]
-            for row in rows
-        ],
-    )
-    ways = not_alike(info)
-    return table + (f"\nNot like for like: {_plain(ways)}.\n" if ways else "")
+    ways, pairs = not_alike(info), baseline_pairs(rows)
+    table = _table(list(HEADS), [list(published_line(row, info.toy, ways)) for row in rows])
+    against = _table(list(PAIR_HEADS), [list(pair_line(pair)) for pair in pairs]) if pairs else ""
+    return "\n".join(filter(None, (f"Not like for like: here, {_plain(ways)}.\n" if ways else "", table, against)))
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:

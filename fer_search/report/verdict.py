@@ -7,8 +7,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from fer_search.report import words
+from fer_search.report.compare import of_design
 from fer_search.report.load import RunInfo
 from fer_search.report.published import not_alike
+from fer_search.report.statistics import luck_of_the_best, repeated_interval
+from fer_search.report.trials import CHOICE
 
 
 class Verdict(NamedTuple):
@@ -38,6 +41,7 @@ def verdict(info: RunInfo, trials: pd.DataFrame) -> Verdict:
     sure = f" (95% interval {ends})" if ends else ""
     headline = f"Best: {words.title(best)}, validation accuracy {words.percent(best['accuracy'])}{sure}."
     details = [_equals(info, scored), *_against_published(info, float(best["accuracy"])), *_optimism(info, scored)]
+    details[1:1] = _repeated(info, scored)
     return Verdict(headline, [*_state(info), *details])
 
 
@@ -93,10 +97,33 @@ def _against_published(info: RunInfo, best: float) -> list[str]:
     return [text + (f", not like for like: {ways}." if ways else ".")]
 
 
+def _repeated(info: RunInfo, scored: pd.DataFrame) -> list[str]:
+    """The mean over the seeds of the best design, where it was trained more than once."""
+    choices = {column: value for column, value in scored.iloc[0].items() if str(column).startswith(CHOICE)}
+    same = of_design(scored[scored["epochs"].eq(scored["epochs"].iloc[0]).fillna(False)], choices)
+    if not choices or len(same) < 2:
+        return []
+    mean, low, high = repeated_interval(same["accuracy"].to_numpy(float), info.validation)
+    return [
+        f"The same design was trained with {len(same)} seeds: on average {words.percent(mean)}, 95% "
+        f"{words.interval(low, high)}, what another seed would change included."
+    ]
+
+
 def _optimism(info: RunInfo, scored: pd.DataFrame) -> list[str]:
+    """The best of many is too high: winner's curse."""
     if len(scored) == 1 or info.stock:
         return []
+    equals, best = int(scored["as_good_as_best"].sum()), float(scored["accuracy"].iloc[0])
+    by = luck_of_the_best(best, info.validation, equals) if info.validation and equals > 1 else 0.0
+    amount = (
+        f"expect less on new ones: if those {equals} are equally good, luck alone lifts the best of them by up to "
+        f"{100 * by:.1f} points"
+        if by >= 0.0005
+        else "expect a little less on new ones"
+    )
     return [
         f"The best epoch of the best of {len(scored)} trials was chosen by the very images that it is measured on: "
-        "expect a little less on new ones. The interval is about which images, not about training with another seed."
+        f"{amount}. The interval is about which images, not about training with another seed. fer-search confirm "
+        "trains the best ones again with other seeds, and tests them once on images that chose nothing."
     ]

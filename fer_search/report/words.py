@@ -34,6 +34,11 @@ def points(difference: float) -> str:
     return NONE if pd.isna(difference) else f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
+def points_interval(low: float, high: float) -> str:
+    """-0.5 to +1.1 (with real minus signs), percentage points; empty for none."""
+    return "" if pd.isna(low) or pd.isna(high) else f"{points(low)} to {points(high)}"
+
+
 def signed(number: float) -> str:
     """+0.62 or -0.10 (with a real minus sign)."""
     return f"{number:+.2f}".replace("-", "\N{MINUS SIGN}")

@@ -191,12 +191,12 @@ def test_path_is_measured_where_it_can_be(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", trials=12)
     info, trials, curves = report.load_run(run), report.load_trials(run), report.load_epochs(run)
     steps = path(at_epochs(trials, curves), info.choices, list(info.baselines), info.validation)
-    assert [step.trial for step in steps] == ["0000", "0001", "0002"]
+    assert [step.trials for step in steps] == [("0000",), ("0001",), ("0002",)]
     assert steps[1].change == "downsample strided, was max_pool"  # its pool_size goes with it
     few = path(
         at_epochs(trials[trials["trial"] != "0001"], curves), info.choices, list(info.baselines), info.validation
     )
-    assert [step.trial for step in few] == ["0000", None, "0002"]
+    assert [step.trials for step in few] == [("0000",), (), ("0002",)]
     assert few[1].high - few[1].low > few[0].high - few[0].low
 
 
@@ -218,3 +218,13 @@ def test_front() -> None:
     accuracy = np.array([0.5, 0.6, 0.7, 0.65, 0.8, 0.99])
     assert front(cost, accuracy).tolist() == [0, 2, 4]
     assert front(np.array([]), np.array([])).tolist() == []
+
+
+def test_zone_of_chance_agrees_with_the_verdict(rng: np.random.Generator) -> None:
+    """Beyond it, and only there, a choice matters; without any effect, few choices get beyond it."""
+    beyond = 0
+    for k in range(40):
+        table = importances(planted(50, rng, **({"a": 0.02} if k % 2 else {})), CHOICES)
+        assert ((table["share"] > table["chance"]) == (table["verdict"] == "matters")).all()
+        beyond += 0 if k % 2 else int((table["share"] > table["chance"]).any())
+    assert beyond <= 4

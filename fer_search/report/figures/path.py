@@ -22,10 +22,10 @@ def plot_path(steps: Sequence[Step]) -> go.Figure:
     known = [0.0 if step.high != step.high else step.high - step.accuracy for step in steps]
     said = [
         f"<b>{text(step.change)}</b><br>{percent(step.accuracy)}, 95% {interval(step.low, step.high)}<br>"
-        + (f"measured by trial {text(step.trial)}" if step.trial else "estimated: no trial had this very design")
+        + (text(step.known) if step.trials else "estimated: no trial had this very design")
         for step in steps
     ]
-    colours = [BEST if at == len(steps) - 1 else TRIAL if step.trial else MUTED for at, step in enumerate(steps)]
+    colours = [BEST if at == len(steps) - 1 else TRIAL if step.trials else MUTED for at, step in enumerate(steps)]
     figure.add_scatter(
         x=[None if step.accuracy != step.accuracy else step.accuracy for step in steps],
         y=names,
@@ -35,7 +35,7 @@ def plot_path(steps: Sequence[Step]) -> go.Figure:
         marker={
             "size": 12,
             "color": colours,
-            "symbol": ["circle" if step.trial else "circle-open" for step in steps],
+            "symbol": ["circle" if step.trials else "circle-open" for step in steps],
         },
         text=said,
         hovertemplate="%{text}<extra></extra>",

@@ -41,11 +41,17 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
     text = note(
         "The share of the differences between these trials that each choice explains (functional ANOVA's main effects, "
         "what chance explains taken off), whatever is filtered above; its 95% interval is a bootstrap over the trials. "
-        "Filled: it matters (F test at 95%, Holm's correction). Hollow: inconclusive, its effect does not stand out "
-        "from the noise. A choice that is active in some trials only counts with those."
+        "Grey: the inconclusive zone, what a choice without any effect may reach by chance (F test at 95%, Holm's "
+        "correction). Filled dot: beyond it, it matters; hollow: inconclusive. A choice that is active in some trials "
+        f"only counts with those.{_rest(found)}"
     )
     both = pairs(compared, choices)
     return join(headline, text, chart.placeholder(), _pairs(both)), [chart]
+
+
+def _rest(found: pd.DataFrame) -> str:
+    left = 1 - float(found["share"].sum())
+    return f" The rest, {left:.0%}, is seeds, noise and choices acting together." if left > 0 else ""
 
 
 def _pairs(found: pd.DataFrame) -> Markup | None:

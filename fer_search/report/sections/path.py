@@ -21,7 +21,8 @@ def section(view: View) -> Section:
     at = f" Compared at {words.plural(view.budget, 'epoch')}." if view.budget else ""
     text = note(
         "One change at a time, the one with the largest estimated gain first. Filled: measured, a trial had this very "
-        f"design. Hollow: estimated from all trials.{at} To measure a step, add it to the space's baselines."
+        f"design. Hollow: estimated from all trials.{at} To measure a step, add it to the space's baselines. The last "
+        "one was picked because it was best, by luck too: its gain is likely a little smaller."
     )
     rows = [_row(k, steps) for k in range(len(steps))]
     heads = ("change", "accuracy (95% interval)", "adds, points", "how it is known")
@@ -33,5 +34,4 @@ def _row(k: int, steps: list[Step]) -> tuple[str, str, str, str]:
     step = steps[k]
     ends = words.interval(step.low, step.high)
     gain = words.points(step.accuracy - steps[k - 1].accuracy) if k else ""
-    known = f"measured, trial {step.trial}" if step.trial else "estimated"
-    return step.change, words.percent(step.accuracy) + (f" ({ends})" if ends else ""), gain, known
+    return step.change, words.percent(step.accuracy) + (f" ({ends})" if ends else ""), gain, step.known

@@ -1,46 +1,61 @@
-"""The space's baselines and references beside what was measured here."""
+"""The space's baselines and references beside what was measured here, and the baselines beside each other."""
 
 from __future__ import annotations
 
-import pandas as pd
-
-from fer_search.report import words
 from fer_search.report.frame import Section
-from fer_search.report.markup import Markup, join
-from fer_search.report.published import PublishedRow, difference_interval, not_alike, published_rows
+from fer_search.report.markup import Markup, join, tag
+from fer_search.report.published import (
+    HEADS,
+    PAIR_HEADS,
+    BaselinePair,
+    PublishedRow,
+    baseline_pairs,
+    not_alike,
+    pair_line,
+    published_line,
+    published_rows,
+)
 from fer_search.report.sections.table import note, table
 from fer_search.report.view import View
 
 
 def section(view: View) -> Section:
     """Each baseline and reference: published, ours, the difference with its interval, and what is not alike."""
-    title, rows = "The published table, again", published_rows(view.info, view.trials)
-    if not rows:
+    title, found = "The report's table, again", published_rows(view.info, view.trials)
+    if not found:
         return Section("published", title, Markup())
     ways = not_alike(view.info)
-    text = (
+    lines = [published_line(row, view.info.toy, ways) for row in found]
+    body = table(HEADS, lines, numbers=range(1, 6))
+    return Section("published", title, join(note(_how(found, ways)), body, _pairs(baseline_pairs(found))))
+
+
+def _how(found: list[PublishedRow], ways: str) -> str:
+    alike = (
         f"Not like for like: here, {ways}." if ways else "The same protocol, width and images as the course report's."
     )
-    heads = (
-        "baseline or reference",
-        "published",
-        "here (95% interval)",
-        "difference, points (95% interval)",
-        "epochs here",
+    most = max(row.seeds for row in found)
+    if most == 0:
+        return alike
+    if most == 1:
+        return (
+            f"{alike} One seed each: the intervals are of which images were drawn; training again would move each "
+            "accuracy too, by an unknown amount (--repeats 5 measures it)."
+        )
+    return (
+        f"{alike} Here: the mean over the seeds. Its interval holds what another seed would change (Student's t) and "
+        "which images were drawn; that of the difference also that the published network is one seed alone."
     )
-    body = table(heads, [_row(view, row) for row in rows], numbers=range(1, 5))
-    return Section("published", title, join(note(text), body))
 
 
-def _row(view: View, row: PublishedRow) -> tuple[str, str, str, str, str]:
-    here = epochs = words.NONE
-    if row.trial is not None:
-        here = row.trial["status"] if pd.isna(row.trial["accuracy"]) else words.with_interval(row.trial)
-        epochs = words.value(row.trial["epochs"])
-    difference = words.NONE
-    if not view.info.toy and row.difference is not None:
-        low, high = difference_interval(view.info, row)
-        ends = f" ({words.points(low)} to {words.points(high)})" if low == low else ""
-        difference = words.points(row.difference) + ends
-    published = words.NONE if row.published is None else words.percent(row.published)
-    return row.name, published, here, difference, epochs
+def _pairs(found: list[BaselinePair]) -> Markup | None:
+    if not found:
+        return None
+    repeated = any(pair.found.freedom for pair in found)
+    text = (
+        "Over the seeds of both (Student's t, Holm's correction for the number of comparisons), on these images."
+        if repeated
+        else "With one seed each, the interval is of the images alone, and no difference can be trusted: see --repeats."
+    )
+    heading = tag("h3", f"Each baseline against {found[0].against}")
+    return join(heading, note(text), table(PAIR_HEADS, [pair_line(pair) for pair in found], numbers=(1, 2)))

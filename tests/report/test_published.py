@@ -1,0 +1,148 @@
+"""Baselines trained with several seeds, beside what was published and beside each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import runs
+
+from fer_search import report
+from fer_search.report.path import path
+from fer_search.report.published import baseline_pairs, not_alike, published_rows
+from fer_search.report.statistics import difference_of_means, luck_of_the_best, repeated_interval, replication_interval
+from fer_search.report.verdict import verdict
+from fer_search.report.view import load_view
+
+FOUND = {"figure_1": (0.60, 0.61, 0.62), "strided_conv": (0.605, 0.615, 0.625), "mixup_strided": (0.70, 0.71, 0.72)}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Three seeds of each baseline, one of which failed once more."""
+    path = runs.write_random(tmp_path / "run", trials=0)
+    trial = 0
+    for name, found in FOUND.items():
+        for accuracy in found:
+            values = runs.DEFAULTS | runs.BASELINES[name] | {"classes": 7}
+            runs.write_trial(path, f"{trial:04d}", values, [0.3, accuracy], name=name)
+            trial += 1
+    runs.write_trial(path, f"{trial:04d}", runs.DEFAULTS, status="FAILED", message="no memory", name="figure_1")
+    runs.write_oracle(path, [f"{k:04d}" for k in range(trial + 1)])
+    return path
+
+
+def test_rows_are_means_over_the_seeds(run: Path) -> None:
+    rows = {row.name: row for row in published_rows(report.load_run(run), report.load_trials(run))}
+    row = rows["figure_1"]
+    assert row.seeds == 3
+    assert row.epochs == "2"
+    assert row.mean[0] == pytest.approx(0.61)
+    half = np.hypot(4.3027 * 0.01 / np.sqrt(3), 1.96 * np.sqrt(0.61 * 0.39 / 2871))
+    assert row.mean[2] - row.mean[0] == pytest.approx(half, rel=1e-3)
+    assert row.difference[0] == pytest.approx(0.61 - 0.6779)
+    notebook = rows["Kaggle notebook, CNN"]
+    assert notebook.seeds == 0
+    assert np.isnan(notebook.difference[0])
+
+
+def test_pairs_against_the_first(run: Path) -> None:
+    pairs = baseline_pairs(published_rows(report.load_run(run), report.load_trials(run)))
+    assert [(one.name, one.against, one.seeds) for one in pairs] == [
+        ("strided_conv", "figure_1", 3),
+        ("mixup_strided", "figure_1", 3),
+    ]
+    assert pairs[0].found.difference == pytest.approx(0.005)
+    assert pairs[0].verdict == "too few seeds to tell"
+    assert pairs[1].verdict == "better"
+
+
+def test_one_seed_each_tells_nothing(tmp_path: Path) -> None:
+    path = runs.write_random(tmp_path / "run", trials=3)
+    pairs = baseline_pairs(published_rows(report.load_run(path), report.load_trials(path)))
+    assert {one.verdict for one in pairs} == {"one seed each: cannot be told"}
+
+
+def test_every_output_says_it(run: Path) -> None:
+    markdown, content = report.to_markdown(run), json.loads(report.to_json(run))
+    page = report.write_report(run, plotly="cdn").read_text()
+    for text in (markdown, page):
+        assert "strided_conv minus figure_1" in text.replace("\\_", "_")
+        assert "too few seeds to tell" in text
+    row = next(one for one in content["baselines"] if one["name"] == "figure_1")
+    assert (row["seeds"], len(row["trials"])) == (3, 3)
+    assert row["low"] < row["accuracy"] < row["high"]
+    assert content["baseline_pairs"][0]["verdict"] == "too few seeds to tell"
+
+
+def test_the_reports_own_settings_are_alike(tmp_path: Path) -> None:
+    def said(**changes: object) -> str:
+        settings = {"width": 1, "limit_train": None, "batch_size": 256, "labels": "fer2013"} | changes
+        tuner = {"name": "hyperband", "max_epochs": changes.get("epochs", 50)}
+        path = tmp_path / str(len(list(tmp_path.iterdir())))
+        return not_alike(
+            report.load_run(runs.write_random(path, trials=0, protocol="report", settings=settings, tuner=tuner))
+        )
+
+    assert said() == ""
+    assert said(epochs=10) == "at most 10 epochs instead of 50"
+    assert said(batch_size=64) == "batches of 64 instead of 256"
+    assert said(labels="ferplus") == "labels of ferplus"
+
+
+def measured(rng: np.random.Generator, truth: np.ndarray, images: int, seeds: int, spread: float) -> np.ndarray:
+    """Return accuracies of seeds on one draw of images: an image is as hard for all of them, (len(truth), seeds)."""
+    hard = rng.normal(0, 1, images)
+    limit = np.log(truth / (1 - truth)) * np.sqrt(1 + np.pi / 8)
+    chance = 1 / (1 + np.exp(-(limit[:, None, None] + rng.normal(0, spread, (len(truth), seeds, 1)) + hard)))
+    return (rng.random((len(truth), seeds, images)) < chance).mean(axis=2)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_repeated_interval_covers(seeds: int, rng: np.random.Generator) -> None:
+    """Of networks whose true accuracy varies from seed to seed, on images that are as hard for all."""
+    true = measured(rng, np.array([0.65]), 200_000, 40, 0.05).mean()
+    ends = np.array([repeated_interval(measured(rng, np.array([0.65]), 700, seeds, 0.05)[0], 700) for _ in range(600)])
+    assert np.mean((ends[:, 1] <= true) & (true <= ends[:, 2])) >= 0.94
+    assert np.median(ends[:, 2] - ends[:, 1]) < {2: 0.3, 3: 0.14, 5: 0.1}[seeds]
+
+
+def test_pairs_of_equal_baselines_are_rarely_told_apart(rng: np.random.Generator) -> None:
+    found = [
+        difference_of_means(*measured(rng, np.array([0.65, 0.65]), 700, 4, 0.05), images=700).p < 0.05
+        for _ in range(600)
+    ]
+    assert np.mean(found) == pytest.approx(0.05, abs=0.03)
+
+
+def test_pair_known_answer() -> None:
+    """Student's t of (3, 4, 5) against (1, 2, 3), in percent: 2 points, t = 2.449, p = 0.0705."""
+    found = difference_of_means(np.array([0.03, 0.04, 0.05]), np.array([0.01, 0.02, 0.03]), 1000)
+    assert (found.difference, found.p, found.freedom) == (pytest.approx(0.02), pytest.approx(0.0705, abs=1e-4), 4)
+    alone = difference_of_means(np.array([0.04]), np.array([0.01, 0.02, 0.03]), 1000)
+    assert alone.freedom == 2
+
+
+def test_replication_is_less_sure_than_the_mean(rng: np.random.Generator) -> None:
+    here = np.array([0.66, 0.67, 0.68, 0.69])
+    _, low, high = repeated_interval(here, 7178)
+    _, below, above = replication_interval(here, 7178, 0.6779, 7178)
+    assert above - below > 1.5 * (high - low)
+
+
+def test_luck_of_the_best_is_that_of_a_simulation(rng: np.random.Generator) -> None:
+    best = rng.binomial(2871, 0.6, (4000, 20)).max(axis=1).mean() / 2871
+    assert luck_of_the_best(0.6, 2871, 20) == pytest.approx(best - 0.6, rel=0.03)
+    assert luck_of_the_best(0.6, 2871, 1) == 0
+
+
+def test_verdict_and_path_take_the_mean_over_seeds(run: Path) -> None:
+    view = load_view(run)
+    found = verdict(view.info, view.trials)
+    assert any("trained with 3 seeds: on average 71.0%" in line for line in found.details)
+    assert any("luck alone lifts the best" in line for line in found.details)
+    steps = path(view.compared(view.budget), view.info.choices, list(view.info.baselines), view.info.validation)
+    assert steps[0].accuracy == pytest.approx(0.61)
+    assert steps[-1].known == "measured, 3 seeds, their mean"
