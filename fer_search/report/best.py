@@ -102,7 +102,7 @@ def confusion(predictions: Predictions) -> np.ndarray:
 def per_class(counts: np.ndarray, classes: tuple[str, ...], seed: int = 0) -> pd.DataFrame:
     """Return precision, recall and F1 of each class with 95% intervals.
 
-    Wilson's for precision and recall; for F1 a bootstrap over the images.
+    Wilson's for precision and recall; for F1 a bootstrap over the images, none where no image was right.
 
     Args:
         counts: from ``confusion``.
@@ -122,7 +122,8 @@ def per_class(counts: np.ndarray, classes: tuple[str, ...], seed: int = 0) -> pd
         table[name], table[f"{name}_low"], table[f"{name}_high"] = share, *np.array(ends, float).reshape(-1, 2).T
     draws = np.random.default_rng(seed).multinomial(counts.sum(), counts.ravel() / counts.sum(), DRAWS)
     table["f1"] = _f1(counts[None])[0]
-    table["f1_low"], table["f1_high"] = np.nanquantile(_f1(draws.reshape(DRAWS, *counts.shape)), [0.025, 0.975], axis=0)
+    ends = np.nanquantile(_f1(draws.reshape(DRAWS, *counts.shape)), [0.025, 0.975], axis=0)
+    table["f1_low"], table["f1_high"] = np.where(right > 0, ends, np.nan)
     return table
 
 

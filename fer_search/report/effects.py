@@ -35,8 +35,9 @@ def effects(
         One row a comparison and response, with the columns ``choice``, ``value`` and ``against`` (in words), ``n`` and
         ``n_against`` (trials with either; of a number, the active ones), ``response`` ("accuracy", or the emotion),
         ``difference``, ``low``, ``high`` (shares: 0.01 is a point), ``p`` (of no difference, two-sided), ``sure``
-        (bool, p below 1 - level after Holm's correction over the rows of its response), ``alone`` (bool, fitted by
-        itself because there were too few trials to fit all choices together) and ``verdict`` (in words).
+        (bool, p below 1 - level after Holm's correction: over the rows of the accuracy, or over those of all emotions
+        together), ``alone`` (bool, fitted by itself because there were too few trials to fit all choices together) and
+        ``verdict`` (in words).
     """
     names, y = _responses(compared, curves)
     rows = [row for fit, at in fits(compared.trials, choices, y) for row in _rows(fit, at, names, level)]
@@ -49,7 +50,7 @@ def effects(
 
 def _sure(table: pd.DataFrame, alpha: float) -> np.ndarray:
     found = np.zeros(len(table), bool)
-    for at in table.groupby("response").indices.values():
+    for at in table.groupby(table["response"] == "accuracy").indices.values():
         found[at] = holm(table["p"].to_numpy(float)[at]) < alpha
     return found
 

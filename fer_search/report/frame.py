@@ -44,7 +44,7 @@ class Chart:
         id: of its element.
         figure: its title becomes the caption, which wraps on a narrow screen as a title inside the figure does not. A
             trace's ``meta["role"]`` says how the script redraws it for what the reader chose (browser/roles.js).
-        size: "wide", "small", "square", or "labelled": as wide as its labels need, also on a narrow screen. A
+        size: "wide", "small", "square", "rows", or "labelled": as wide as its labels need, also on a narrow screen. A
             layout with a height of its own keeps that.
         axes: choices along a parallel-coordinates chart, for brushing.
     """

@@ -22,10 +22,10 @@ LITTLE = 0.01  # a difference that is surely smaller than a point is called none
 HEADS = (
     "baseline or reference",
     "published",
-    "seeds here",
-    "accuracy here (95% interval)",
+    "here (95% interval)",
     "difference, points (95% interval)",
-    "epochs here",
+    "seeds",
+    "epochs",
     "same protocol",
 )
 PAIR_HEADS = ("what", "seeds", "difference, points (95% interval)", "verdict")
@@ -93,6 +93,11 @@ class BaselinePair(NamedTuple):
     seeds_against: int
     found: Difference
     verdict: str
+
+
+def columns_shown(rows: Sequence[PublishedRow]) -> list[int]:
+    """Return which of ``HEADS`` say something: all, or those that are not about what is published."""
+    return [0, 1, 2, 3, 4, 5, 6] if any(row.published is not None for row in rows) else [0, 2, 4, 5]
 
 
 def published_rows(info: RunInfo, trials: pd.DataFrame) -> list[PublishedRow]:
@@ -180,24 +185,16 @@ def published_line(row: PublishedRow, toy: bool, ways: str) -> tuple[str, ...]:
     """
     published = words.NONE if row.published is None else words.percent(row.published)
     if not row.seeds:
-        status = words.NONE if row.trials.empty else str(row.trials["status"].iloc[0])
-        return (
-            row.name,
-            published,
-            words.NONE,
-            status,
-            words.NONE,
-            words.NONE,
-            "not run here" if status == words.NONE else "",
-        )
+        status = "not run" if row.trials.empty else str(row.trials["status"].iloc[0])
+        return row.name, published, status, *(words.NONE,) * 4
     mean, low, high = row.mean
     here = _with_ends(words.percent(mean), words.interval(low, high))
-    alike = "" if row.published is None else "no, see above" if ways else "yes"
+    alike = words.NONE if row.published is None else "no, see above" if ways else "yes"
     difference = words.NONE
     if not toy and row.published is not None:
         above, low, high = row.difference
         difference = _with_ends(words.points(above), words.points_interval(low, high))
-    return row.name, published, str(row.seeds), here, difference, row.epochs or words.NONE, alike
+    return row.name, published, here, difference, str(row.seeds), row.epochs or words.NONE, alike
 
 
 def pair_line(pair: BaselinePair) -> tuple[str, str, str, str]:

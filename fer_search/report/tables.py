@@ -31,6 +31,8 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
         - "accuracy": budget -> accuracies; budget "any" has each trial's own best;
         - "choices": name, label, groups (names of its values or ranges), place (of each trial among them, -1 for none),
           ordered (whether they are numbers) and values;
+        - "again": what its script makes of the command that trains one trial again; null where there is none;
+        - "epochs": that each trial trained;
         - "columns": of the ranking: name, heading, kind, cells (markup) and values to sort by;
         - "curves": "val_accuracy", "accuracy" and "learning_rate" of each trial by epoch, null where there is none.
     """
@@ -46,6 +48,8 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
         "given": {
             name.removeprefix(CHOICE): _plain(trials[name]) for name in trials.columns if name.startswith(CHOICE)
         },
+        "again": _again(view),
+        "epochs": _plain(trials["epochs"]),
         "columns": [
             {
                 "name": column.name,
@@ -57,6 +61,19 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
             for column in columns
         ],
         "curves": _curves(view),
+    }
+
+
+def _again(view: View) -> dict[str, Any] | None:
+    """The run's own command with a search of one trial: of an option given twice, the last counts."""
+    lines = view.info.command.splitlines()
+    if not lines:
+        return None
+    held = [choice.name for choice in view.info.choices if choice.kind == "Fixed"]
+    return {
+        "command": f"{lines[0]} --tuner random --baselines none --repeats 1 --max-trials 1",
+        "name": view.info.name,
+        "held": [*held, *(view.info.settings.get("fix") or {})],
     }
 
 

@@ -18,6 +18,7 @@ from fer_search.report.published import (
     PAIR_HEADS,
     PublishedRow,
     baseline_pairs,
+    columns_shown,
     not_alike,
     pair_line,
     published_line,
@@ -167,7 +168,10 @@ def _ranking(info: RunInfo, trials: pd.DataFrame) -> str:
 
 def _published(info: RunInfo, rows: list[PublishedRow]) -> str:
     ways, pairs = not_alike(info), baseline_pairs(rows)
-    table = _table(list(HEADS), [list(published_line(row, info.toy, ways)) for row in rows])
+    shown = columns_shown(rows)
+    lines = [published_line(row, info.toy, ways) for row in rows]
+    table = _table([HEADS[k] for k in shown], [[line[k] for k in shown] for line in lines])
+    ways = ways if len(shown) == len(HEADS) else ""
     against = _table(list(PAIR_HEADS), [list(pair_line(pair)) for pair in pairs]) if pairs else ""
     return "\n".join(filter(None, (f"Not like for like: here, {_plain(ways)}.\n" if ways else "", table, against)))
 

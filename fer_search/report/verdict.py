@@ -99,7 +99,7 @@ def _against_published(info: RunInfo, best: float) -> list[str]:
 
 def _repeated(info: RunInfo, scored: pd.DataFrame) -> list[str]:
     """The mean over the seeds of the best design, where it was trained more than once."""
-    choices = {column: value for column, value in scored.iloc[0].items() if str(column).startswith(CHOICE)}
+    choices = {str(column): value for column, value in scored.iloc[0].items() if str(column).startswith(CHOICE)}
     same = of_design(scored[scored["epochs"].eq(scored["epochs"].iloc[0]).fillna(False)], choices)
     if not choices or len(same) < 2:
         return []

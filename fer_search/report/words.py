@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def with_interval(row: pd.Series) -> str:
 
 def points(difference: float) -> str:
     """+1.2 or -0.4 (with a real minus sign), percentage points; a dash for none."""
-    return NONE if pd.isna(difference) else f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return NONE if pd.isna(difference) else f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def points_interval(low: float, high: float) -> str:
@@ -87,12 +88,17 @@ def value(given: Any) -> str:
         return ", ".join(map(value, given))
     if pd.isna(given):
         return NONE
-    return f"{given:.4g}" if isinstance(given, float) else str(given)
+    return _plain(f"{given:.4g}") if isinstance(given, float) else str(given)
 
 
 def short(number: float) -> str:
-    """A number with two or three digits: 0.00032, 12, 3.5."""
-    return f"{number:.2g}" if abs(number) < 10 else f"{number:.3g}"
+    """A number with two or three digits: 0.00032, 1e-5, 12, 3.5."""
+    return _plain(f"{number:.2g}" if abs(number) < 10 else f"{number:.3g}")
+
+
+def _plain(number: str) -> str:
+    """1e-5 for Python's 1e-05."""
+    return re.sub(r"e([+-])0+", r"e\1", number).replace("e+", "e")
 
 
 def choices(row: pd.Series) -> list[tuple[str, str]]:

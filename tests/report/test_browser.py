@@ -199,7 +199,10 @@ def test_a_selected_trial_is_marked_everywhere(browser: Browser, page: Path) -> 
     browser.driver.execute_script("ranked.tBodies[0].rows[4].querySelector('th button').click()")
     trial = browser.js("table.trial[now.state.trial]")
     assert f"t={trial}" in browser.js("location.hash")
-    assert "baselines" in browser.js("document.getElementById('selected').textContent")
+    command = browser.js("document.querySelector('#selected pre').textContent")
+    assert command.startswith("fer-search run --space search_spaces/report.py --width 0.125 --name run --tuner random")
+    assert f"--max-epochs 9 --name run_trial_{trial} --fix downsample=" in command
+    assert "classes" not in command  # it is Fixed
     browser.draw("choice-0")
     assert browser.js(
         "document.getElementById('choice-0').data.some(one => one.marker?.symbol === 'circle-open' && one.x.length)"

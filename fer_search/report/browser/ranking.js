@@ -55,7 +55,9 @@ function drawSelected(row) {
   const parts = [title, line("p", table.columns.filter(column => column.name !== "rank" && column.name !== "order")
     .map(column => `${column.heading} ${unmarked(column.cells[row])}`).join(" · "))];
   if (table.message[row]) parts.push(line("pre", table.message[row]));
-  parts.push(line("p", "To train it again: put this into the space's baselines, then run it with --baselines only."), line("pre", baseline));
+  if (table.again)
+    parts.push(line("p", "To train it again, from other first weights and batches:"), line("pre", again(row, given)));
+  parts.push(line("p", "As one of the space's baselines (--baselines only --repeats 5 then measures it over five seeds):"), line("pre", baseline));
   const curve = document.getElementById("trial-chart");
   if (curve && table.curves.val_accuracy[row]) {
     const link = line("a", "Its learning curve");
@@ -63,6 +65,15 @@ function drawSelected(row) {
     parts.push(link);
   }
   panel.replaceChildren(...parts);
+}
+
+// The command that trains a trial again: the run's, with every choice held.
+function again(row, given) {
+  const quoted = text => /^[\w=.,:/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  const python = value => typeof value === "boolean" ? (value ? "True" : "False") : String(value);
+  const { command, name, held } = table.again, epochs = table.epochs[row];
+  return [command, ...(epochs ? [`--max-epochs ${epochs}`] : []), `--name ${quoted(`${name}_trial_${table.trial[row]}`)}`,
+    ...given.filter(([choice]) => !held.includes(choice)).map(([choice, values]) => `--fix ${quoted(`${choice}=${python(values[row])}`)}`)].join(" ");
 }
 
 function line(name, text) {

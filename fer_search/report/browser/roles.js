@@ -73,7 +73,7 @@ function means(trace, view) {
     return { n, mean, half: n > 2 ? student(n - 1) * spread / Math.sqrt(n) : NaN };
   });
   const full = found.map((one, k) => k).filter(k => found[k].n && trace.x[k] !== undefined);
-  if (view.layout.xaxis.tickvals)
+  if (trace.meta.strips)
     view.layout.xaxis.ticktext = found.map((one, k) => `${escaped(cut(choice.groups[k], 18))}<br>n = ${one.n}`);
   return [{
     ...trace, x: full.map(k => trace.x[k]), y: full.map(k => found[k].mean),
@@ -165,9 +165,19 @@ function curve(trace, view) {
     hovertemplate: `${title}<br>epoch %{x}: %{y:.1%}<extra></extra>` }];
 }
 
+// Training beside validation where it was best: how far it overfits.
+function gap(row) {
+  const validation = table.curves.val_accuracy[row] || [], training = table.curves.accuracy[row] || [];
+  const at = validation.indexOf(Math.max(...validation));
+  if (at < 0 || !(training[at] >= 0)) return "training beside validation";
+  const [high, low] = [training[at], validation[at]].map(value => percent(value / SCALE));
+  return `at its best epoch, ${at + 1}: training ${high}, validation ${low}`;
+}
+
 function trial(trace, view) {
   const values = table.curves[trace.meta.column][view.focus] || [];
   const scale = trace.meta.column === "learning_rate" ? 1 : SCALE;
   view.caption = table.title[view.focus];
+  view.of = gap(view.focus);
   return [{ ...trace, x: [...values.keys()].map(k => k + 1), y: values.map(value => value === null || value < 0 ? null : value / scale) }];
 }

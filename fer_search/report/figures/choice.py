@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 
 from fer_search.report.choices import Choice
 from fer_search.report.compare import Comparison, at_epochs, bins, level_of
-from fer_search.report.figures.theme import BEST, TEXT, TRIAL, hover, style, text, y_range
+from fer_search.report.figures.theme import BEST, TEXT, TRIAL, hover, log_ticks, style, text, y_range
 from fer_search.report.statistics import mean_interval
 from fer_search.report.trials import CHOICE
-from fer_search.report.words import interval, label, percent, plural
+from fer_search.report.words import interval, label, percent, plural, short
 
 GOLDEN = 0.6180339887  # multiples of it spread evenly: a jitter that is the same in every drawing
 MOST_DOTS = 400  # in a figure; of more, every so many by rank, while means and n are of all
@@ -150,9 +150,10 @@ def _draw(info: _Info, ends: Sequence[float] | None) -> go.Figure:
         place = {"tickvals": [group.x for group in info.groups], "ticktext": ticks}
         figure.update_xaxes(**place, range=[-0.55, max((g.x for g in info.groups), default=0) + 0.55], title_text=None)
     else:
-        long = info.log and min(info.x, default=1) > 0 and max(info.x) / min(info.x) > 30
-        decades = {"dtick": 1} if long else {}  # Plotly would label 2 and 5 between the powers of ten
-        figure.update_xaxes(type="log" if info.log else "linear", showgrid=True, **decades)
+        figure.update_xaxes(type="log" if info.log else "linear", showgrid=True)
+        if info.log and min(info.x, default=0) > 0:
+            round_ones = log_ticks(np.array(info.x))
+            figure.update_xaxes(tickvals=round_ones, ticktext=[short(tick) for tick in round_ones])
         figure.update_xaxes(title_text=text(name + (" (log scale)" if info.log else "")))
     return figure.update_yaxes(range=list(ends or y_range(info.accuracy)))
 
@@ -177,7 +178,7 @@ def _add_means(figure: go.Figure, info: _Info) -> None:
         x=[group.x + (0.33 if info.strips else 0) for group in groups],
         y=[round(group.mean, 5) for group in groups],
         error_y={"type": "data", "array": half, "color": TEXT, "thickness": 1.8, "width": 5},
-        meta={"role": "means", "choice": info.name, "names": [group.name for group in groups]},
+        meta={"role": "means", "choice": info.name, "strips": info.strips},
         mode="markers" if info.strips else "lines+markers",
         line={"color": TEXT, "width": 1, "dash": "dot"},
         marker={"color": TEXT, "size": 10, "symbol": "diamond"},

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from fer_search.report import words
-from fer_search.report.figures.theme import BEST, TRIAL, hover, style
+from fer_search.report.figures.theme import BEST, TRIAL, hover, log_ticks, style
 from fer_search.report.pareto import front
 
 COSTS = {  # column -> its name with its unit
     "parameters": "parameters",
-    "flops": "FLOP an image, forward",
+    "flops": "FLOP an image",
     "seconds_per_epoch": "seconds an epoch",
 }
 
@@ -59,18 +58,5 @@ def plot_cost(trials: pd.DataFrame, cost: str = "parameters") -> go.Figure:
         marker={"size": 5},
         hoverinfo="skip",
     )
-    ticks = _ticks(x)
+    ticks = log_ticks(x)
     return figure.update_xaxes(type="log", showgrid=True, tickvals=ticks, ticktext=[words.count(t) for t in ticks])
-
-
-def _ticks(x: np.ndarray) -> list[float]:
-    """Return round numbers for a log axis; Plotly's own lack their powers of ten on a short one."""
-    if not len(x):
-        return []
-    powers = range(int(np.floor(np.log10(x.min()))), int(np.ceil(np.log10(x.max()))) + 1)
-    for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 4, 6, 8)):
-        ticks = [digit * 10.0**power for power in powers for digit in digits]
-        inside = [tick for tick in ticks if 0.9 * x.min() <= tick <= 1.1 * x.max()]
-        if len(inside) > 1:
-            break
-    return inside

@@ -80,6 +80,8 @@ def _draw(info: _Info, references: Mapping[str, float]) -> go.Figure:
     )
     add_references(figure, references, [a for curve in drawn for a in curve.accuracy])
     last = max((epoch for curve in drawn for epoch in curve.epochs), default=1)
+    room = max(0.15, 0.015 * (last - 1))
+    figure.update_xaxes(range=[1 - room, last + room])
     return figure.update_xaxes(tickformat="d", **({"dtick": 1} if last <= 12 else {}))
 
 

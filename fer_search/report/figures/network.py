@@ -20,7 +20,7 @@ def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], normalised: boo
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.nan_to_num(counts / counts.sum(axis=1, keepdims=True))
-    title = "Which emotion is taken for which" + ("" if normalised else ", counts")
+    title = "Confusion matrix" + (", shares of each label" if normalised else ", images")
     figure = style(go.Figure(), title, "predicted", "label", f"{counts.sum():,} images")
     names = [text(name, 12) for name in classes]
     figure.add_heatmap(
@@ -48,7 +48,7 @@ def plot_calibration(bins: list[Bin], error: float) -> go.Figure:
         bins: from ``best.calibration``.
         error: the expected calibration error.
     """
-    title, of = "How sure it may be believed to be", f"expected calibration error {percent(error)}"
+    title, of = "Calibration", f"expected calibration error {percent(error)}"
     figure = style(go.Figure(), title, "confidence", "share right", of)
     low = max(0.0, min([one.confidence for one in bins] + [one.low for one in bins], default=0) - 0.03)
     line = {"color": MUTED, "width": 1, "dash": "dot"}

@@ -39,7 +39,7 @@ def plot_pair(trials: pd.DataFrame, first: Choice, second: Choice) -> go.Figure:
         ygap=2,
     )
     figure.update_xaxes(type="category", showline=False)
-    return figure.update_yaxes(type="category", tickformat=None)
+    return figure.update_yaxes(type="category", tickformat=None, showgrid=False)
 
 
 def _cells(accuracy: np.ndarray, x: tuple[np.ndarray, int], y: tuple[np.ndarray, int]) -> tuple[list, list]:

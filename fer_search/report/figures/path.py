@@ -18,7 +18,7 @@ def plot_path(steps: Sequence[Step]) -> go.Figure:
         steps: from ``path.path``.
     """
     figure = style(go.Figure(), "From the baseline to the best", "validation accuracy", "")
-    names = [f"{at}. {text(step.change, 44)}" for at, step in enumerate(steps)]
+    names = [_name(at, step) for at, step in enumerate(steps)]
     known = [0.0 if step.high != step.high else step.high - step.accuracy for step in steps]
     said = [
         f"<b>{text(step.change)}</b><br>{percent(step.accuracy)}, 95% {interval(step.low, step.high)}<br>"
@@ -42,4 +42,10 @@ def plot_path(steps: Sequence[Step]) -> go.Figure:
     )
     figure.update_xaxes(tickformat=".1%", showgrid=True)
     figure.update_yaxes(tickformat=None, type="category", autorange="reversed")
-    return figure.update_layout(height=90 + 34 * max(len(steps), 2))
+    return figure.update_layout(height=90 + 40 * max(len(steps), 2))
+
+
+def _name(at: int, step: Step) -> str:
+    what, _, before = step.change.partition(", was ")
+    small = f"<br><span style='font-size:11px'>was {text(before, 24)}</span>" if before else ""
+    return f"{at}. {text(what, 30)}{small}"

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from fer_search.report.figures.theme import BEST, MUTED, hover, style
 from fer_search.report.promotions import promotions
-from fer_search.report.words import rows
+from fer_search.report.words import plural, rows
 
 MOST = 400  # dots of a rung
 
@@ -39,7 +39,9 @@ def plot_promotions(trials: pd.DataFrame, bracket: int | None = None) -> go.Figu
             marker={"color": colour, "size": 8, "opacity": 0.85},
             hovertemplate="%{text}<extra></extra>",
         )
-    ticks = [f"rung {r.round}<br>{r.epochs} epochs<br>{r.promoted} of {r.trials} went on" for r in rows(rungs)]
+    ticks = [
+        f"rung {r.round}<br>{plural(r.epochs, 'epoch')}<br>{r.promoted} of {r.trials} went on" for r in rows(rungs)
+    ]
     return figure.update_xaxes(tickvals=list(place.values()), ticktext=ticks, range=[-0.4, len(place) - 0.6])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -18,13 +19,14 @@ TRIAL, BEST, REFERENCE = "#0072b2", "#d55e00", "#00795a"
 MUTED, TEXT, GRID, PAPER = "#8794a3", "#2a323c", "#dfe4ea", "#ffffff"
 DARK = {
     **{TRIAL: "#56b4e9", BEST: "#f0953a", REFERENCE: "#2ec49a"},
-    **{MUTED: "#71808f", TEXT: "#d5dbe2", GRID: "#2d363f", PAPER: "#1b2127"},
+    **{MUTED: "#71808f", TEXT: "#d5dbe2", GRID: "#2d363f", PAPER: "#12171c"},
 }
 # Light to dark, so that dark text stays legible on the light half and Plotly turns it light on the dark one.
 SEQUENTIAL = [[0, "#f1f6fb"], [0.6, "#a5cdea"], [1, "#0072b2"]]
 DIVERGING = [[0, "#e08a4a"], [0.5, "#f2f2f2"], [1, "#5fa8d8"]]
 SEQUENCE = ("#56b4e9", "#e69f00", "#2ec49a", "#cc79a7", "#a9c94a", "#d5825e", "#8794a3", "#b3a2e0")
-NEAR = 0.055  # share of the axis: references closer than this share a label
+NEAR = 0.075  # share of the axis: references closer than this share a label
+BELOW = 1.0  # spreads of the accuracies: references further below them would only flatten the figure
 LONGEST = 34  # characters of a name in a figure
 
 
@@ -93,14 +95,37 @@ def y_range(values: Iterable[float]) -> list[float]:
     return [max(-0.01, min(shown) - room), min(1.01, max(shown) + 1.3 * room)]
 
 
+def log_ticks(x: np.ndarray) -> list[float]:
+    """Return round numbers for a log axis: Plotly's own lack their powers of ten on a short one, and are larger there.
+
+    Args:
+        x: what is drawn, above 0.
+    """
+    if not len(x):
+        return []
+    powers = range(int(np.floor(np.log10(x.min()))), int(np.ceil(np.log10(x.max()))) + 1)
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 4, 6, 8)):
+        ticks = [digit * 10.0**power for power in powers for digit in digits]
+        inside = [tick for tick in ticks if 0.9 * x.min() <= tick <= 1.1 * x.max()]
+        if len(inside) > 3:
+            break
+    return inside
+
+
 def add_references(figure: go.Figure, references: Mapping[str, float], values: Iterable[float]) -> None:
     """Draw published accuracies as dotted lines, near ones with one label, and make room for them.
+
+    Those far below every trial are left out: they would flatten what the figure is about.
 
     Args:
         figure: changed in place.
         references: name -> accuracy, from 0 to 1.
         values: all accuracies that the figure shows.
     """
+    values = [value for value in values if value == value]
+    if values:
+        lowest = min(values) - max(0.05, BELOW * (max(values) - min(values)))
+        references = {name: accuracy for name, accuracy in references.items() if accuracy >= lowest}
     ends = y_range([*values, *references.values()])
     figure.update_yaxes(range=ends)
     for group in group_references(references, NEAR * (ends[1] - ends[0])):
@@ -134,6 +159,9 @@ def _label(figure: go.Figure, group: list[tuple[str, float]]) -> None:
         text=f"{text(name, LONGEST)}{more}, {span}",
         hovertext=every,
         font={"size": 11, "color": REFERENCE},
+        bgcolor=PAPER,
+        opacity=0.9,
+        borderpad=0,
         x=1,
         xref="paper",
         xanchor="right",

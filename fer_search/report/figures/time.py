@@ -22,7 +22,9 @@ def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:
     """
     known = trials[trials["seconds"].notna()]
     seconds = known["seconds"].to_numpy(float)
-    figure = style(go.Figure(), "Where the time went", "share of the training time", "", duration(seconds.sum()))
+    figure = style(
+        go.Figure(), "Where the time went", "share of the training time", "", f"{duration(seconds.sum())} of training"
+    )
     names = [text(label(choice.name), 24) for choice in choices]
     found = [bins(known, choice) for choice in choices]
     for k in range(max((len(values) for values, _ in found), default=0)):
@@ -30,7 +32,7 @@ def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:
         figure.add_bar(
             y=names,
             x=[cell[1].sum() / seconds.sum() if cell else None for cell in cells],
-            text=[text(cell[0], 14) if cell else "" for cell in cells],
+            text=[text(cell[0], 28) if cell else "" for cell in cells],
             customdata=[
                 text(f"{cell[0]}: {duration(cell[1].sum())} in {plural(len(cell[1]), 'trial')}") if cell else ""
                 for cell in cells
@@ -41,6 +43,8 @@ def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:
             textposition="inside",
             insidetextanchor="start",
         )
-    figure.update_layout(barmode="stack", height=90 + 30 * max(len(names), 2), bargap=0.25)
-    figure.update_xaxes(tickformat=".0%", range=[0, 1])
+    figure.update_layout(
+        uniformtext={"minsize": 10, "mode": "hide"}, barmode="stack", height=90 + 30 * max(len(names), 2), bargap=0.25
+    )
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.005])
     return figure.update_yaxes(tickformat=None, type="category", autorange="reversed")

@@ -38,7 +38,7 @@ def plot_trial(row: pd.Series, curves: pd.DataFrame) -> go.Figure:
             yaxis="y2" if column == "learning_rate" else "y",
             hovertemplate="epoch %{x}: %{y:.3~g}" if column == "learning_rate" else "epoch %{x}: %{y:.1%}",
         )
-    rate = {"overlaying": "y", "side": "right", "type": "log", "showgrid": False, "exponentformat": "power", "dtick": 1}
+    rate = {"overlaying": "y", "side": "right", "type": "log", "showgrid": False, "exponentformat": "e", "dtick": 1}
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     figure.update_layout(yaxis2=rate | {"automargin": True}, showlegend=True, legend=legend)
     return figure.update_xaxes(tickformat="d")

@@ -69,7 +69,12 @@ def _effects(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
         f"with a star: sure at 95% after Holm's correction for the number of comparisons, {len(accuracy)}."
     )
     drawn = (chart.placeholder() for chart in charts)
-    return join(text, *drawn, folded("The same as tables", _table(accuracy), _levels(compared, choices))), charts
+    return join(
+        tag("h3", "What each value adds"),
+        text,
+        *drawn,
+        folded("The same as tables", _table(accuracy), _levels(compared, choices)),
+    ), charts
 
 
 def _how(accuracy: pd.DataFrame) -> str:

@@ -37,7 +37,7 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
     if found.empty:
         return headline, []
     of = words.plural(len(compared.trials), "trial") + (f" at {words.plural(budget, 'epoch')}" if budget else "")
-    chart = Chart(f"importance-{budget_name(budget)}", plot_importances(found, of=of), "labelled")
+    chart = Chart(f"importance-{budget_name(budget)}", plot_importances(found, of=of), "rows")
     text = note(
         "The share of the differences between these trials that each choice explains (functional ANOVA's main effects, "
         "what chance explains taken off), whatever is filtered above; its 95% interval is a bootstrap over the trials. "
@@ -51,7 +51,8 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
 
 def _rest(found: pd.DataFrame) -> str:
     left = 1 - float(found["share"].sum())
-    return f" The rest, {left:.0%}, is seeds, noise and choices acting together." if left > 0 else ""
+    known = left > 0 and (found["verdict"] == "matters").any()
+    return f" The rest, {left:.0%}, is seeds, noise and choices acting together." if known else ""
 
 
 def _pairs(found: pd.DataFrame) -> Markup | None:

@@ -39,8 +39,9 @@ def section(view: View, choices: list[dict]) -> Section:
     ]
     left = f" The {MOST_AXES} most important choices." if len(shown) > MOST_AXES else ""
     text = note(
-        "Every line is a trial; vermilion: the best tenth, blue: to the better half. Drag over an axis to keep the "
-        f"trials that pass there (the filter bar shows it). No dot on an axis: the choice was not active.{left}"
+        "Every line is a trial; vermilion: the best tenth; blue: the rest of the better half; grey: the others. Drag "
+        "over an axis to keep the trials that pass there (the filter bar shows it). No dot on an axis: "
+        f"the choice was not active.{left}"
     )
     below = note("Mean accuracy and number of trials; a blank cell was never tried.")
     body = join(

@@ -17,7 +17,7 @@ def section(view: View) -> Section:
     steps = path(compared, view.info.choices, list(view.info.baselines), view.info.validation)
     if len(steps) < 2:
         return Section("path", title, Markup())
-    chart = Chart("path-chart", plot_path(steps), "labelled")
+    chart = Chart("path-chart", plot_path(steps), "rows")
     at = f" Compared at {words.plural(view.budget, 'epoch')}." if view.budget else ""
     text = note(
         "One change at a time, the one with the largest estimated gain first. Filled: measured, a trial had this very "

@@ -10,6 +10,7 @@ from fer_search.report.published import (
     BaselinePair,
     PublishedRow,
     baseline_pairs,
+    columns_shown,
     not_alike,
     pair_line,
     published_line,
@@ -21,29 +22,32 @@ from fer_search.report.view import View
 
 def section(view: View) -> Section:
     """Each baseline and reference: published, ours, the difference with its interval, and what is not alike."""
-    title, found = "The report's table, again", published_rows(view.info, view.trials)
+    found = published_rows(view.info, view.trials)
+    shown = columns_shown(found)
+    title = "The report's table, again" if len(shown) == len(HEADS) else "The baselines"
     if not found:
         return Section("published", title, Markup())
     ways = not_alike(view.info)
     lines = [published_line(row, view.info.toy, ways) for row in found]
-    body = table(HEADS, lines, numbers=range(1, 6))
-    return Section("published", title, join(note(_how(found, ways)), body, _pairs(baseline_pairs(found))))
+    body = table([HEADS[k] for k in shown], [[line[k] for k in shown] for line in lines], range(1, 5))
+    how = _how(found, ways if len(shown) == len(HEADS) else None)
+    return Section("published", title, join(note(how), body, _pairs(baseline_pairs(found))))
 
 
-def _how(found: list[PublishedRow], ways: str) -> str:
-    alike = (
-        f"Not like for like: here, {ways}." if ways else "The same protocol, width and images as the course report's."
-    )
+def _how(found: list[PublishedRow], ways: str | None) -> str:
+    """What the numbers are; ``ways`` is None where nothing is published to be like."""
+    alike = f"Not like for like: here, {ways}. " if ways else "The same protocol, width and images as the report's. "
+    alike = "" if ways is None else alike
     most = max(row.seeds for row in found)
     if most == 0:
-        return alike
+        return alike.strip()
     if most == 1:
         return (
-            f"{alike} One seed each: the intervals are of which images were drawn; training again would move each "
+            f"{alike}One seed each: the intervals are of which images were drawn; training again would move each "
             "accuracy too, by an unknown amount (--repeats 5 measures it)."
         )
     return (
-        f"{alike} Here: the mean over the seeds. Its interval holds what another seed would change (Student's t) and "
+        f"{alike}Here: the mean over the seeds. Its interval holds what another seed would change (Student's t) and "
         "which images were drawn; that of the difference also that the published network is one seed alone."
     )
 

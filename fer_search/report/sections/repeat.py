@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fer_search.report import words
 from fer_search.report.frame import Section
 from fer_search.report.load import RunInfo
@@ -34,6 +37,14 @@ def _content(info: RunInfo) -> Markup:
     return join(command, tag("dl", *items, class_="record"), source)
 
 
-def _pairs(table: object) -> str:
-    items = dict(table).items()  # type: ignore[call-overload]
-    return ", ".join(f"{key.replace('_', ' ')} {words.value(value)}" for key, value in items if value is not None)
+def _pairs(table: Mapping[str, Any]) -> str:
+    known = {key: value for key, value in table.items() if value not in (None, "", {}, [])}
+    return ", ".join(f"{'' if key == 'name' else words.label(key)} {_value(known[key])}".strip() for key in known)
+
+
+def _value(given: Any) -> str:
+    return (
+        " ".join(f"{k}={words.value(v)}" for k, v in given.items())
+        if isinstance(given, Mapping)
+        else words.value(given)
+    )

@@ -35,7 +35,7 @@ def section(view: View) -> Section:
     parts.append(rungs)
     charts += more
     if view.varied and view.trials["seconds"].fillna(0).sum() > 0:
-        charts.append(Chart("time", plot_time(view.trials, view.varied), "labelled"))
+        charts.append(Chart("time", plot_time(view.trials, view.varied), "rows"))
         parts.append(charts[-1].placeholder())
     return Section("search", "The search", join(*parts, _failures(view)), charts)
 
@@ -58,7 +58,8 @@ def _promotions(view: View) -> tuple[Markup | None, list[Chart]]:
     heads = ("bracket", "epochs", "trials", "went on", "rank correlation with the next rung", "best")
     text = note(
         "Hyperband trains many trials a little and lets the best go on. Vermilion: those that went on. Where ranks at "
-        "a rung agree little with the next one's, it stops the wrong trials: raise the epochs of the first rung."
+        "a rung agree little with the next one's, it stops the wrong trials: raise the epochs of the first "
+        "rung. (Of those that went on alone, from four on: over all trials the agreement would be higher.)"
     )
     panels = tag("div", *(chart.placeholder() for chart in charts), class_="charts")
     return join(tag("h3", "Promotions"), text, panels, table(heads, lines, numbers=range(1, 6))), charts

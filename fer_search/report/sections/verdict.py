@@ -42,13 +42,15 @@ def _facts(view: View) -> Markup:
     ran = ", ".join(f"{counts[status]:,} {status}" for status in ("completed", "running", "failed") if status in counts)
     budget = info.tuner.get("max_epochs")
     up_to = f", up to {words.plural(budget, 'epoch')}" if budget else ""
-    purposes = (("train", "to train on"), ("validation", "to validate on"))
-    images = [f"{info.data[key]:,} {purpose}" for key, purpose in purposes if info.data.get(key)]
+    images = [f"{info.data[key]:,} {key}" for key in ("train", "validation") if info.data.get(key)]
+    tuner = str(info.tuner.get("name") or "Keras Tuner")
+    if info.tuner.get("baselines") == "only":
+        tuner = "none: baselines alone"
     facts = {
         "Trials": ran or "none yet",
         "Epochs trained": f"{len(own):,}" if len(own) else "",
         "Time": words.duration(info.seconds) if info.seconds else "",
-        "Tuner": str(info.tuner.get("name") or "Keras Tuner") + up_to,
+        "Tuner": tuner + up_to,
         "Images": ", ".join(images),
         "Protocol": info.protocol,
     }
