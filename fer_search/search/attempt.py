@@ -15,7 +15,7 @@ from fer_search.design import Design
 from fer_search.files import disk_is_full, write_json
 from fer_search.models import measure
 from fer_search.search.early import EarlyEnd, EarlyEndCallback
-from fer_search.search.failures import reason
+from fer_search.search.failures import out_of_memory, reason
 from fer_search.search.folder import RunFolder
 from fer_search.search.oracles import SafeOracle
 from fer_search.search.settings import Settings
@@ -23,6 +23,8 @@ from fer_search.space import Space
 from fer_search.training.checkpoint import checkpoint_path
 from fer_search.training.epochs import Row, read_epochs
 from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, Watcher, train
+
+MICRO_BATCHES = 4  # of a step, after a trial ran out of memory
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Attempts:
         name, record = self.name(proposed.trial_id), folder / "design.json"
         design = self.space.design(proposed.hyperparameters.copy())
         if record.exists():
-            known = json.loads(record.read_text(encoding="utf-8"))
+            known = self._record(proposed.trial_id)
         else:
             cost = dataclasses.asdict(measure(design))
             budget = values.get("tuner/epochs", self.settings.max_epochs)
@@ -93,6 +95,8 @@ class Attempts:
             watcher: is told what happens.
             more: Keras callbacks.
 
+        Where memory does not suffice, it goes on, once, in micro-batches.
+
         Raises:
             Stopped: the watcher said so.
             OSError: the disk is full; the trial goes on once there is room.
@@ -101,8 +105,18 @@ class Attempts:
         early = EarlyEndCallback(self._early(prepared), trial.folder / "epochs.csv")
         watcher.callbacks = (early, *more)
         self._rebuild_parent(proposed, watcher.stop)
-        rows = train(trial, self.data, watcher)
-        proposed.message = early.why or None
+        rows: list[Row] | None = None
+        try:
+            rows = train(trial, self.data, watcher)
+        except Exception as error:
+            if not out_of_memory(error) or trial.micro_batches > 1:
+                raise
+        if rows is None:  # outside of the handler, whose error holds on to the network that was too large
+            trial = dataclasses.replace(trial, micro_batches=MICRO_BATCHES)
+            write_json(trial.folder / "design.json", self._record(proposed.trial_id) | {"micro_batches": MICRO_BATCHES})
+            rows = train(trial, self.data, watcher)
+        why = [early.why, f"out of memory, so in {MICRO_BATCHES} micro-batches a step"][: 1 + (trial.micro_batches > 1)]
+        proposed.message = "; ".join(filter(None, why)) or None
         self.oracle.finish(proposed, rows)
 
     def fail(self, proposed: TunerTrial, error: Exception) -> None:
@@ -117,8 +131,12 @@ class Attempts:
         before = self.history(parent) if parent else []
         return before + read_epochs(self.folder.trial(trial_id) / "epochs.csv")
 
+    def _record(self, trial_id: str) -> dict[str, Any]:
+        return dict(json.loads((self.folder.trial(trial_id) / "design.json").read_text(encoding="utf-8")))
+
     def _trial(self, proposed: TunerTrial, design: Design, epochs: int) -> Trial:
         parent = proposed.hyperparameters.values.get("tuner/trial_id")
+        parts = [self._record(i).get("micro_batches", 1) for i in (parent, proposed.trial_id) if i]
         return Trial(
             design=design,
             epochs=epochs,
@@ -129,6 +147,7 @@ class Attempts:
             history=self.history(parent) if parent else [],
             horizon=self.settings.max_epochs if "tuner/epochs" in proposed.hyperparameters.values else epochs,
             weights_dir=self.settings.weights_dir,
+            micro_batches=max(parts),
         )
 
     def _early(self, prepared: Prepared) -> EarlyEnd:

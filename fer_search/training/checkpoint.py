@@ -14,8 +14,9 @@ from pathlib import Path
 
 import keras
 
-from fer_search.files import sync_folder, write_atomic
+from fer_search.files import PART, sync_folder, write_atomic
 from fer_search.training.averages import averaged
+from fer_search.training.partial import PARTIAL
 
 BEST = "best.weights.h5"  # what predicts best: the weights, or their averages, of the best validation accuracy's epoch
 
@@ -56,7 +57,7 @@ def mark_best(folder: Path, epoch: int, model: keras.Model) -> None:
         with averaged(model):
             write_atomic(folder / BEST, model.save_weights)
         return
-    checkpoint, beside = checkpoint_path(folder, epoch), folder / ".best.weights.h5"
+    checkpoint, beside = checkpoint_path(folder, epoch), folder / f"{PART}best.weights.h5"
     beside.unlink(missing_ok=True)
     try:
         os.link(checkpoint, beside)
@@ -68,7 +69,8 @@ def mark_best(folder: Path, epoch: int, model: keras.Model) -> None:
 
 
 def keep_only(folder: Path, epochs: tuple[int, ...]) -> None:
-    """Remove the checkpoints of all other epochs."""
+    """Remove the checkpoints of all other epochs, and that of an epoch's middle."""
+    (folder / PARTIAL).unlink(missing_ok=True)
     for epoch in checkpointed_epochs(folder):
         if epoch not in epochs:
             checkpoint_path(folder, epoch).unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import keras
@@ -9,6 +10,8 @@ import numpy as np
 
 from fer_search.augment import Plan
 from fer_search.errors import UserError
+
+RandomSeeds = np.random.Generator | Sequence[np.ndarray]
 
 
 class Engine(Protocol):
@@ -19,14 +22,16 @@ class Engine(Protocol):
     Args:
         model: compiled.
         loss: of labels and probabilities, one value an image (reduction "none").
+        parts: micro-batches that a step is cut into. Their gradients are added up: the step is that of the whole batch,
+            in less memory; only BN's statistics are then those of a micro-batch.
     """
 
-    def __init__(self, model: keras.Model, loss: keras.losses.Loss) -> None: ...
+    def __init__(self, model: keras.Model, loss: keras.losses.Loss, parts: int = 1) -> None: ...
 
     def put(self, array: np.ndarray) -> Any:
         """Move an array to the device once, for use in any number of epochs."""
 
-    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: np.random.Generator) -> None:
+    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: RandomSeeds) -> None:
         """Make ready for an epoch: its batches go to the device, and every random layer gets a new state.
 
         Args:
@@ -34,7 +39,7 @@ class Engine(Protocol):
             batches: rows int32 (steps, batch); weights float32 (steps, batch), 0 where a row fills up a batch;
                 loss_weights float32 (steps, batch), what each image's loss counts; learning_rates float32 (steps,);
                 and the augmentation's plan.
-            random_seeds: where the states of random layers (dropout) come from.
+            random_seeds: where the states of random layers (dropout) come from; for the rest of an epoch, the states.
         """
 
     def train(self, start: int, stop: int) -> np.ndarray:
@@ -54,7 +59,7 @@ class Engine(Protocol):
         """Return the probabilities, float32 (steps * batch, 7), of images augmented as ``batches`` says."""
 
 
-def make_engine(model: keras.Model, loss: keras.losses.Loss) -> Engine:
+def make_engine(model: keras.Model, loss: keras.losses.Loss, parts: int = 1) -> Engine:
     """Return the engine for the Keras backend in use.
 
     Raises:
@@ -64,11 +69,11 @@ def make_engine(model: keras.Model, loss: keras.losses.Loss) -> Engine:
     if backend == "tensorflow":
         from fer_search.training.tensorflow_engine import TensorFlowEngine
 
-        return TensorFlowEngine(model, loss)
+        return TensorFlowEngine(model, loss, parts=parts)
     if backend == "jax":
         from fer_search.training.jax_engine import JaxEngine
 
-        return JaxEngine(model, loss)
+        return JaxEngine(model, loss, parts=parts)
     raise UserError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
 
 
@@ -78,7 +83,16 @@ def random_states(model: keras.Model) -> list[Any]:
     return [v for v in model.variables if id(v) not in weights]
 
 
-def seed_random_layers(model: keras.Model, rng: np.random.Generator) -> None:
-    """Give every random layer (dropout) a new state, drawn from ``rng``."""
-    for state in random_states(model):
-        state.assign(rng.integers(2**31, size=state.shape))
+def seed_random_layers(model: keras.Model, seeds: RandomSeeds) -> None:
+    """Give every random layer (dropout) a state: a new one, drawn from a generator, or the given one."""
+    states = random_states(model)
+    if isinstance(seeds, np.random.Generator):
+        seeds = [seeds.integers(2**31, size=state.shape) for state in states]
+    for state, value in zip(states, seeds, strict=True):
+        state.assign(value)
+
+
+def cut(array: Any, parts: int) -> Any:
+    """Cut a batch (n, ...) into micro-batches (parts, ceil(n / parts), ...), filled up with zeros."""
+    missing = [(0, -array.shape[0] % parts)] + [(0, 0)] * (len(array.shape) - 1)
+    return keras.ops.reshape(keras.ops.pad(array, missing), (parts, -1, *array.shape[1:]))

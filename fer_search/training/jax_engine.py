@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from fer_search.augment import Plan, augment
-from fer_search.training.engine import seed_random_layers
+from fer_search.training.engine import RandomSeeds, cut, seed_random_layers
 
 State = tuple[list[Any], list[Any], list[Any]]  # trainable, non-trainable, optimiser's
 
@@ -24,10 +24,11 @@ class JaxEngine:
         loss: of labels and probabilities, one value an image.
         loop: whether the loop over the steps is part of the program; None for "not on a CPU", where XLA's convolutions
             inside a loop use one core and a slow path.
+        parts: micro-batches of a step.
     """
 
-    def __init__(self, model: keras.Model, loss: keras.losses.Loss, loop: bool | None = None) -> None:
-        self.model, self.loss = model, loss
+    def __init__(self, model: keras.Model, loss: keras.losses.Loss, loop: bool | None = None, parts: int = 1) -> None:
+        self.model, self.loss, self.parts = model, loss, parts
         self.classes = model.output.shape[-1]
         model.optimizer.build(model.trainable_variables)
         # The place of the learning rate among the optimiser's variables: every step sets it.
@@ -40,7 +41,7 @@ class JaxEngine:
     def put(self, array: np.ndarray) -> jax.Array:
         return jax.device_put(array)
 
-    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: np.random.Generator) -> None:
+    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: RandomSeeds) -> None:
         self.epoch = (*data, jax.device_put(batches))
         seed_random_layers(self.model, random_seeds)
         # Copies, since the compiled program reuses the memory of the state that it is given.
@@ -91,18 +92,38 @@ class JaxEngine:
         trainable, others, optimizer = state
         optimizer = [*optimizer[: self.rate], now["learning_rates"], *optimizer[self.rate + 1 :]]
         x, y = augment(images, jax.nn.one_hot(labels, self.classes), now)
-        count = jnp.sum(now["weights"])
+        count, batch = jnp.sum(now["weights"]), (x, y, now["weights"], now["loss_weights"])
+        if self.parts == 1:
+            gradients, others, sums = self._gradients(trainable, others, batch, count)
+        else:
+            gradients, others, sums = self._gradients_in_parts(trainable, others, batch, count)
+        trainable, optimizer = self.model.optimizer.stateless_apply(optimizer, gradients, trainable)
+        return (trainable, others, optimizer), jnp.append(sums, count)
 
-        @partial(jax.value_and_grad, has_aux=True)
+    def _gradients(self, trainable: list[Any], others: list[Any], batch: Any, count: Any) -> tuple[Any, Any, Any]:
+        """Return the gradients, the other variables, and the sums of the weighted loss and of the correct ones."""
+        x, y, weights, loss_weights = batch
+
+        @partial(jax.grad, has_aux=True)
         def objective(trainable: list[Any]) -> Any:
             probabilities, updated = self.model.stateless_call(trainable, others, x, training=True)
-            loss = jnp.sum(now["loss_weights"] * self.loss(y, probabilities))
+            loss = jnp.sum(loss_weights * self.loss(y, probabilities))
             return loss / count, (loss, probabilities, updated)
 
-        (_, (loss, probabilities, others)), gradients = objective(trainable)
-        trainable, optimizer = self.model.optimizer.stateless_apply(optimizer, gradients, trainable)
-        correct = jnp.sum(now["weights"] * (jnp.argmax(probabilities, -1) == jnp.argmax(y, -1)))
-        return (trainable, others, optimizer), jnp.stack([loss, correct, count])
+        gradients, (loss, probabilities, others) = objective(trainable)
+        correct = jnp.sum(weights * (jnp.argmax(probabilities, -1) == jnp.argmax(y, -1)))
+        return gradients, others, jnp.stack([loss, correct])
+
+    def _gradients_in_parts(self, trainable: list[Any], others: list[Any], batch: Any, count: Any) -> Any:
+        """Do the same in micro-batches, in a loop, so that the activations of one alone are in memory."""
+
+        def body(carry: Any, part: Any) -> tuple[Any, None]:
+            gradients, others, sums = carry
+            more, others, own = self._gradients(trainable, others, part, count)
+            return (jax.tree.map(jnp.add, gradients, more), others, sums + own), None
+
+        start = (jax.tree.map(jnp.zeros_like, trainable), others, jnp.zeros(2))
+        return jax.lax.scan(body, start, [cut(array, self.parts) for array in batch])[0]
 
     def _predict_step(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, step: Any) -> Any:
         now = {name: values[step] for name, values in batches.items()}

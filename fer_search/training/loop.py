@@ -14,8 +14,9 @@ from fer_search.models import make_loss
 from fer_search.training import random
 from fer_search.training.averages import averaged
 from fer_search.training.batches import balanced_weights, draw_batches, in_order, loss_weights
-from fer_search.training.engine import make_engine
+from fer_search.training.engine import make_engine, random_states
 from fer_search.training.epochs import Row
+from fer_search.training.partial import PERIOD, load_partial, save_partial
 from fer_search.training.predict import predict_views
 from fer_search.training.schedule import learning_rates
 from fer_search.training.score import score
@@ -38,7 +39,7 @@ class Loop:
     def __init__(self, trial: Trial, data: TrialData, model: keras.Model, watcher: Watcher) -> None:
         self.trial, self.data, self.model, self.watcher = trial, data, model, watcher
         self.optimisation = trial.design.optimisation
-        self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"))
+        self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"), trial.micro_batches)
         images, labels, self.val_images = data.placed(self.engine.put)
         self.train_data = (images, labels)
         balanced = self.optimisation.class_weights == "balanced"
@@ -58,14 +59,14 @@ class Loop:
         """
         started = time.perf_counter()
         batches = self._draw(epoch, val_losses)
-        loss, accuracy = self._train(epoch, batches)
+        loss, accuracy, before = self._train(epoch, batches)
         with averaged(self.model):
             clean = self._validate()
             shown = self._validate_augmented(epoch) if self.data.augment_validation else clean
         for name, value in (("training", loss), ("validation", clean["loss"])):
             if not np.isfinite(value):
                 raise TrialFailed(f"the {name} loss was {value} in epoch {epoch}")
-        rate, seconds = float(batches["learning_rates"][-1]), time.perf_counter() - started
+        rate, seconds = float(batches["learning_rates"][-1]), before + time.perf_counter() - started
         row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, "learning_rate": rate, "seconds": seconds}
         row |= {f"val_{name}" if name in ("loss", "accuracy") else name: value for name, value in shown.items()}
         return row | {"clean_val_loss": clean["loss"], "clean_val_accuracy": clean["accuracy"]}
@@ -88,9 +89,13 @@ class Loop:
             "learning_rates": learning_rates(self.optimisation, val_losses, len(rows), horizon),
         }
 
-    def _train(self, epoch: int, batches: Plan) -> tuple[float, float]:
-        self.engine.begin_epoch(self.train_data, batches, self._random(random.DROPOUT, epoch))
-        sums, start, steps = np.zeros(3), 0, len(batches["rows"])
+    def _train(self, epoch: int, batches: Plan) -> tuple[float, float, float]:
+        """Return the mean loss, the accuracy, and the seconds that an interrupted part of the epoch took."""
+        part = load_partial(self.model, self.trial.folder, epoch)
+        self.engine.begin_epoch(self.train_data, batches, part.states if part else self._random(random.DROPOUT, epoch))
+        sums, start, before = (part.sums, part.step, part.seconds) if part else (np.zeros(3), 0, 0.0)
+        opened = kept = time.perf_counter()
+        steps = len(batches["rows"])
         while start < steps:
             began = time.perf_counter()
             stop = min(start + self.chunk, steps)
@@ -100,10 +105,17 @@ class Loop:
             start = stop
             loss, accuracy = sums[:2] / sums[2]
             self.watcher.progress(Progress(epoch, int(sums[2]), len(self.data.labels), loss, accuracy))
-            if self.watcher.stop():
-                raise Stopped
+            stopped, now = self.watcher.stop(), time.perf_counter()
+            if stopped or now - kept > PERIOD:
+                self.engine.end_epoch()
+                save_partial(self.model, self.trial.folder, epoch, start, sums, before + now - opened)
+                if stopped:
+                    raise Stopped
+                kept = now
+                states = [keras.ops.convert_to_numpy(state) for state in random_states(self.model)]
+                self.engine.begin_epoch(self.train_data, batches, states)
         self.engine.end_epoch()
-        return float(loss), float(accuracy)
+        return float(sums[0] / sums[2]), float(sums[1] / sums[2]), before
 
     def _adapt(self, seconds: float) -> None:
         if seconds < CHUNK_SECONDS / 2:

@@ -19,7 +19,7 @@ class TrialFailed(Exception):
 
 
 class Stopped(Exception):
-    """The trial was asked to stop; its folder holds all epochs that ended."""
+    """The trial was asked to stop; its folder holds all that it trained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +61,9 @@ class Trial:
         parent: folder of the trial whose last weights and optimiser state this one goes on from.
         history: rows of the epochs that the parent and its ancestors trained.
         horizon: the epoch at which cosine and one_cycle end: the longest training of the run, of which this trial may
-        be
-            but the beginning; 0 for ``epochs``.
+            be but the beginning; 0 for ``epochs``.
         weights_dir: a folder that may hold pretrained weights; see ``fer_search.models.weights.find_weights``.
+        micro_batches: that each step is cut into, for want of memory; see ``fer_search.training.engine``.
     """
 
     design: Design
@@ -75,6 +75,7 @@ class Trial:
     history: list[Row] = field(default_factory=list)
     horizon: int = 0
     weights_dir: Path | None = None
+    micro_batches: int = 1
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_search.augment import Plan, augment
-from fer_search.training.engine import seed_random_layers
+from fer_search.training.engine import RandomSeeds, cut, seed_random_layers
 
 Tensors = dict[str, tf.Tensor]
 _prepare = tf.function(augment, jit_compile=True, autograph=False)  # one for all trials: it depends on shapes alone
@@ -28,10 +28,11 @@ class TensorFlowEngine:
         model: compiled.
         loss: of labels and probabilities, one value an image.
         jit: whether XLA compiles the step; None for "on a GPU".
+        parts: micro-batches of a step.
     """
 
-    def __init__(self, model: keras.Model, loss: keras.losses.Loss, jit: bool | None = None) -> None:
-        self.model, self.loss = model, loss
+    def __init__(self, model: keras.Model, loss: keras.losses.Loss, jit: bool | None = None, parts: int = 1) -> None:
+        self.model, self.loss, self.parts = model, loss, parts
         self.classes = model.output.shape[-1]
         model.optimizer.build(model.trainable_variables)
         # Keras adds gradients up over devices even where there is one, through a custom gradient that TensorFlow
@@ -45,7 +46,7 @@ class TensorFlowEngine:
     def put(self, array: np.ndarray) -> tf.Tensor:
         return tf.constant(array)
 
-    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: np.random.Generator) -> None:
+    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: RandomSeeds) -> None:
         self.epoch = (*data, _tensors(batches))
         seed_random_layers(self.model, random_seeds)
 
@@ -72,14 +73,32 @@ class TensorFlowEngine:
         x, y = _prepare(images, tf.one_hot(labels, self.classes), now)
         optimizer, variables = self.model.optimizer, self.model.trainable_variables
         optimizer.learning_rate = now["learning_rates"]
+        count, batch = tf.reduce_sum(now["weights"]), (x, y, now["weights"], now["loss_weights"])
+        gradients, sums = self._gradients(batch, count) if self.parts == 1 else self._gradients_in_parts(batch, count)
+        optimizer.apply(gradients, variables)
+        return tf.concat([sums, [count]], 0)
+
+    def _gradients(self, batch: Any, count: Any) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Return the gradients, and the sums of the weighted loss and of the correct ones."""
+        x, y, weights, loss_weights = batch
         with tf.GradientTape() as tape:
             probabilities = self.model(x, training=True)
-            loss = tf.reduce_sum(now["loss_weights"] * self.loss(y, probabilities))
-            count = tf.reduce_sum(now["weights"])
+            loss = tf.reduce_sum(loss_weights * self.loss(y, probabilities))
             mean = loss / count
-        optimizer.apply(tape.gradient(mean, variables), variables)
         correct = tf.cast(tf.argmax(probabilities, -1) == tf.argmax(y, -1), tf.float32)
-        return tf.stack([loss, tf.reduce_sum(now["weights"] * correct), count])
+        gradients = tape.gradient(mean, self.model.trainable_variables)
+        return gradients, tf.stack([loss, tf.reduce_sum(weights * correct)])
+
+    def _gradients_in_parts(self, batch: Any, count: Any) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Do the same in micro-batches, in a loop, so that the activations of one alone are in memory."""
+        parts = [cut(array, self.parts) for array in batch]
+
+        def body(k: Any, gradients: Any, sums: Any) -> tuple[Any, Any, Any]:
+            more, own = self._gradients([array[k] for array in parts], count)
+            return k + 1, [a + b for a, b in zip(gradients, more, strict=True)], sums + own
+
+        start = (0, [tf.zeros(v.shape) for v in self.model.trainable_variables], tf.zeros(2))
+        return tf.while_loop(lambda k, *_: k < self.parts, body, start, parallel_iterations=1)[1:]
 
     def _predict_steps(self, images: Any, batches: Tensors) -> Any:
         steps, batch = batches["rows"].shape

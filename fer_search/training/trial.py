@@ -18,6 +18,7 @@ from fer_search.training.checkpoint import (
 )
 from fer_search.training.epochs import Row, append_epoch, read_epochs, rewrite_epochs
 from fer_search.training.loop import Loop
+from fer_search.training.partial import PARTIAL
 from fer_search.training.precision import dtype_policy
 from fer_search.training.task import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
 
@@ -102,6 +103,7 @@ def _load(trial: Trial, model: keras.Model, rows: list[Row]) -> None:
 def _keep(trial: Trial, model: keras.Model, rows: list[Row]) -> None:
     """Record an epoch that ended; the order matters (see ``fer_search.training.checkpoint``)."""
     epoch = int(rows[-1]["epoch"])
+    (trial.folder / PARTIAL).unlink(missing_ok=True)  # first, for its room
     save_checkpoint(model, trial.folder, epoch)
     if rows[-1]["val_accuracy"] > max((row["val_accuracy"] for row in rows[:-1]), default=-1.0):
         mark_best(trial.folder, epoch, model)

@@ -128,6 +128,28 @@ def test_too_many_failures_in_a_row_stop_the_search(search, tmp_path, monkeypatc
     assert len(list(tmp_path.glob("tiny/trial_*"))) == 7
 
 
+@pytest.mark.parametrize("tuner", ["random", "hyperband"])
+def test_out_of_memory_is_tried_once_more_in_micro_batches(search, tmp_path, monkeypatch, tuner):
+    real, tries = attempt.train, []
+
+    def hungry(trial, data, watcher):
+        tries.append((trial.number, trial.micro_batches))
+        if trial.number < 2 and trial.micro_batches == 1:
+            raise MemoryError("no room for the gradients")
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", hungry)
+    assert search(tmp_path, **options(tuner)) == 0
+    trials = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("tiny/trial_*/trial.json"))]
+    assert [trial["status"] for trial in trials] == ["COMPLETED"] * len(trials)
+    small = {int(trial["trial_id"]) for trial in trials if trial["message"]}
+    assert all("out of memory, so in 4 micro-batches a step" in trials[number]["message"] for number in small)
+    family = [trial["hyperparameters"]["values"].get("tuner/trial_id", trial["trial_id"]) for trial in trials]
+    assert {0, 1} <= small
+    assert all(number in small for number, parent in enumerate(family) if int(parent) in small)  # children know
+    assert [parts for number, parts in tries if number == 0] == [1, 4]
+
+
 def test_too_large_networks_are_not_trained(search, tmp_path):
     assert search(tmp_path, max_params=100) == 3
     trial = json.loads((tmp_path / "tiny" / "trial_0000" / "trial.json").read_text())

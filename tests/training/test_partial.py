@@ -1,0 +1,55 @@
+"""Epochs that are stopped in their middle go on there; steps in micro-batches are the steps of whole batches."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from cases import make_trial, timeless
+
+from fer_search.design import Optimisation
+from fer_search.models import make_loss
+from fer_search.training import loop
+from fer_search.training.batches import draw_batches
+from fer_search.training.engine import make_engine
+from fer_search.training.partial import PARTIAL
+from fer_search.training.trial import Stopped, TrialData, Watcher, train
+
+
+@pytest.fixture(scope="module")
+def data(faces):
+    return TrialData(faces.images[:90], faces.labels[:90], faces.images[420:450], faces.labels[420:450])
+
+
+def test_an_epoch_goes_on_from_the_step_in_which_it_was_stopped(tmp_path, data, monkeypatch):
+    whole, stopped = (replace(make_trial(tmp_path / n, 1), micro_batches=2) for n in ("a", "b"))
+    monkeypatch.setattr(loop, "PERIOD", 0.0)  # the whole one keeps its state after every step, and goes on
+    rows = train(whole, data)
+    with pytest.raises(Stopped):
+        train(stopped, data, Watcher(stop=lambda: True))
+    seen = []
+    assert timeless(train(stopped, data, Watcher(progress=seen.append))) == timeless(rows)
+    assert [at.done for at in seen] == [60, 90]  # of 90, 30 a step: the first was not taken again
+    assert not (stopped.folder / PARTIAL).exists()
+
+
+def test_micro_batches_give_the_gradient_of_the_whole_batch(data):
+    def trained(parts):
+        keras.utils.set_random_seed(0)
+        images = keras.Input((48, 48, 1))
+        flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
+        model = keras.Model(images, keras.layers.Dense(7, activation="softmax")(flat))
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "categorical_crossentropy")
+        engine = make_engine(model, make_loss(Optimisation(), reduction="none"), parts)
+        rows, weights = draw_batches(np.random.default_rng(0), 89, 30)
+        batches = {"rows": rows, "weights": weights, "loss_weights": weights}
+        batches["learning_rates"] = np.full(len(rows), 0.1, np.float32)
+        engine.begin_epoch((engine.put(data.images), engine.put(data.labels)), batches, np.random.default_rng(0))
+        sums = engine.train(0, len(rows))
+        engine.end_epoch()
+        return sums, np.asarray(model.layers[-1].kernel)
+
+    (sums, kernel), (same_sums, same_kernel) = trained(1), trained(4)  # 30 in four parts: two places are filled up
+    np.testing.assert_allclose(sums, same_sums, rtol=1e-5)
+    np.testing.assert_allclose(kernel, same_kernel, atol=1e-5)
+    assert sums[2] == 89
