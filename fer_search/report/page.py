@@ -11,6 +11,7 @@ from fer_search.report.frame import Page, Section, whole_page
 from fer_search.report.ranking import columns, kinds, ranking
 from fer_search.report.sections import (
     choices,
+    confirmed,
     cost,
     curves,
     importance,
@@ -85,6 +86,7 @@ def render(view: View, plotly: str = "inline", watch: float | None = None) -> st
         search.section(view),
         cost.section(view),
         network.section(view),
+        confirmed.section(view),
         path.section(view),
         published.section(view),
         repeat.section(view),

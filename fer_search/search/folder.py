@@ -82,7 +82,8 @@ class RunFolder:
         """Remove what a run wrote here, and nothing else."""
         for path in self.path.glob("trial_*"):
             shutil.rmtree(path)
-        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        for name in ("tensorboard", "confirm"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
         for name in WRITTEN:
             (self.path / name).unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from fer_search.augment import Plan, draw_plan
+from fer_search.data.dataset import CLASSES
 from fer_search.design import Augmentation
 from fer_search.models import make_loss
 from fer_search.training import random
@@ -63,7 +64,8 @@ class Loop:
         with averaged(self.model):
             clean = self._validate()
             shown = self._validate_augmented(epoch) if self.data.augment_validation else clean
-        for name, value in (("training", loss), ("validation", clean["loss"])):
+        losses = {"training": loss} | ({"validation": clean["loss"]} if len(self.data.val_labels) else {})
+        for name, value in losses.items():
             if not np.isfinite(value):
                 raise TrialFailed(f"the {name} loss was {value} in epoch {epoch}")
         rate, seconds = float(batches["learning_rates"][-1]), before + time.perf_counter() - started
@@ -125,6 +127,8 @@ class Loop:
 
     def _validate(self) -> dict[str, float]:
         labels = self.data.val_labels
+        if not len(labels):
+            return score(np.empty((0, len(CLASSES))), labels)
         return score(predict_views(self.engine, self.val_images, len(labels), self.trial.design), labels)
 
     def _validate_augmented(self, epoch: int) -> dict[str, float]:

@@ -29,7 +29,8 @@ class TrialData:
     Args:
         images: uint8 (n, 48, 48), to train on.
         labels: int (n,), from 0 to 6.
-        val_images: uint8 (m, 48, 48), to validate on.
+        val_images: uint8 (m, 48, 48), to validate on; none for a training that validates nothing, whose validation
+            columns in epochs.csv are NaN and which keeps no best epoch.
         val_labels: int (m,).
         augment_validation: show the validation images through the design's geometry too, as the report did.
     """
@@ -64,6 +65,8 @@ class Trial:
             be but the beginning; 0 for ``epochs``.
         weights_dir: a folder that may hold pretrained weights; see ``fer_search.models.weights.find_weights``.
         micro_batches: that each step is cut into, for want of memory; see ``fer_search.training.engine``.
+        schedule_losses: validation losses that a plateau schedule goes by, epoch by epoch, instead of the trial's own:
+            those of another training of the design, where this one has no validation images.
     """
 
     design: Design
@@ -76,6 +79,7 @@ class Trial:
     horizon: int = 0
     weights_dir: Path | None = None
     micro_batches: int = 1
+    schedule_losses: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 
 from fer_search.models import build_model
 from fer_search.training import random
+from fer_search.training.averages import averaged
 from fer_search.training.callbacks import Callbacks
 from fer_search.training.checkpoint import (
     checkpointed_epochs,
@@ -22,7 +25,7 @@ from fer_search.training.partial import PARTIAL
 from fer_search.training.precision import dtype_policy
 from fer_search.training.task import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
 
-__all__ = ["Progress", "Stopped", "Trial", "TrialData", "TrialFailed", "Watcher", "train"]
+__all__ = ["Progress", "Stopped", "Trial", "TrialData", "TrialFailed", "Watcher", "train", "trained_model"]
 
 
 def train(trial: Trial, data: TrialData, watcher: Watcher | None = None) -> list[Row]:
@@ -60,13 +63,31 @@ def _train(trial: Trial, data: TrialData, watcher: Watcher) -> list[Row]:
         if callbacks.stopping:
             break
         callbacks.begin(epoch)
-        row = loop.run_epoch(epoch, [r["val_loss"] for r in trial.history + rows])
+        row = loop.run_epoch(epoch, _val_losses(trial, rows))
         rows.append(row)
         _keep(trial, model, rows)
         watcher.epoch(row)
         callbacks.end(row)
     callbacks.finish(rows[-1] if rows else None)
     return rows
+
+
+@contextmanager
+def trained_model(trial: Trial) -> Iterator[keras.Model]:
+    """Give the model of a trial that was trained to its last epoch, as it predicts: averages where it keeps any."""
+    _forget_other_models()
+    model = _build(trial, pretrained=False)
+    load_checkpoint(model, trial.folder, trial.epochs)
+    with averaged(model):
+        yield model
+    _forget_other_models()
+
+
+def _val_losses(trial: Trial, rows: list[Row]) -> list[float]:
+    """Return the validation loss of each epoch so far, as the schedule is to know it."""
+    own = [row["val_loss"] for row in trial.history + rows]
+    given = trial.schedule_losses or ()
+    return [*given[: len(own)], *own[len(given) :]]
 
 
 def _build(trial: Trial, pretrained: bool) -> keras.Model:

@@ -1,0 +1,26 @@
+"""The best designs on images that no search saw."""
+
+from __future__ import annotations
+
+from fer_search.report.confirmed import HEADS, confirmed_lines, load_confirmation, notes
+from fer_search.report.frame import Section
+from fer_search.report.markup import Markup, join
+from fer_search.report.sections.table import note, table
+from fer_search.report.view import View
+
+
+def section(view: View) -> Section:
+    """What ``fer-search confirm`` found; how to run it where it was not."""
+    title, found = "Tested once", load_confirmation(view.info.path)
+    if view.info.protocol != "holdout":
+        return Section("confirmed", title, Markup())
+    if found.empty:
+        text = (
+            "Not yet. The accuracies above chose the designs, so the best ones are too high. fer-search confirm trains "
+            f"the best again with several seeds and tests them once on images that no trial saw: fer-search confirm "
+            f"{view.info.path}"
+        )
+        return Section("confirmed", title, note(text))
+    heads = tuple("without copies of trained images" if head == "new" else head for head in HEADS)
+    body = table(heads, confirmed_lines(found), numbers=range(1, len(heads)))
+    return Section("confirmed", title, join(*(note(text) for text in notes(view.info.path)), body))

@@ -1,0 +1,68 @@
+"""A finished run of the tiny space on a handful of toy faces, one of which is in train and in test."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fer_search.confirm import run as confirm_module
+from fer_search.confirm.run import Settings, run_confirm
+from fer_search.data.dataset import SPLITS
+from fer_search.search import run as run_module
+from fer_search.search.settings import Settings as SearchSettings
+from fer_search.search.views import Lines
+
+SPACE = """
+from fer_search.design import Design, Optimisation, Residual
+
+def design(hp):
+    return Design(network=Residual(stages=((4,), (4,)), downsample=hp.Choice("downsample", ["strided", "max_pool"])),
+                  optimisation=Optimisation(batch_size=32, schedule=hp.Choice("schedule", ["plateau", "cosine"])))
+
+baselines = {"plain": {}, "pooled": {"downsample": "max_pool", "schedule": "cosine"}}
+"""
+
+
+@pytest.fixture(scope="session")
+def copied(faces):
+    """The toy faces, public and private test told apart, the first public one a copy of a training image."""
+    images, splits = faces.images.copy(), faces.splits.copy()
+    test = np.flatnonzero(splits == SPLITS.index("test"))
+    splits[test[::2]], splits[test[1::2]] = SPLITS.index("public_test"), SPLITS.index("private_test")
+    images[test[0]] = images[np.flatnonzero(splits == SPLITS.index("train"))[0]]
+    return dataclasses.replace(faces, images=images, splits=splits)
+
+
+@pytest.fixture(scope="session")
+def finished(copied, tmp_path_factory):
+    """The run: two baselines, each trained twice, for two epochs."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "small.py").write_text(SPACE)
+    with pytest.MonkeyPatch.context() as patch, (folder / "out.txt").open("w") as out:
+        patch.setattr(run_module, "load_dataset", lambda source, **options: copied)
+        patch.setattr(run_module, "estimate", lambda *arguments: (40.0, 80.0))
+        settings = SearchSettings(folder / "small.py", results_dir=folder, baselines="only", repeats=2, max_epochs=2)
+        assert run_module.run_search(settings, Lines(Console(file=out))) == 0
+    return folder / "small"
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy of the run."""
+    return shutil.copytree(finished, tmp_path / "small")
+
+
+@pytest.fixture
+def confirm(run, copied, monkeypatch):
+    """Confirm the run; gives the exit code."""
+    monkeypatch.setattr(confirm_module, "load_dataset", lambda source, **options: copied)
+
+    def confirm(**options):
+        with (run.parent / "out.txt").open("a") as out:
+            return run_confirm(Settings(run, **options), Console(file=out, width=200))
+
+    return confirm

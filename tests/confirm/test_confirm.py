@@ -1,0 +1,160 @@
+"""The best designs of a run trained again on all training images, and tested once."""
+
+import contextlib
+import json
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from fer_search.confirm import run as confirm_module
+from fer_search.confirm.candidates import choose
+from fer_search.errors import UserError
+from fer_search.files import write_text
+from fer_search.report import load_trials
+from fer_search.report.confirmed import confirmed_lines, load_confirmation, notes
+from fer_search.training.epochs import read_epochs
+from fer_search.training.trial import Stopped, TrialFailed
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@pytest.fixture
+def made_up(monkeypatch, copied):
+    """Trainings in a moment: probabilities follow from the training's number."""
+    test = int((copied.splits != 0).sum())
+
+    def train(trial, data, watcher):
+        rows = [{"epoch": e, "accuracy": 0.5, "seconds": 1.0} for e in range(1, trial.epochs + 1)]
+        if watcher.stop():
+            raise Stopped
+        for row in rows:
+            watcher.epoch(row)
+        return rows
+
+    @contextlib.contextmanager
+    def trained(trial):
+        yield SimpleNamespace(save=lambda path: write_text(path, "a model"), number=trial.number)
+
+    def predict(model, design, images):
+        return np.random.default_rng(model.number).dirichlet(np.ones(7), test).astype(np.float32)
+
+    for name, fake in (("train", train), ("trained_model", trained), ("predict_images", predict)):
+        monkeypatch.setattr(confirm_module, name, fake)
+
+
+def record(run):
+    return json.loads((run / "confirm" / "confirm.json").read_text())
+
+
+def test_it_trains_on_all_training_images_and_tests_the_network_that_it_keeps(confirm, run, copied):
+    assert confirm(top=1, seeds=1) == 0
+    found, folder = record(run), run / "confirm" / "training_00"
+    train = copied.splits == 0
+    assert found["trained"] == train.sum()
+    rows = read_epochs(folder / "epochs.csv")
+    assert len(rows) == found["candidates"][0]["epochs"]
+    assert all(np.isnan(row["val_loss"]) for row in rows)
+    with np.load(folder / "test.npz") as kept:
+        probabilities, labels = kept["probabilities"], kept["labels"]
+    images = copied.images[~train][..., None].astype("float32")
+    again = keras.models.load_model(folder / "model.keras").predict(images, verbose=0)
+    np.testing.assert_allclose(probabilities, again, atol=2e-3)
+    tests = found["trainings"][0]["tests"]
+    hit = (again.argmax(axis=1) == labels)[copied.splits[~train] == 1]
+    assert tests["public_test"]["accuracy"] == pytest.approx(hit.mean(), abs=1.5 / len(hit))
+    sizes = {part: tests[part]["images"] for part in tests}
+    assert sizes == {"public_test": 105, "public_test_new": 104, "private_test": 105, "private_test_new": 105}
+    assert not list(folder.glob("*.h5"))
+
+
+@pytest.mark.usefixtures("made_up")
+def test_trials_of_one_design_are_one_candidate(confirm, run):
+    assert confirm(top=3, seeds=2) == 0
+    found = record(run)
+    assert sorted(one["name"] for one in found["candidates"]) == ["plain", "pooled"]
+    assert [(one["candidate"], one["seed"]) for one in found["trainings"]] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    best = load_trials(run).iloc[0]
+    assert found["candidates"][0]["trial"] == best["trial"]
+
+
+def test_a_design_is_trained_to_its_best_epoch_or_to_its_schedules_end(run):
+    trials = load_trials(run).drop_duplicates("name").set_index("name")
+    plain, pooled = sorted(choose(run, 2, (), 9, None), key=lambda one: one.title)
+    assert plain.epochs == trials.loc["plain", "best_epoch"]
+    assert pooled.epochs == 9
+    with pytest.raises(UserError, match="plateau schedule"):
+        choose(run, 1, (plain.trial,), 9, 3)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_killed_at_any_write_it_goes_on_to_the_same_end(confirm, run, monkeypatch):
+    assert confirm(top=2, seeds=2) == 0
+    whole = record(run)
+    for left in range(20):
+        confirm_module.shutil.rmtree(run / "confirm")
+        count = left
+
+        def dying(path, write, real=confirm_module.write_atomic):
+            nonlocal count
+            count -= 1
+            if count < 0:
+                raise Killed
+            real(path, write)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(confirm_module, "write_atomic", dying)
+            try:
+                confirm(top=2, seeds=2)
+            except Killed:
+                pass
+            else:
+                break
+        assert confirm(top=2, seeds=2) == 0
+        assert record(run) | {"created": ""} == whole | {"created": ""}
+    assert left == 8  # two files a training
+
+
+@pytest.mark.usefixtures("made_up")
+def test_another_choice_after_the_look_is_refused_and_counted_when_forced(confirm, run):
+    assert confirm(top=1, seeds=1) == 0
+    with pytest.raises(UserError, match=r"--seeds was 1, is 2") as error:
+        confirm(top=1, seeds=2)
+    assert error.value.exit_code == 5
+    assert confirm(top=1, seeds=2, overwrite=True) == 0
+    assert record(run)["looks"] == 2
+    assert any("looked at 2 times" in line for line in notes(run))
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_failed_training_is_a_result(confirm, run, monkeypatch):
+    def failing(trial, data, watcher):
+        raise TrialFailed("the training loss was nan in epoch 1")
+
+    monkeypatch.setattr(confirm_module, "train", failing)
+    assert confirm(top=1, seeds=2) == 3
+    assert [one["why"] for one in record(run)["trainings"]] == ["the training loss was nan in epoch 1"] * 2
+    assert load_confirmation(run).empty
+
+
+def test_a_run_that_validated_on_the_test_images_cannot_be_confirmed(confirm, run):
+    file = run / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"protocol": "report"}))
+    with pytest.raises(UserError, match="validated on the test images"):
+        confirm()
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_table_gives_means_over_seeds_with_the_test_splits_apart(confirm, run):
+    assert confirm(top=1, seeds=3) == 0
+    found, one = load_confirmation(run), record(run)
+    values = [training["tests"]["public_test"]["accuracy"] for training in one["trainings"]]
+    row = found[(found["part"] == "public_test") & (found["networks"] == "single")].iloc[0]
+    assert row["accuracy"] == pytest.approx(np.mean(values))
+    assert (row["least"], row["most"], row["seeds"], row["images"]) == (min(values), max(values), 3, 105)
+    assert row["low"] < row["accuracy"] < row["high"]
+    lines = confirmed_lines(found)
+    assert [line[3] for line in lines] == ["105 public test", "105 private test"] * 2
