@@ -29,6 +29,7 @@ class Candidate:
         epochs: how many are trained.
         accuracy: of the trial, on the validation images that chose it.
         val_losses: of the trial, epoch by epoch: what a plateau schedule goes by, since nothing is held out any more.
+        micro_batches: that a step of the trial had to be cut into.
     """
 
     trial: str
@@ -37,6 +38,7 @@ class Candidate:
     epochs: int
     accuracy: float
     val_losses: tuple[float, ...]
+    micro_batches: int = 1
 
     @property
     def title(self) -> str:
@@ -68,29 +70,34 @@ def choose(run: Path, top: int, wanted: Sequence[str], max_epochs: int, epochs: 
     curves = load_epochs(run)
     found: dict[Design, Candidate] = {}
     for row in rows:
-        design = _design(run, row["trial"])
+        design, parts = _design(run, row["trial"])
         if design not in found and (wanted or len(found) < top):
-            found[design] = _candidate(row, design, curves, max_epochs, epochs)
+            count, losses = _epochs(row, design, curves, max_epochs, epochs)
+            name = None if pd.isna(row["name"]) else str(row["name"])
+            found[design] = Candidate(row["trial"], name, design, count, float(row["accuracy"]), losses, parts)
     return list(found.values())
 
 
-def _design(run: Path, trial: str) -> Design:
+def _design(run: Path, trial: str) -> tuple[Design, int]:
+    """Return what design.json says: the design, and the micro-batches that a step had to be cut into."""
     file = run / f"trial_{trial}" / "design.json"
     try:
-        return Design.from_dict(json.loads(file.read_text(encoding="utf-8"))["design"])
+        record = json.loads(file.read_text(encoding="utf-8"))
+        return Design.from_dict(record["design"]), int(record.get("micro_batches", 1))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} cannot be read ({error}); confirm needs a run that fer-search made") from error
 
 
-def _candidate(row: pd.Series, design: Design, curves: pd.DataFrame, max_epochs: int, epochs: int | None) -> Candidate:
+def _epochs(
+    row: pd.Series, design: Design, curves: pd.DataFrame, max_epochs: int, epochs: int | None
+) -> tuple[int, tuple[float, ...]]:
+    """Return how many epochs are trained, and the validation losses of the search's."""
     losses = tuple(curves.loc[curves["trial"] == row["trial"], "val_loss"].tolist())
     schedule = design.optimisation.schedule
-    usual = max_epochs if schedule in ENDING else int(row["best_epoch"])
-    count = epochs or usual
+    count = epochs or (max_epochs if schedule in ENDING else int(row["best_epoch"]))
     if schedule == "plateau" and count > len(losses):
         raise UserError(
             f"--epochs {count}: trial {int(row['trial'])} has a plateau schedule, whose learning rate is known for the "
             f"{len(losses)} epochs of the search alone; give at most these, or choose others with --trial"
         )
-    name = None if pd.isna(row["name"]) else str(row["name"])
-    return Candidate(str(row["trial"]), name, design, count, float(row["accuracy"]), losses)
+    return count, losses

@@ -220,6 +220,7 @@ class _Confirmation:
             seed=self.info.seed or 0,
             number=FIRST_NUMBER + number,
             weights_dir=self.settings.weights_dir,
+            micro_batches=one.micro_batches,
             schedule_losses=one.val_losses,
         )
         result: dict[str, Any] = {"candidate": at, "seed": seed}
