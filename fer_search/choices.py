@@ -6,7 +6,7 @@ rest is found by calling it again with other values of the choices that conditio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,24 @@ class ChoiceError(ValueError):
 
 
 class _Recorder(HyperParameters):
-    """Notices when one name is given to two choices, which Keras Tuner takes for one without a word."""
+    """Notices when one name is given to two choices, which Keras Tuner takes for one without a word.
+
+    Args:
+        met: name -> configuration of each choice met so far, in this call of the space's function or another.
+    """
+
+    def __init__(self, met: dict[str, dict[str, Any]]) -> None:
+        super().__init__()
+        self.met = met
 
     def _retrieve(self, hp: Any) -> Any:
-        for known in self._hps.get(hp.name, ()):
-            if known.conditions == hp.conditions and known.get_config() != hp.get_config():
-                raise ChoiceError(f"two choices are named {hp.name!r}, with different values; give each its own name")
+        config = {key: value for key, value in hp.get_config().items() if key != "conditions"}
+        if self.met.setdefault(hp.name, config) != config:
+            raise ChoiceError(f"two choices are named {hp.name!r}, with different values; give each its own name")
         return super()._retrieve(hp)
+
+
+_Recorder.__name__ = "hp"  # as the user's function calls it: "'hp' object has no attribute 'Chioce'"
 
 
 def find_choices(call: Callable[[HyperParameters], object]) -> HyperParameters:
@@ -40,12 +51,13 @@ def find_choices(call: Callable[[HyperParameters], object]) -> HyperParameters:
         ChoiceError: two choices have one name, or there are too many conditions to follow.
     """
     found = HyperParameters()
+    met: dict[str, dict[str, Any]] = {}
     waiting: list[dict[str, Any]] = [{}]
     seen: list[dict[str, Any]] = [{}]
     while waiting:
         if len(seen) > MOST_CALLS:
             raise ChoiceError(f"conditional scopes branch in more than {MOST_CALLS} ways; condition on fewer choices")
-        hp = _Recorder()
+        hp = _Recorder(met)
         hp.values = dict(waiting.pop(0))
         call(hp)
         found.merge(hp.space, overwrite=False)
@@ -65,6 +77,27 @@ def _branches(scope: list[Any], hp: HyperParameters) -> list[dict[str, Any]]:
     parent = next(choice for choice in hp.space if choice.name == last.name)
     listed = getattr(parent, "values", ()) if isinstance(parent, (kinds.Choice, kinds.Boolean, kinds.Fixed)) else ()
     return [before | {last.name: value} for value in dict.fromkeys((*listed, *last.values))]
+
+
+def one_changed(choices: HyperParameters) -> Iterator[tuple[str, Any, HyperParameters]]:
+    """Yield each choice with each of its values, and the choices with that value and defaults otherwise.
+
+    A choice in a conditional scope is set where its scope is entered; of a range the ends are taken.
+    """
+    for choice in choices.space:
+        for value in listed(choice) or [choice.min_value, choice.max_value]:
+            hp = choices.copy()
+            hp.values = _entered(choices, choice) | {choice.name: value}
+            yield choice.name, value, fill(hp)
+
+
+def _entered(choices: HyperParameters, choice: Any) -> dict[str, Any]:
+    """Return values of other choices with which a choice is active, its parents' scopes entered too."""
+    values: dict[str, Any] = {}
+    for condition in choice.conditions:
+        parent = find(choices, condition.name)
+        values |= _entered(choices, parent) | {condition.name: condition.values[0]}
+    return values
 
 
 def fill(hp: HyperParameters) -> HyperParameters:

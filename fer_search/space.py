@@ -8,9 +8,9 @@ accuracy published elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-import traceback
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,21 @@ from typing import Any
 import numpy as np
 from keras_tuner import HyperParameters
 
-from fer_search.choices import ChoiceError, check_value, fill, find, find_choices, parse_value, restrict, sample
+from fer_search.choices import (
+    ChoiceError,
+    check_value,
+    fill,
+    find,
+    find_choices,
+    one_changed,
+    parse_value,
+    restrict,
+    sample,
+)
 from fer_search.design import Design
+from fer_search.design.checks import is_real
 from fer_search.errors import UserError
+from fer_search.spacefile import entry, execute, place, reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +81,9 @@ class Space:
         try:
             design = self.make(hp)
         except Exception as error:
-            raise UserError(f"{self._line_of(error)}: {_reason(error)}") from error
+            raise UserError(f"{place(self.path, error) or self._head()}: {reason(error)}") from error
         if not isinstance(design, Design):
-            raise UserError(f"{self.path}: design(hp) must return a fer_search.design.Design, not {design!r:.80}")
+            raise UserError(f"{self._head()}: design(hp) must return a fer_search.design.Design, not {design!r:.80}")
         if self.batch_size is not None:
             optimisation = dataclasses.replace(design.optimisation, batch_size=self.batch_size)
             design = dataclasses.replace(design, optimisation=optimisation)
@@ -96,7 +108,20 @@ class Space:
             raise UserError(
                 f"{self.path}: there is no baseline {name!r}; there are {', '.join(self.baselines) or 'none'}"
             )
-        return _with_values(self.path, name, self.all_choices, self.baselines[name])
+        values = self.baselines[name]
+        for choice, value in values.items():
+            try:
+                check_value(find(self.all_choices, choice), value)
+            except ChoiceError as error:
+                raise UserError(f"{self._entry(name, choice)}: baseline {name!r}: {error}") from error
+        hp = self.all_choices.copy()
+        hp.values = dict(values)
+        fill(hp)
+        if off := [choice for choice in values if choice not in hp.values]:
+            raise UserError(
+                f"{self._entry(name, off[0])}: baseline {name!r} names {off[0]!r}, which its other values switch off"
+            )
+        return hp
 
     def restricted(self, fixed: Mapping[str, Any], without: Mapping[str, Collection] | None = None) -> Space:
         """Return this space with some choices fixed, and without some values of others.
@@ -125,10 +150,13 @@ class Space:
         held = all(values[k] == v for k, v in fixed.items() if k in values)
         return held and not any(values.get(k) in gone for k, gone in without.items())
 
-    def _line_of(self, error: Exception) -> str:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == str(self.path)]
-        return f"{self.path}, line {lines[-1]}" if lines else str(self.path)
+    def _entry(self, baseline: str, choice: object) -> str:
+        return entry(self.path, self.text, "baselines", baseline, choice)
+
+    def _head(self) -> str:
+        """Return file and line of the function."""
+        code = getattr(self.make, "__code__", None)
+        return f"{self.path}, line {code.co_firstlineno}" if code else str(self.path)
 
 
 def load_space(
@@ -146,50 +174,46 @@ def load_space(
         UserError: the file is missing, is not Python, fails, or holds no space; the message has file and line.
     """
     path = Path(path)
-    text, found = _execute(path)
+    text, found = execute(path)
     if not callable(found.get("design")):
-        raise UserError(f"{path}: no function design(hp) in it; copy search_spaces/report.py to see what a space is")
+        end = f"{path}, line {len(text.splitlines()) or 1}"
+        raise UserError(f"{end}: no function design(hp) up to here; copy search_spaces/report.py to see a space")
     baselines, references = found.get("baselines", {}), found.get("references", {})
-    if not all(isinstance(values, dict) for values in (baselines, references, *baselines.values())):
-        raise UserError(f"{path}: baselines must be name -> values of choices, references name -> accuracy")
+    _check_tables(path, text, baselines, references)
     space = Space(path, text, found["design"], HyperParameters(), baselines, references, width, batch_size)
     space = dataclasses.replace(space, all_choices=find_choices(space.design))
+    _check_scopes(space)
     for name in baselines:
         space.design(space.baseline(name))
     return space.restricted(fixed) if fixed else space
 
 
-def _execute(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the space {path}: {_reason(error)}; give --space a Python file") from error
-    found: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-    try:
-        exec(compile(text, str(path), "exec"), found)
-    except SyntaxError as error:
-        raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:
-        frames = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        raise UserError(f"{path}, line {frames[-1] if frames else '?'}: {_reason(error)}") from error
-    return text, found
+def _check_tables(path: Path, text: str, baselines: Any, references: Any) -> None:
+    for table, entries in (("baselines", baselines), ("references", references)):
+        if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
+            raise UserError(f"{entry(path, text, table)}: {table} must be a dictionary whose keys are names")
+    for name, values in baselines.items():
+        if not isinstance(values, dict):
+            raise UserError(f"{entry(path, text, 'baselines', name)}: baseline {name!r} must be choice -> value")
+    for name, accuracy in references.items():
+        if not is_real(accuracy, 0, 1):
+            raise UserError(
+                f"{entry(path, text, 'references', name)}: reference {name!r} must be an accuracy from 0 to 1, not "
+                f"{accuracy!r}"
+            )
 
 
-def _with_values(path: Path, baseline: str, choices: HyperParameters, values: Mapping[str, Any]) -> HyperParameters:
-    try:
-        for name, value in values.items():
-            check_value(find(choices, name), value)
-    except ChoiceError as error:
-        raise UserError(f"{path}: baseline {baseline!r}: {error}") from error
-    hp = choices.copy()
-    hp.values = dict(values)
-    fill(hp)
-    if off := [name for name in values if name not in hp.values]:
-        raise UserError(f"{path}: baseline {baseline!r} names {off[0]!r}, which its other values switch off")
-    return hp
+def _check_scopes(space: Space) -> None:
+    """Refuse choices that are only named where another one has some value, and not in its conditional scope.
 
-
-def _reason(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    first = text[0] if text else type(error).__name__
-    return first if isinstance(error, (UserError, ChoiceError)) else f"{type(error).__name__}: {first}"
+    Keras Tuner learns of such a choice in the middle of a search, or never.
+    """
+    known = {choice.name for choice in space.all_choices.space}
+    for choice, value, hp in one_changed(space.all_choices):
+        with contextlib.suppress(Exception):  # what cannot be built is told when it is built
+            space.make(hp)
+        if new := [one.name for one in hp.space if one.name not in known]:
+            raise UserError(
+                f"{space._head()}: {new[0]!r} is a choice only where {choice} is {value!r}; name it inside "
+                f"hp.conditional_scope({choice!r}, [{value!r}])"
+            )

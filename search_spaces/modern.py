@@ -112,7 +112,7 @@ def sgd(hp):
         schedule=hp.Choice("schedule", ["cosine", "one_cycle", "plateau", "step"]),  # plateau, step: the recipes, 250+
         plateau_factor=0.75,  # khaireddin_vgg
         warmup_epochs=hp.Choice("warmup_epochs", [1.0, 0.0]),
-        clip_norm=hp.Choice("clip_norm", [0.0, 1.0]),  # vgg19_bn clips each value at 0.1
+        clip_value=hp.Choice("clip_value", [0.0, 0.1]),  # 0.1 in vgg19_bn
         ema=hp.Choice("ema", [0.0, 0.999]),  # an average over some epochs' weights: worth most with noisy labels
         class_weights=hp.Choice("class_weights", ["none", "balanced"]),  # disgust is 1.5% of the images
     )
@@ -138,7 +138,7 @@ baselines = {
     | {"learning_rate": 1e-2, "weight_decay": 1e-3, "batch_size": 64, "schedule": "plateau"},
     "vgg19_bn": _bare
     | {"network": "plain", "plan": "vgg19", "dropout": 0.5}
-    | {"learning_rate": 1e-2, "clip_norm": 1.0, "schedule": "step"},
+    | {"learning_rate": 1e-2, "clip_value": 0.1, "schedule": "step"},
     "resnet18_mixup": {"blend": "mixup", "views": "one"},
 }
 

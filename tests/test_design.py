@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_search.design import Augmentation, Design, DesignError, Head, Optimisation, Residual
+from fer_search.design import Augmentation, Backbone, Design, DesignError, Head, Optimisation, Residual
 
 filters = st.lists(st.integers(1, 512), min_size=1, max_size=4)
 designs = st.builds(
@@ -60,6 +60,13 @@ def test_scaling_keeps_every_block_and_at_least_one_filter(design, width):
         (lambda: Optimisation(optimizer="lion"), "Optimisation.optimizer"),
         (lambda: Optimisation(learning_rate=0), "Optimisation.learning_rate"),
         (lambda: Optimisation(batch_size=True), "Optimisation.batch_size"),
+        (lambda: Optimisation(clip_norm=1.0, clip_value=0.1), "Optimisation.clip_value"),
+        (lambda: Augmentation(mixup_alpha=0.2, mixup_share=0.7), "Augmentation.mixup_share"),
+        (lambda: Augmentation(crop=44, resized_crop=0.8), "Augmentation.resized_crop"),
+        (lambda: Backbone("InceptionResNetV2", input_size=74), "Backbone.input_size must be pixels from 75 to 224"),
+        (lambda: Backbone("VGG19"), "Backbone.name"),
+        (lambda: Backbone("ResNet50", alpha=0.5), "Backbone.alpha must be one of 1.0 for ResNet50"),
+        (lambda: Backbone("ConvNeXtTiny", train_from=5), "Backbone.train_from must be a stage from 1 to 4"),
         (lambda: Optimisation(schedule="cosin"), "Optimisation.schedule"),
         (lambda: Design(network="resnet"), "Design.network"),
         (lambda: Design(head=Augmentation()), "Design.head"),

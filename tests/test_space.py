@@ -1,9 +1,10 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from fer_search.design import Design
+from fer_search.design import Augmentation, Design, Evaluation, Head, Optimisation, Plain
 from fer_search.errors import UserError
 from fer_search.space import load_space
 
@@ -61,16 +62,28 @@ def test_the_reports_backbone_rows_are_designs_with_exactly_its_layers_and_optim
 def test_the_recipes_of_the_published_records_are_baselines_of_modern():
     space = load_space(MODERN)
     vgg = space.design(space.baseline("khaireddin_vgg"))
-    assert vgg.network.stages == ((64, 64), (128, 128), (256, 256), (512, 512))
-    assert (vgg.head.dense, vgg.evaluation.views) == ((4096, 4096), "ten_crop")
-    o = vgg.optimisation
-    assert (o.optimizer, o.momentum, o.learning_rate, o.batch_size) == ("sgd", 0.9, 1e-2, 64)
-    assert (o.schedule, o.plateau_factor) == ("plateau", 0.75)
+    assert vgg.network == Plain(stages=((64, 64), (128, 128), (256, 256), (512, 512)))
+    assert vgg.head == Head(dense=(4096, 4096), dropout=0.2, pooling="flatten", batch_norm=False)
+    assert vgg.augmentation == Augmentation(rotation=10, shift=0.2, flip=True, resized_crop=0.64, erasing=0.5)
+    assert vgg.evaluation == Evaluation(views="ten_crop", crop=40)
+    momentum = {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 1e-2}
+    # PyTorch's decay goes through the momentum, 1 / (1 - 0.9) times as far as Keras'
+    assert vgg.optimisation == Optimisation(
+        **momentum, weight_decay=1e-3, batch_size=64, schedule="plateau", plateau_factor=0.75
+    )
     vgg19 = space.design(space.baseline("vgg19_bn"))
-    assert sum(map(len, vgg19.network.stages)) == 16
-    assert (vgg19.augmentation.crop, vgg19.optimisation.schedule) == (44, "step")
+    assert [len(stage) for stage in vgg19.network.stages] == [2, 2, 4, 4, 4]
+    assert vgg19.head == Head(dropout=0.5, pooling="flatten", batch_norm=False)
+    assert vgg19.augmentation == Augmentation(flip=True, crop=44)
+    assert vgg19.evaluation.views == "ten_crop"
+    o = dataclasses.replace(vgg19.optimisation, plateau_factor=0.1)  # of no use to its schedule
+    assert o == Optimisation(
+        **momentum, weight_decay=5e-3, batch_size=128, clip_value=0.1,
+        schedule="step", step_start=80, step_every=5, step_factor=0.9,
+    )  # fmt: skip
     resnet = space.design(space.baseline("resnet18_mixup"))
     assert resnet.network.stages == ((64, 64), (128, 128), (256, 256), (512, 512))
+    assert (resnet.network.stem, resnet.network.shortcut, resnet.network.downsample) == (64, "identity", "strided")
     assert (resnet.augmentation.mixup_alpha, resnet.augmentation.label_smoothing) == (1.0, 0.1)
 
 
@@ -167,21 +180,54 @@ def test_choices_after_a_branch_that_returns_early_are_found(tmp_path):
     [
         ("def design(hp)\n    pass\n", r"mine\.py, line 1: "),
         ("x = 1\n\nimport nothing_like_this\n", r"mine\.py, line 3: ModuleNotFoundError"),
-        ("x = 1\n", r"mine\.py: no function design"),
-        ("def design(hp):\n    return 7\nbaselines = {'a': {}}\n", "must return a fer_search.design.Design, not 7"),
+        ("x = 1\n\n", r"mine\.py, line 2: no function design\(hp\)"),
+        ("x = 1\nimport sys; sys.exit(0)\n", r"mine\.py, line 2: it ends the program"),
+        ("\n\ndef design(hp):\n    return 7\n", r"line 3: design\(hp\) must return a fer_search.design.Design, not 7"),
+        ("\ndef design():\n    return 7\n", r"line 2: TypeError: design\(\) takes 0 positional arguments"),
+        ("def design(hp):\n    return hp.Chioce('c', [1])\n", r"line 2: AttributeError: 'hp' object has no .*'Chioce'"),
         (
             "from fer_search.design import *\ndef design(hp):\n    return Design(\n        head=Head(dropout=3.0))\n"
             "baselines = {'a': {}}\n",
             r"mine\.py, line 4: Head\.dropout must be",
         ),
         (
-            "from fer_search.design import *\ndef design(hp):\n    return Design()\nbaselines = {'a': {'deep': 1}}\n",
-            "'deep'",
+            "from fer_search.design import *\ndef design(hp):\n    hp.Choice('c', [1, 2])\n    return Design()\n"
+            "some = {'c': 1}\nbaselines = {\n    'b': {},\n    'a': some\n    | {'deep': 1},\n}\n",
+            r"mine\.py, line 9: baseline 'a': 'deep' is not a choice of the space; it has c",
         ),
         (
             "from fer_search.design import *\ndef design(hp):\n    hp.Choice('c', [1, 2])\n    return Design()\n"
             "baselines = {'a': {'c': 3}}\n",
-            "c must be one of 1, 2, not 3",
+            r"mine\.py, line 5: baseline 'a': c must be one of 1, 2, not 3",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    hp.Choice('c', [1, 2])\n    return Design()\n"
+            "baselines = {n: {'c': 3} for n in 'ab'}\n",
+            r"mine\.py, line 5: baseline 'a': c must be one of 1, 2, not 3",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    return Design()\n\nbaselines = [1]\n",
+            r"line 5: baselines must be a dictionary",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    return Design()\nbaselines: dict = {'a': 3}\n",
+            r"line 4: baseline 'a' must be choice -> value",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    return Design()\nreferences = {\n'a': 67.8}\n",
+            r"line 5: reference 'a' must be an accuracy from 0 to 1, not 67\.8",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    k = hp.Choice('k', ['a', 'b'])\n"
+            "    if k == 'b':\n        hp.Choice('only', [1, 2])\n    return Design()\n",
+            r"line 2: 'only' is a choice only where k is 'b'; name it inside hp\.conditional_scope\('k', \['b'\]\)",
+        ),
+        (
+            "from fer_search.design import *\ndef design(hp):\n    k = hp.Choice('k', ['a', 'b'])\n"
+            "    with hp.conditional_scope('k', ['a']):\n        if k == 'a':\n            hp.Choice('c', [1, 2])\n"
+            "    with hp.conditional_scope('k', ['b']):\n        if k == 'b':\n            hp.Choice('c', [1, 3])\n"
+            "    return Design()\n",
+            r"line 9: two choices are named 'c', with different values",
         ),
         (
             "from fer_search.design import *\ndef design(hp):\n    hp.Choice('c', [1, 2])\n    hp.Choice('c', [1, 3])\n"
@@ -190,13 +236,13 @@ def test_choices_after_a_branch_that_returns_early_are_found(tmp_path):
         ),
         (
             "from fer_search.design import *\ndef design(hp):\n    return Design(network=Residual(depth=3))\n",
-            r"mine\.py, line 3: TypeError: .*depth",
+            r"mine\.py, line 3: Residual has no field 'depth'; it has stages, ",
         ),
         (
             "from fer_search.design import *\ndef design(hp):\n    k = hp.Choice('k', [1, 2])\n"
             "    with hp.conditional_scope('k', [2]):\n        if k == 2:\n            hp.Choice('d', [1, 2])\n"
             "    return Design()\nbaselines = {'a': {'d': 2}}\n",
-            "baseline 'a' names 'd', which its other values switch off",
+            r"mine\.py, line 8: baseline 'a' names 'd', which its other values switch off",
         ),
     ],
 )
@@ -206,6 +252,9 @@ def test_a_wrong_space_is_one_line_with_its_place(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_space_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"none\.py"):
+def test_a_space_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.py: No such file or directory"):
         load_space(tmp_path / "none.py")
+    (tmp_path / "binary.py").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"binary\.py: it is no UTF-8 text"):
+        load_space(tmp_path / "binary.py")

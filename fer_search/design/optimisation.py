@@ -35,6 +35,7 @@ class Optimisation:
         step_factor: what a step multiplies the learning rate by.
         warmup_epochs: the learning rate rises linearly from 0 over so many epochs first.
         clip_norm: gradients whose norm over all weights is larger are scaled down to it; 0 for none.
+        clip_value: every number of every gradient is cut off at it, either way; 0 for none.
         ema: predict with an exponential moving average of the weights that keeps this share a step (0.999, say); 0
             for none.
         focal_gamma: gamma of the focal loss (Lin et al. 2017, arXiv:1708.02002); 0 is cross-entropy.
@@ -57,6 +58,7 @@ class Optimisation:
     step_factor: float = 0.9
     warmup_epochs: float = 0.0
     clip_norm: float = 0.0
+    clip_value: float = 0.0
     ema: float = 0.0
     focal_gamma: float = 0.0
     class_weights: str = "none"
@@ -78,6 +80,8 @@ class Optimisation:
         check_whole(self, "step_every", 1, 10000, "epochs from 1 to 10000")
         check_real(self, "warmup_epochs", 0, 1000, "epochs from 0 to 1000")
         check_real(self, "clip_norm", 0, 1e6)
+        check_real(self, "clip_value", 0, 1e6)
+        check(self, "clip_value", not (self.clip_norm and self.clip_value), "0 where clip_norm is given")
         check_real(self, "ema", 0, 0.99999)
         check_real(self, "focal_gamma", 0, 10)
         check_one_of(self, "class_weights", CLASS_WEIGHTS)

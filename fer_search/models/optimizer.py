@@ -38,6 +38,8 @@ def _options(optimisation: Optimisation) -> dict[str, Any]:
         options["weight_decay"] = float(optimisation.weight_decay)
     if optimisation.clip_norm:
         options["global_clipnorm"] = float(optimisation.clip_norm)
+    if optimisation.clip_value:
+        options["clipvalue"] = float(optimisation.clip_value)
     if optimisation.ema:
         options |= {"use_ema": True, "ema_momentum": float(optimisation.ema)}
     return options

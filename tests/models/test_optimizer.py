@@ -35,6 +35,7 @@ class Variables:
         ({"optimizer": "sgd"}, "SGD", {"momentum": 0.0, "nesterov": False}),
         ({"optimizer": "sgd", "momentum": 0.9}, "SGD", {"momentum": 0.9, "nesterov": True}),
         ({"clip_norm": 0.5}, "Adam", {"global_clipnorm": 0.5}),
+        ({"clip_value": 0.1}, "Adam", {"clipvalue": 0.1, "global_clipnorm": None}),
         ({"ema": 0.999}, "Adam", {"use_ema": True, "ema_momentum": 0.999}),
         ({"optimizer": "adamw", "weight_decay": 0.05}, "SelectiveAdamW", {"weight_decay": 0.05}),
     ],
@@ -70,6 +71,11 @@ def test_momentum_and_the_share_go_together():
     optimisation = Optimisation(optimizer="sgd", learning_rate=0.1, momentum=0.9)
     slow, _, fast = Variables().after(make_optimizer(optimisation, backbone_factor=0.5), 0.2, steps=3)
     assert 1 - slow == pytest.approx((1 - fast) / 2, rel=1e-4)
+
+
+def test_a_clipped_gradient_goes_no_further_than_its_value():
+    made = make_optimizer(Optimisation(optimizer="sgd", learning_rate=0.5, clip_value=0.1), backbone_factor=0.5)
+    assert Variables().after(made, 3.0) == pytest.approx([1 - 0.025, 1 - 0.025, 1 - 0.05])
 
 
 @pytest.fixture(scope="module")
