@@ -18,8 +18,7 @@ from fer_search.data.raw import Raw
 from fer_search.errors import UserError
 
 REMEMBERED = "downloaded.json"  # in the cache folder: where ``fer-search data download`` put the data
-FILES = (".csv", ".npz", ".zip")
-KAGGLE_CSV = ("fer2013.csv", "icml_face_data.csv")  # in Kaggle's folder others lie beside them
+FILES = (".csv", ".npz", ".zip", ".gz", ".tgz")
 FER2013_TRAIN = (3995, 436, 4097, 7215, 4830, 3171, 4965)  # its training images of each class
 FER2013_TEST = 7178
 GET_DATA = "get FER2013 with `fer-search data download` or give --data its folder, .zip, .csv or .npz"
@@ -105,6 +104,10 @@ def read(path: Path) -> Raw:
         start = file.read(512)
     if start.startswith(b"PK") or path.suffix.lower() in (".zip", ".npz"):
         return _read_zip(path)
+    if start.startswith(b"\x1f\x8b") or path.suffix.lower() in (".gz", ".tgz"):
+        from fer_search.data.packed import read_gzip
+
+        return read_gzip(path)
     if b"emotion" in start.split(b"\n")[0].lower() or path.suffix.lower() == ".csv":
         from fer_search.data.table import read_csv
 
@@ -113,23 +116,25 @@ def read(path: Path) -> Raw:
 
 
 def _read_zip(path: Path) -> Raw:
-    """Read a zip of pictures or one of arrays, which is what an .npz file is."""
+    """Read a zip of pictures, of arrays (which is what an .npz file is), or of a csv or npz file."""
+    from fer_search.data import arrays, packed, pictures
+
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = any(name.endswith(".npy") for name in archive.namelist())
+            names = archive.namelist()
+            if any(name.endswith(".npy") for name in names):
+                return arrays.read_npz(path, str(path))
+            member = None if any(map(pictures.is_picture, names)) else packed.data_member(names)
+            if member is not None:
+                return packed.read_member(archive, member, path)
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{path} is not a whole {path.suffix} file ({error}); download it again") from error
-    if arrays:
-        from fer_search.data.arrays import read_npz
-
-        return read_npz(path)
-    from fer_search.data.pictures import read_zip
-
-    return read_zip(path)
+    return pictures.read_zip(path)
 
 
 def _read_folder(path: Path) -> Raw:
     """Read class folders, or the one file in the folder that holds a data set."""
+    from fer_search.data.packed import KAGGLE_CSV
     from fer_search.data.pictures import read_folders
 
     inside = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
@@ -137,9 +142,9 @@ def _read_folder(path: Path) -> Raw:
         raise UserError(f"{path} is empty; {GET_DATA}")
     if any(p.is_dir() and p.name.lower() in SPLIT_FOLDERS for p in inside):
         return read_folders(path)
-    files = [p for p in inside if p.name in KAGGLE_CSV] or [p for p in inside if p.suffix.lower() in FILES]
-    folders = [p for p in inside if p.is_dir()]
-    if len(files) == 1 or (len(inside) == 1 and folders):
+    files = [p for p in inside if p.name.lower() in KAGGLE_CSV] or [p for p in inside if p.suffix.lower() in FILES]
+    folders = [p for p in inside if p.is_dir() and p.name != "__MACOSX"]
+    if len(files) == 1 or (len(folders) == 1 and not files):
         return read((files or folders)[0])
     if files:
         raise UserError(f"{path} holds {', '.join(p.name for p in files)}; give --data the one that you mean")

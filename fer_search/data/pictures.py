@@ -66,7 +66,7 @@ def read_zip(path: Path) -> Raw:
                 if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
                     raise UserError(f"{path}: {name!r} climbs out of the zip file; it is not safe to read")
             names = [name for name in members if not _hidden(name)]
-            content = {name: archive.read(name) for name in names if _is_picture(name)}
+            content = {name: archive.read(name) for name in names if is_picture(name)}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise UserError(f"{path} is not a whole zip file ({error}); download it again") from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or compressed in a way of its own
@@ -80,7 +80,7 @@ def _hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
     """Whether a file counts: by its name, or because it lies in a class folder, where nothing else should."""
     parts = name.lower().split("/")
     in_class = len(parts) > 2 and parts[-3] in SPLIT_FOLDERS and parts[-1] not in LITTER
@@ -88,7 +88,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _read(source: str, names: Sequence[str], content: Content) -> Raw:
-    pictures = [name for name in names if _is_picture(name)]
+    pictures = [name for name in names if is_picture(name)]
     folders = {folder: _place(source, folder) for folder in sorted({_folder(name) for name in pictures})}
     # By split and class, so that the same files come in the same order whatever their folders are called.
     ordered = sorted(pictures, key=lambda name: (*folders[_folder(name)], name))

@@ -7,6 +7,7 @@ time: seconds instead of the minute that ``str.split`` takes, in a fifth of a gi
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -21,7 +22,17 @@ PIXELS = SIZE * SIZE
 
 
 def read_csv(path: Path) -> Raw:
-    """Read a csv of FER2013's form.
+    """Read a csv of FER2013's form; see ``parse_csv``."""
+    with path.open("rb") as file:
+        return parse_csv(file, str(path))
+
+
+def parse_csv(file: IO[bytes], path: str) -> Raw:
+    """Read a csv of FER2013's form from an open file.
+
+    Args:
+        file: at its beginning.
+        path: its name in messages.
 
     Raises:
         UserError: the header, a row's label, its usage or its pixels are wrong; the message names the row (1 is the
@@ -30,18 +41,17 @@ def read_csv(path: Path) -> Raw:
     images: list[np.ndarray] = []
     labels: list[int] = []
     splits: list[int] = []
-    with path.open("rb") as file:
-        order = _columns(file.readline(), path)
-        rest = b""
-        while block := file.read(CHUNK):
-            lines, _, rest = (rest + block).rpartition(b"\n")
-            _parse(lines, order, path, images, labels, splits)
-        _parse(rest, order, path, images, labels, splits)
+    order = _columns(file.readline(), path)
+    rest = b""
+    while block := file.read(CHUNK):
+        lines, _, rest = (rest + block).rpartition(b"\n")
+        _parse(lines, order, path, images, labels, splits)
+    _parse(rest, order, path, images, labels, splits)
     stacked = np.concatenate(images) if images else np.empty((0, SIZE, SIZE), np.uint8)
     return Raw(stacked, np.array(labels, np.uint8), np.array(splits, np.uint8), "csv")
 
 
-def _columns(header: bytes, path: Path) -> dict[str, int]:
+def _columns(header: bytes, path: str) -> dict[str, int]:
     names = [name.strip().strip('"').lower() for name in header.decode("utf-8-sig", "replace").split(",")]
     missing = [name for name in ("emotion", "pixels", "usage") if name not in names]
     if missing:
@@ -49,7 +59,7 @@ def _columns(header: bytes, path: Path) -> dict[str, int]:
     return {name: names.index(name) for name in ("emotion", "pixels", "usage")}
 
 
-def _parse(lines: bytes, order: dict[str, int], path: Path, images: list, labels: list, splits: list) -> None:
+def _parse(lines: bytes, order: dict[str, int], path: str, images: list, labels: list, splits: list) -> None:
     """Parse whole lines and append what they hold."""
     pixels, first = [], len(labels) + 1
     for line in lines.splitlines():
@@ -71,7 +81,7 @@ def _parse(lines: bytes, order: dict[str, int], path: Path, images: list, labels
         images.append(_numbers(pixels, first, path))
 
 
-def _numbers(pixels: list[bytes], first: int, path: Path) -> np.ndarray:
+def _numbers(pixels: list[bytes], first: int, path: str) -> np.ndarray:
     """Parse rows of 2,304 numbers from 0 to 255, apart by one space; uint8 (rows, 48, 48)."""
     if any(row.count(b" ") != PIXELS - 1 for row in pixels):
         return _numbers_one_by_one(pixels, first, path)
@@ -91,7 +101,7 @@ def _numbers(pixels: list[bytes], first: int, path: Path) -> np.ndarray:
     return values.astype(np.uint8).reshape(-1, SIZE, SIZE)
 
 
-def _numbers_one_by_one(pixels: list[bytes], first: int, path: Path) -> np.ndarray:
+def _numbers_one_by_one(pixels: list[bytes], first: int, path: str) -> np.ndarray:
     """Parse rows with any white space between; names the row and the value that is wrong."""
     parsed = []
     for number, row in enumerate(pixels, first):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -112,6 +114,17 @@ def write_zip(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
+def gzipped(small, path: Path) -> Path:
+    (path / "fer2013.csv.gz").write_bytes(gzip.compress(small.csv(path / "fer2013.csv").read_bytes()))
+    return path / "fer2013.csv.gz"
+
+
+def tarred(small, path: Path, name: str = "fer2013/fer2013.csv") -> Path:
+    with tarfile.open(path / "fer2013.tar.gz", "w:gz") as archive:
+        archive.add(small.csv(path / "fer2013.csv"), name)
+    return path / "fer2013.tar.gz"
+
+
 def empty(small, path: Path) -> Path:
     (path / "nothing").mkdir()
     return path / "nothing"
@@ -208,8 +221,28 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "zip: not an image": (zipped(**{"train/angry/x.png": b"hello"}), ("faces.zip/train/angry/x.png", "not an image")),
     "zip: unknown class folder": (zipped(**{"train/contempt/x.png": b""}), ("unknown class folder train/contempt",)),
     "zip: something else": (
-        lambda small, path: write_zip(path / "x.zip", {"fer2013.csv": b"emotion"}),
+        lambda small, path: write_zip(path / "x.zip", {"notes.txt": b"hello"}),
         ("x.zip: no class folders", "unpack it"),
+    ),
+    "zip: several csv files": (
+        lambda small, path: write_zip(path / "x.zip", {"a.csv": b"emotion", "b.csv": b"emotion"}),
+        ("x.zip: no class folders", "unpack it"),
+    ),
+    "zip: a wrong csv": (
+        lambda small, path: write_zip(path / "x.zip", {"fer2013.csv": b"emotion\n"}),
+        ("x.zip/fer2013.csv: no column 'pixels'",),
+    ),
+    "zip: a wrong npz": (
+        lambda small, path: write_zip(path / "x.zip", {"a.npz": b"hello"}),
+        ("x.zip/a.npz is not a whole .npz file",),
+    ),
+    "gz: cut short": (cut(gzipped, 0.6), ("fer2013.csv.gz is not a whole .gz file",)),
+    "gz: no gz": (text("fer2013.csv.gz", "hello"), ("fer2013.csv.gz is not a whole .gz file",)),
+    "gz: of something else": (text("x.gz", gzip.compress(b"hello\n")), ("x.gz: no column 'emotion'",)),
+    "tar.gz: cut short": (cut(tarred, 0.6), ("fer2013.tar.gz", "is not a whole .gz file")),
+    "tar.gz: without a csv": (
+        lambda small, path: tarred(small, path, "fer2013/readme.txt"),
+        ("fer2013.tar.gz: no fer2013.csv or icml_face_data.csv in it",),
     ),
     "zip: encrypted": (encrypted, ("faces.zip cannot be read", "unpack it")),
     "zip: no zip": (text("faces.zip", "hello"), ("faces.zip is not a whole .zip file",)),
@@ -225,7 +258,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "npz: fractions": (changed_arrays(x_train=lambda x: x / 255), ("x_train must be whole numbers", "float64")),
     "npz: flat images": (changed_arrays(x_train=lambda x: x.reshape(21, -1)), ("x_train must be", "(21, 2304)")),
     "npz: too few labels": (changed_arrays(y_train=lambda y: y[1:]), ("y_train must have one label", "(20,)")),
-    "npz: no labels": (changed_arrays(y_private=lambda y: None), ("no array y_private",)),
+    "npz: no labels": (changed_arrays(y_private=lambda y: None), ("x_private has no labels with it", "y_private")),
     "npz: no training images": (
         changed_arrays(x_train=lambda x: None, y_train=lambda y: None),
         ("no training images", "x_train"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +51,24 @@ WITH_ORDER: dict[str, Callable] = {
     "npz of int64": lambda small, path: save(
         path / "fer2013.npz", {k: a.astype(np.int64) for k, a in small.arrays().items()}
     ),
+    "npz with other keys": lambda small, path: save(
+        path / "fer2013.npz",
+        {{"x": "images_", "y": "LABELS_"}[k[0]] + k[2:]: a for k, a in small.arrays().items()},
+    ),
+    "npz with keys the other way round": lambda small, path: save(
+        path / "fer2013.npz",
+        {f"{k[2:]}_{k[0].upper()}": a if k[0] == "x" else a[:, None] for k, a in small.arrays().items()},
+    ),
+    "csv in a gz": lambda small, path: packed(path / "fer2013.csv.gz", small.csv(path / "fer2013.csv")),
+    "csv in a zip": lambda small, path: packed(path / "archive.zip", small.csv(path / "fer2013.csv")),
+    "csv in a tar.gz": lambda small, path: packed(path / "fer2013.tar.gz", small.csv(path / "fer2013.csv")),
+    "npz in a zip": lambda small, path: packed(path / "a.zip", save(path / "fer2013.npz", small.arrays())),
+    "icml_face_data.csv in a zip of csvs": lambda small, path: packed(
+        path / "archive.zip", small.icml(path / "icml_face_data.csv"), small.csv(path / "train.csv")
+    ),
+    "tar.gz in a zip": lambda small, path: packed(
+        path / "archive.zip", packed(path / "fer2013.tar.gz", small.csv(path / "fer2013.csv"))
+    ),
     "folder with the csv": lambda small, path: small.csv(path / "fer2013.csv").parent,
     "kaggle's folder of csvs": lambda small, path: [
         (path / "train.csv").write_text("emotion,pixels\n"),
@@ -60,11 +80,32 @@ IN_FOLDERS: dict[str, Callable] = {
     "plain names": lambda small, path: small.folders(path / "f", PLAIN),
     "capitals": lambda small, path: small.folders(path / "f", SHOUTED),
     "bmp": lambda small, path: small.folders(path / "f", suffix="bmp"),
+    "a folder in the folder, beside a text": lambda small, path: [
+        (path / "README.md").write_text("about"),
+        small.folders(path / "archive").parent,
+    ][1],
     "a folder in the folder": lambda small, path: small.folders(path / "f" / "archive").parent,
     "zip": lambda small, path: small.zip(path / "f.zip"),
     "zip with a folder": lambda small, path: small.zip(path / "f.zip", "archive/"),
     "folder with the zip": lambda small, path: small.zip(path / "f.zip").parent,
 }
+
+
+def packed(path: Path, *files: Path) -> Path:
+    """Pack files as the ending of a path says, each in a folder, and remove them."""
+    if path.name.endswith(".csv.gz"):
+        path.write_bytes(gzip.compress(files[0].read_bytes()))
+    elif path.name.endswith(".tar.gz"):
+        with tarfile.open(path, "w:gz") as tar:
+            for file in files:
+                tar.add(file, f"fer2013/{file.name}")
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, f"fer2013/{file.name}")
+    for file in files:
+        file.unlink()
+    return path
 
 
 def cut_end(path: Path) -> Path:
