@@ -5,7 +5,7 @@ three baselines below), each with something chosen on a test split. Ours are cho
 
     fer-search run --space search_spaces/modern.py --max-epochs 100                                  # one GPU
     fer-search run --space search_spaces/modern.py --fix network=residual --max-epochs 60            # one family
-    fer-search run --space search_spaces/modern.py --width 0.25 --limit-train 4000 --max-epochs 9    # a laptop
+    fer-search run --space search_spaces/modern.py --fix network=residual --width 0.25 --limit-train 4000 --max-epochs 9
 
 For a space of your own copy this file, change what you doubt, and try it with `fer-search space check`.
 """

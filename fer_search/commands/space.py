@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from fer_search.commands.options import Data
 from fer_search.errors import UserError
@@ -36,7 +37,12 @@ def show(
 
     space = load_space(file, width)
     console = Console()
-    for part in describe_space(space, measure_costs(space, samples, seed) if samples else None):
+    costs = None
+    if samples:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(f"costs of {samples} designs", total=samples)
+            costs = measure_costs(space, samples, seed, tick=lambda: progress.advance(task))
+    for part in describe_space(space, costs):
         console.print(part)
     if plot is not None:
         from fer_search.data.load import load_dataset

@@ -39,6 +39,11 @@ class Design:
         for name, part in PARTS.items():
             check(self, name, isinstance(getattr(self, name), part), f"a {part.__name__}")
 
+    @property
+    def family(self) -> str:
+        """The network's family, as JSON and messages call it: a key of FAMILIES."""
+        return next(name for name, kind in FAMILIES.items() if type(self.network) is kind)
+
     def scaled(self, width: float) -> Design:
         """Return this design with every filter count times ``width``; a backbone's are not ours and stay."""
         if isinstance(self.network, Backbone):
@@ -49,8 +54,7 @@ class Design:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data; ``from_dict`` makes an equal Design of it."""
         data = dataclasses.asdict(self)
-        family = next(name for name, kind in FAMILIES.items() if type(self.network) is kind)
-        return data | {"network": {"family": family} | data["network"]}
+        return data | {"network": {"family": self.family} | data["network"]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Design:

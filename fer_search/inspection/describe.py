@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fer_search.choices import fill, listed
-from fer_search.design import Backbone, Design
+from fer_search.design import BACKBONES, Backbone, Design
 from fer_search.space import Space
 
 
@@ -41,10 +41,12 @@ class Costs:
     Args:
         parameters: int64 (n,), weights of the network.
         flops: int64 (n,), floating-point operations of one image's forward pass, 2 for each multiply-add.
+        networks: the family of each design's network, or the name of its backbone.
     """
 
     parameters: np.ndarray
     flops: np.ndarray
+    networks: tuple[str, ...]
 
 
 def count_designs(choices: HyperParameters) -> Size:
@@ -95,33 +97,37 @@ def measure_costs(space: Space, samples: int = 100, seed: int = 0, tick: Callabl
 
     rng = np.random.default_rng(seed)
     known: dict[Design, Cost] = {}
-    costs = []
+    costs, networks = [], []
     for _ in range(samples):
         design = bare(space.design(space.sample(rng)))
         if design not in known:
             known[design] = measure(design)
         costs.append(known[design])
+        networks.append(design.network.name if isinstance(design.network, Backbone) else design.family)
         tick()
-    return Costs(np.array([c.parameters for c in costs], np.int64), np.array([c.flops for c in costs], np.int64))
+    parameters, flops = (np.array([getattr(c, name) for c in costs], np.int64) for name in ("parameters", "flops"))
+    return Costs(parameters, flops, tuple(networks))
 
 
 def bare(design: Design) -> Design:
-    """Return a design with the same layers and nothing else: no weights to load, no augmentation."""
+    """Return a design whose network costs the same, with nothing that costs nothing: equal where costs must be."""
     network = design.network
     if isinstance(network, Backbone):
-        network = dataclasses.replace(network, weights="none")
-    return Design(network=network, head=design.head)
+        network = Backbone(network.name, "none", network.input_size, network.channels, alpha=network.alpha)
+    else:
+        network = dataclasses.replace(network, dropout=(0.0,), noise=0.0)
+    return Design(network=network, head=dataclasses.replace(design.head, dropout=(0.0,)))
 
 
 def describe_space(space: Space, costs: Costs | None = None) -> list[RenderableType]:
-    """Return what ``fer-search space show`` prints."""
-    size = count_designs(space.choices())
+    """Return what ``fer-search space show`` prints, for 80 columns and more."""
+    choices = space.choices()
+    size = count_designs(choices)
     ranges = f", times the continuous ranges of {', '.join(size.ranges)}" if size.ranges else ""
-    parts: list[RenderableType] = [
-        Text(str(space.path), style="bold"),
-        _choice_table(space.choices()),
-        Text(f"{len(space.choices().space)} choices, {size.combinations:,} combinations{ranges}."),
-    ]
+    about = (space.make.__globals__.get("__doc__") or "").strip().partition("\n\n")[0]
+    parts: list[RenderableType] = [Text(str(space.path), style="bold"), Text(" ".join(about.split())), Text()]
+    parts += _choice_tables(choices)
+    parts.append(Text(f"{len(choices.space)} choices, {size.combinations:,} combinations{ranges}."))
     if space.baselines:
         parts += [Text(), _baseline_table(space)]
     others = {name: value for name, value in space.references.items() if name not in space.baselines}
@@ -129,17 +135,28 @@ def describe_space(space: Space, costs: Costs | None = None) -> list[RenderableT
         listed_ = "; ".join(f"{name} {value:.4g}" for name, value in others.items())
         parts += [Text(), Text(f"Published elsewhere: {listed_}.")]
     if costs is not None:
-        parts += [Text(), _cost_table(costs)]
+        parts += [Text(), _cost_table(costs), Text(_cost_caption(space, costs))]
     return parts
 
 
-def _choice_table(choices: HyperParameters) -> Table:
-    table = _table("choice", "values", "default", "only when")
+def _choice_tables(choices: HyperParameters) -> list[RenderableType]:
+    """Return a table of the choices under each set of conditions, with columns of the same widths."""
+    rows: dict[str, list[tuple[str, str, str]]] = {}
     for choice in choices.space:
-        conditions = " and ".join(f"{c.name} is {' or '.join(map(str, c.values))}" for c in choice.conditions)
+        conditions = " and ".join(f"{c.name} is {' or '.join(map(_text, c.values))}" for c in choice.conditions)
         default = "" if isinstance(choice, kinds.Fixed) else _text(choice.default)
-        table.add_row(choice.name, _values_text(choice), default, conditions)
-    return table
+        rows.setdefault(conditions, []).append((choice.name, default, _values_text(choice)))
+    columns = ("choice", "default", "values")
+    every = [columns, *(row for group in rows.values() for row in group)]
+    widths = [max(len(row[at]) for row in every) for at in (0, 1)]
+    parts: list[RenderableType] = []
+    for conditions, group in rows.items():
+        table = _table(*columns, widths=widths, header=not parts)
+        for row in group:
+            table.add_row(*row)
+        parts += [Text(f"where {conditions}", style="italic"), table] if conditions else [table]
+        parts.append(Text())
+    return parts
 
 
 def _values_text(choice: Any) -> str:
@@ -174,19 +191,32 @@ def _defaults(space: Space, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cost_table(costs: Costs) -> Table:
-    table = _table(f"cost of {len(costs.flops)} sampled designs", "least", "median", "most")
-    million = [f"{v / 1e6:,.2f} M" for v in _spread(costs.parameters)]
-    table.add_row("parameters", *million)
-    table.add_row("FLOPs of an image, forward", *(f"{v / 1e9:,.3f} G" for v in _spread(costs.flops)))
+    table = _table("network", "designs", "parameters, millions", "GFLOP an image")
+    of_kind = {kind: np.array(costs.networks) == kind for kind in dict.fromkeys(sorted(costs.networks))}
+    if len(of_kind) > 1:
+        of_kind = {"all": np.full(len(costs.networks), True)} | of_kind
+    for kind, rows in of_kind.items():
+        table.add_row(kind, f"{rows.sum()}", _spread(costs.parameters[rows] / 1e6), _spread(costs.flops[rows] / 1e9))
     return table
 
 
-def _spread(values: np.ndarray) -> tuple[float, float, float]:
-    return float(values.min()), float(np.median(values)), float(values.max())
+def _spread(values: np.ndarray) -> str:
+    if values.min() == values.max():
+        return f"{values[0]:,.3g}"
+    return ", ".join(f"{v:,.3g}" for v in (values.min(), np.median(values), values.max()))
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+def _cost_caption(space: Space, costs: Costs) -> str:
+    caption = f"Least, median and most of {len(costs.flops)} sampled designs; of one image's forward pass."
+    if space.width != 1 and any(name in BACKBONES for name in costs.networks):
+        caption += (
+            f" --width {space.width:g} scales our own networks alone: a backbone has the size that it was trained in."
+        )
+    return caption
+
+
+def _table(*columns: str, widths: Sequence[int] = (), header: bool = True) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if header else None, padding=(0, 1), show_edge=False, show_header=header)
+    for at, column in enumerate(columns):
+        table.add_column(column, overflow="fold", min_width=widths[at] if at < len(widths) else None)
     return table

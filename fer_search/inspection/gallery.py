@@ -6,19 +6,15 @@ import base64
 import io
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from fer_search.choices import fill
+from fer_search.choices import one_changed
 from fer_search.data.dataset import CLASSES
 from fer_search.design import Augmentation
 from fer_search.files import write_text
-from fer_search.inspection.describe import all_values
 from fer_search.space import Space
-
-COLUMNS = 14  # two images of each class
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1d242c; --muted: #5a6672; --paper: #fff; --line: #dbe1e7; }
@@ -27,43 +23,40 @@ body { margin: 0 auto; max-width: 1200px; padding: 28px 24px 40px; background: v
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 20px 0 6px; } p, h2 span { color: var(--muted); font-weight: 400; margin: 6px 0; }
+ul { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; margin: 2px 0 0; padding: 0; list-style: none;
+  color: var(--muted); font-size: .68rem; line-height: 1.3; text-align: center; }
 img { display: block; width: 100%; height: auto; image-rendering: auto; border-radius: 4px; background: var(--line); }
 """
 
 
 def augmentations(space: Space) -> dict[str, Augmentation]:
-    """Return the different augmentations that a space can give, changing one choice at a time from each baseline.
+    """Return the different augmentations of a space's defaults, of its baselines, and of each value of each choice.
 
     Returns:
-        "choice = value", or a baseline's name, or both -> augmentation; each augmentation once, under its first name.
+        "the defaults", a baseline's name or "choice = value" -> augmentation; each once, under its first name.
     """
-    starts: dict[str, dict[str, Any]] = {"the defaults": {}} | space.baselines
+    named = [("the defaults", space.choices())]
+    named += [(name, space.baseline(name)) for name in space.baselines]
+    named += [(f"{choice} = {value}", hp) for choice, value, hp in one_changed(space.choices())]
     found: dict[Augmentation, str] = {}
-    for name in starts:
-        hp = space.choices() if name == "the defaults" else space.baseline(name)
-        found.setdefault(space.design(hp.copy()).augmentation, name)
-    for name, values in starts.items():
-        start = "" if name == "the defaults" else f"{name}, "
-        for choice in space.choices().space:
-            for value in all_values(choice):
-                hp = space.choices()
-                hp.values = {k: v for k, v in values.items() if k != choice.name} | {choice.name: value}
-                augmentation = space.design(fill(hp)).augmentation
-                found.setdefault(augmentation, f"{start}{choice.name} = {value}")
+    for name, hp in named:
+        found.setdefault(space.design(hp).augmentation, name)
     return {name: augmentation for augmentation, name in found.items()}
 
 
-def draw_rows(augmentation: Augmentation, images: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Return images as a training sees them, side by side: uint8 (48, 48 n)."""
+def draw_row(
+    augmentation: Augmentation, images: np.ndarray, labels: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images as a training sees them, side by side, uint8 (48, 48 n), and their labels, float32 (n, 7)."""
     import keras
 
     from fer_search.augment import augment, draw_plan
 
     plan = draw_plan(np.random.default_rng(seed), 1, len(images), augmentation)
     one_hot = np.eye(len(CLASSES), dtype="float32")[labels]
-    drawn, _ = augment(images, one_hot, {name: values[0] for name, values in plan.items()})
-    pixels = np.clip(np.round(keras.ops.convert_to_numpy(drawn)[..., 0]), 0, 255).astype(np.uint8)
-    return np.concatenate(list(pixels), axis=1)
+    drawn = augment(images, one_hot, {name: values[0] for name, values in plan.items()})
+    pixels, shares = map(keras.ops.convert_to_numpy, drawn)
+    return np.concatenate(list(np.clip(np.round(pixels[..., 0]), 0, 255).astype(np.uint8)), axis=1), shares
 
 
 def plot_space(space: Space, images: np.ndarray, labels: np.ndarray, path: Path, source: str, seed: int = 0) -> Path:
@@ -84,12 +77,15 @@ def plot_space(space: Space, images: np.ndarray, labels: np.ndarray, path: Path,
     per_class = [np.flatnonzero(labels == c) for c in range(len(CLASSES))]
     chosen = np.concatenate([rng.choice(rows, min(2, len(rows)), replace=False) for rows in per_class])
     images, labels = images[chosen], labels[chosen]
-    parts = [_row("unchanged", "", np.concatenate(list(images), axis=1))]
+    parts = [_row("unchanged", "", *draw_row(Augmentation(), images, labels, seed))]
     for name, augmentation in augmentations(space).items():
-        parts.append(_row(name, _fields(augmentation), draw_rows(augmentation, images, labels, seed)))
+        parts.append(_row(name, _fields(augmentation), *draw_row(augmentation, images, labels, seed)))
     title = f"Augmentations of {escape(space.path.name)}"
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
-    intro = f"Two training images of each class ({escape(source)}) as a training sees them, one random draw each."
+    intro = (
+        f"Two training images of each class ({escape(source)}) as a training sees them, one random draw each, and "
+        "their labels: of a blend the two largest."
+    )
     page = f"<!doctype html><html lang=en><head>{head}<style>{STYLE}</style></head><body><h1>{title}</h1><p>{intro}</p>"
     write_text(path, page + "".join(parts) + "</body></html>\n")
     return path
@@ -101,9 +97,19 @@ def _fields(augmentation: Augmentation) -> str:
     return ", ".join(f"{k.replace('_', ' ')} {v:g}" if v is not True else k for k, v in changed.items()) or "none"
 
 
-def _row(name: str, fields: str, strip: np.ndarray) -> str:
+def _row(name: str, fields: str, strip: np.ndarray, shares: np.ndarray) -> str:
     data = io.BytesIO()
     Image.fromarray(strip).save(data, "PNG", optimize=True)
     source = base64.b64encode(data.getvalue()).decode()
     caption = f"<h2>{escape(name)} <span>{escape(fields)}</span></h2>"
-    return f'{caption}<img src="data:image/png;base64,{source}" alt="{escape(name)}: {escape(fields)}">'
+    picture = f'<img src="data:image/png;base64,{source}" alt="{escape(name)}: {escape(fields)}">'
+    return f"{caption}{picture}<ul>{''.join(f'<li>{_label(one)}</li>' for one in shares)}</ul>"
+
+
+def _label(shares: np.ndarray) -> str:
+    """Return the class of an image, or its two largest with their shares."""
+    first, second = np.argsort(shares)[::-1][:2]
+    if shares[first] > 0.999:
+        return CLASSES[first]
+    words = f"{CLASSES[first]} {shares[first]:.2f}"
+    return f"{words}<br>{CLASSES[second]} {shares[second]:.2f}" if shares[second] > 0.05 else words

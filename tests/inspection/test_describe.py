@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fer_search.inspection.describe import Costs, count_designs, describe_space, measure_costs
+from fer_search.inspection.describe import Costs, bare, count_designs, describe_space, measure_costs
+from fer_search.models import measure
 from fer_search.space import load_space
 
 SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
@@ -43,19 +44,41 @@ def test_costs_are_those_of_the_networks(tiny_space):
     assert costs.flops.min() > 0
 
 
-def test_the_description_has_choices_conditions_baselines_and_costs():
-    costs = Costs(np.array([1_000_000, 3_000_000]), np.array([10**9, 2 * 10**9]))
-    text = printed(describe_space(load_space(SPACES / "report.py"), costs))
+def test_the_description_has_choices_under_their_conditions_baselines_and_costs_by_network():
+    costs = Costs(
+        np.array([1_000_000, 3_000_000, 5_000_000]), np.array([10**9, 2 * 10**9, 0]), ("plain", "plain", "VGG16")
+    )
+    text = printed(describe_space(load_space(SPACES / "report.py", width=0.5), costs))
+    assert text.index("where network is residual") < text.index("mixup ") < text.index("where network is backbone")
     for words in (
-        "only when",
-        "network is backbone",
+        "The space of the course report",
         "1,474 combinations",
         "mixup_strided",
         "0.685",
-        "2.00 M",
-        "1.500 G",
+        "1, 2, 3 ",
+        "1, 1.5, 2",
+        "VGG16     1         5 ",
+        "--width 0.5 scales our own",
     ):
-        assert words in text
+        assert words in text, text
+
+
+def test_designs_that_cost_the_same_are_measured_once(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from fer_search.design import *\n"
+        "def design(hp):\n"
+        "    if hp.Boolean('ours'):\n"
+        "        network = Plain(stages=((2,),), noise=0.1, dropout=0.2)\n"
+        "    else:\n"
+        "        network = Backbone('MobileNet', alpha=0.25, train_from=3, preprocessing='rescale')\n"
+        "    return Design(network=network, head=Head(dropout=hp.Choice('rate', [0.1, 0.2])))\n"
+    )
+    space, rng = load_space(path), np.random.default_rng(0)
+    designs = [space.design(space.sample(rng)) for _ in range(20)]
+    assert len({bare(design) for design in designs}) == 2
+    assert {measure(design) for design in designs} == {measure(bare(design)) for design in designs}
+    assert set(measure_costs(space, samples=8).networks) == {"plain", "MobileNet"}
 
 
 @pytest.mark.parametrize("name", ["report", "modern", "tiny"])

@@ -1,9 +1,10 @@
+import re
 from pathlib import Path
 
 import numpy as np
 
 from fer_search.design import Augmentation
-from fer_search.inspection.gallery import augmentations, draw_rows, plot_space
+from fer_search.inspection.gallery import augmentations, draw_row, plot_space
 from fer_search.space import load_space
 
 SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
@@ -15,15 +16,46 @@ def test_each_augmentation_of_a_space_comes_once():
     assert settings >= {(0, 0, 0), (8, 0, 0), (16, 0, 0), (0, 0.3, 0), (0, 0, 0.7)}
     assert len(set(found.values())) == len(found)
     assert next(iter(found)) == "the defaults"
+    assert "mixup = 70/30" in found
 
 
 def test_images_are_drawn_as_a_training_sees_them(faces):
     images, labels = faces.images[:5], faces.labels[:5]
-    same = draw_rows(Augmentation(), images, labels, seed=0)
+    same, own = draw_row(Augmentation(), images, labels, seed=0)
     np.testing.assert_array_equal(same, np.concatenate(list(images), axis=1))
-    cut = draw_rows(Augmentation(cutout=8, cutout_clipped=False), images, labels, seed=0)
+    np.testing.assert_array_equal(own.argmax(axis=1), labels)
+    cut, _ = draw_row(Augmentation(cutout=8, cutout_clipped=False), images, labels, seed=0)
     assert np.sum(cut != same) <= 5 * 64
     assert all((cut[:, 48 * k : 48 * k + 48] == 0).sum() >= 64 for k in range(5))
+
+
+def test_choices_in_a_scope_are_shown_where_it_is_entered(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from fer_search.design import *\n"
+        "def design(hp):\n"
+        "    kind, turn = hp.Choice('kind', ['none', 'turned']), 0\n"
+        "    with hp.conditional_scope('kind', ['turned']):\n"
+        "        if kind == 'turned':\n"
+        "            turn = hp.Choice('turn', [10, 20])\n"
+        "    return Design(augmentation=Augmentation(rotation=turn))\n"
+    )
+    found = {name: a.rotation for name, a in augmentations(load_space(path)).items()}
+    assert found == {"the defaults": 0, "kind = turned": 10, "turn = 20": 20}
+
+
+def test_blends_are_labelled_with_their_shares(tmp_path, faces):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from fer_search.design import *\n"
+        "def design(hp):\n"
+        "    a = Augmentation(mixup_share=hp.Choice('share', [0.0, 0.7]), label_smoothing=0.07)\n"
+        "    return Design(augmentation=a)\n"
+    )
+    page = plot_space(load_space(path), faces.images, faces.labels, tmp_path / "out.html", "toy faces").read_text()
+    assert "<li>happy</li>" in page  # unchanged
+    assert "<li>happy 0.94</li>" in page  # smoothed
+    assert re.search(r"<li>\w+ 0\.66<br>\w+ 0\.29</li>", page)
 
 
 def test_the_page_needs_nothing_else_and_escapes_names(tmp_path, faces):
