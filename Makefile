@@ -21,7 +21,7 @@ search: $(VENV)/installed
 	@$(BIN)/fer-search report
 
 test: $(VENV)/tested
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
 check: $(VENV)/checked
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

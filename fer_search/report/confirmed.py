@@ -18,7 +18,6 @@ from fer_search.report.statistics import repeated_interval, wilson_interval
 
 FILE = Path("confirm") / "confirm.json"  # of a run folder; fer_search.confirm.record says what is in it
 NEW = "_new"  # ends the names of the parts without images that were trained on
-ENSEMBLE = "their mean"  # the row of the networks of all seeds together
 
 
 def load_confirmation(run: str | Path) -> pd.DataFrame:
@@ -99,7 +98,7 @@ def confirmed_lines(found: pd.DataFrame) -> list[tuple[str, ...]]:
         ends = words.interval(row.low, row.high)
         lines.append(
             (
-                row.design if single else ENSEMBLE,
+                row.design if single else f"its {row.seeds} networks together",
                 str(row.epochs),
                 words.percent(row.val_accuracy) if single else words.NONE,
                 f"{row.images:,} {row.part.replace('_', ' ')}",
