@@ -58,7 +58,7 @@ def path(
     Returns:
         The baseline, then a step a change to the best design; empty where there is no baseline, or it is best.
     """
-    named = {row["name"]: row for _, row in compared.trials.iloc[::-1].iterrows() if not pd.isna(row["name"])}
+    named = {row["name"]: row for _, row in compared.trials.dropna(subset="name").iloc[::-1].iterrows()}
     start = next((named[name] for name in baselines if name in named), None)
     if start is None or compared.trials.empty:
         return []

@@ -26,6 +26,19 @@ ARGUMENTS = (
 )
 
 
+# From chart to chart, a screen at a time; then which are there, and which of them were drawn.
+SCROLL = """
+const done = arguments[0], shown = elements.filter(one => one.offsetParent);
+(async () => {
+  for (const one of shown) {
+    one.scrollIntoView();
+    for (let k = 0; k < 400 && stale(one); k++) await new Promise(then => setTimeout(then, 5));
+  }
+  done([shown.map(one => one.id), shown.filter(one => one.querySelector("svg.main-svg")).map(one => one.id)]);
+})();
+"""
+
+
 class Browser:
     """A browser with a page open.
 
@@ -83,6 +96,7 @@ def browser() -> Iterator[Browser]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_script_timeout(60)
     yield Browser(driver)
     driver.quit()
 
@@ -105,9 +119,8 @@ def test_every_kind_opens_clean(browser: Browser, tmp_path: Path, kind: str) -> 
     }
     file = report.write_report(make[kind](tmp_path / "run"))
     browser.open(file)
-    shown = browser.js("elements.filter(one => one.offsetParent).map(one => one.id)")
-    for chart in shown:
-        browser.draw(chart)
+    shown, drawn = browser.driver.execute_async_script(SCROLL)
+    assert drawn == shown
     assert bool(shown) == (kind not in ("empty", "failed"))
     errors, sent = browser.logs()
     assert errors == []

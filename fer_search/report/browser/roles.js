@@ -1,6 +1,6 @@
 // How each kind of trace (its meta.role, given by the figure) shows what the reader chose. Each takes the trace as the
 // figure made it, and the view {state, accuracy, shown, among, listed, chart}; it returns what to draw in its place.
-const MOST_DOTS = 600, MOST_LINES = 500, MOST_CURVES = 300;
+const MOST_DOTS = 400, MOST_LINES = 500, MOST_CURVES = 300;
 const roles = { dots, star, means, front, lines, cells, curves, curve, trial };
 const RISING = ["#5a6fc0", "#2a9d9d", "#52b96a", "#b5c334", "#eab71a"];  // legible on light and dark
 
