@@ -15,10 +15,13 @@ from fer_search.report.choices import Choice
 from fer_search.report.compare import Comparison, at_epochs, bins, common_epochs, level_of, varied
 from fer_search.report.effects import effects, in_words
 from fer_search.report.importance import conclusion, importances, is_first, pairs
+from fer_search.report.load import RunInfo
 from fer_search.report.pareto import front
 from fer_search.report.path import path
 from fer_search.report.promotions import promotions, rank_correlation
+from fer_search.report.sections.importance import elsewhere
 from fer_search.report.statistics import holm
+from fer_search.report.view import View
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 CHOICES = (
@@ -163,6 +166,19 @@ def test_benchmark_of_importance() -> None:
         case = benchmark.make_case(seed, benchmark.CHOICES[seed % 7].name)
         found.append(benchmark.ours(case).rstrip("?") in (case.planted, "inconclusive"))
     assert sum(found) >= 9
+
+
+def test_inconclusive_here_says_what_stands_out_at_another_budget() -> None:
+    """Of a search whose longer trials are too few: the planted choice at 3 epochs; nothing where nothing is planted."""
+    import importance as benchmark
+
+    said = []
+    for case in (benchmark.make_case(8, "cutout"), *(benchmark.make_case(1000 + k, None) for k in range(3))):
+        info = RunInfo(path=Path(), choices=benchmark.CHOICES)
+        view = View(info, case.trials.assign(name=None), case.curves)
+        said.append(elsewhere(view, view.budget))
+    assert "at 3 epochs, over 44 trials, cutout" in str(said[0])
+    assert said[1:] == [None] * 3
 
 
 def test_holm_known_answer() -> None:

@@ -45,7 +45,13 @@ def plot_runs_so_far(runs: Mapping[str, pd.DataFrame], against: str = "trials") 
         runs: name -> its table of ``load_trials``.
         against: as in ``plot_best_so_far``.
     """
-    figure = style(go.Figure(), f"Best so far, against {AXES[against]}", AXES[against], "validation accuracy")
+    figure = style(
+        go.Figure(),
+        f"Best so far, against {AXES[against]}",
+        AXES[against],
+        "validation accuracy",
+        plural(len(runs), "run"),
+    )
     for at, (name, trials) in enumerate(runs.items()):
         info = _gather(trials, against)
         colour = SEQUENCE[at % len(SEQUENCE)]

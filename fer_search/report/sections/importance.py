@@ -33,7 +33,7 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
     compared = view.compared(budget)
     choices = varied(compared.trials, view.info.choices)
     found = view.importances(budget)
-    headline = tag("p", conclusion(found), class_="headline")
+    headline = join(tag("p", conclusion(found), class_="headline"), elsewhere(view, budget))
     if found.empty:
         return headline, []
     of = words.plural(len(compared.trials), "trial") + (f" at {words.plural(budget, 'epoch')}" if budget else "")
@@ -47,6 +47,23 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
     )
     both = pairs(compared, choices)
     return join(headline, text, chart.placeholder(), _pairs(both)), [chart]
+
+
+def elsewhere(view: View, budget: int | None) -> Markup | None:
+    """Where nothing stands out at this budget: what does at one that more trials reached."""
+    if (view.importances(budget)["verdict"] == "matters").any():
+        return None
+    count = len(view.compared(budget).trials)
+    others = [one for one in view.budgets if one is not None and len(view.compared(one).trials) > count]
+    said = []
+    for other in others:
+        table = view.importances(other)
+        sure = table["p"] < 0.05 / len(others)  # they have a chance each
+        if sure.any():
+            trials = words.plural(len(view.compared(other).trials), "trial")
+            names = ", ".join(words.label(name) for name in table.loc[sure, "choice"])
+            said.append(f"at {words.plural(other, 'epoch')}, over {trials}, {names}")
+    return tag("p", f"What does stand out: {'; '.join(said)}.") if said else None
 
 
 def _rest(found: pd.DataFrame) -> str:

@@ -29,7 +29,11 @@ def section(view: View) -> Section:
         return Section("published", title, Markup())
     ways = not_alike(view.info)
     lines = [published_line(row, view.info.toy, ways) for row in found]
-    body = table([HEADS[k] for k in shown], [[line[k] for k in shown] for line in lines], range(1, 5))
+    body = table(
+        [HEADS[k] for k in shown],
+        [[line[k] for k in shown] for line in lines],
+        range(1, 6 if len(shown) == len(HEADS) else 4),
+    )
     how = _how(found, ways if len(shown) == len(HEADS) else None)
     return Section("published", title, join(note(how), body, _pairs(baseline_pairs(found))))
 
