@@ -48,6 +48,8 @@ def write_json(path: Path, data: Any) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Force a folder's list of names to disk, so that a rename or a removal in it outlives a power cut."""
+    if os.name == "nt":  # which opens no folders, and has no need to
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

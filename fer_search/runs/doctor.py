@@ -11,6 +11,7 @@ from typing import Any
 from fer_search.errors import UserError
 from fer_search.files import PART, write_json, write_text
 from fer_search.search.folder import LOCKED, RunFolder
+from fer_search.training.epochs import COLUMNS, rewrite_epochs
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAXIMISED = ("accuracy", "recall")
@@ -50,20 +51,24 @@ def mend(run: Path, problems: list[Problem]) -> list[str]:
         for problem in problems:
             if problem.mend is None:
                 lines.append(f"not mended: {problem.text}")
-            else:
+                continue
+            try:
                 problem.mend()
                 lines.append(f"mended: {problem.text}")
+            except UserError as error:
+                lines.append(f"not mended: {error}")
     return lines
 
 
 def _problems(run: Path) -> Iterator[Problem]:
     yield from _leftovers(run)
     info, oracle = _read(run / "run.json"), _read(run / "oracle.json")
-    if info is None and (run / "run.json").exists():
-        yield Problem(f"{run / 'run.json'} is broken; restore it from a copy")
+    if info is None and ((run / "run.json").exists() or any(run.glob("trial_*/design.json"))):
+        yield Problem(f"{run / 'run.json'} is missing or broken; restore it from a copy")
     if oracle is None:
         if any(run.glob("trial_*/trial.json")):
-            yield Problem(f"{run / 'oracle.json'} is missing or broken; restore it from a copy (the trials are there)")
+            text = f"{run / 'oracle.json'} is missing or broken; it can be made again from the trials"
+            yield Problem(text, lambda: _rebuild_oracle(run))
         return
     ended = set(oracle.get("end_order", ()))
     for trial_id in oracle.get("start_order", ()):
@@ -77,8 +82,12 @@ def _leftovers(run: Path) -> Iterator[Problem]:
 
 def _trial(folder: Path, trial_id: str, oracle: dict[str, Any], ended: bool) -> Iterator[Problem]:
     file, table = folder / "trial.json", folder / "epochs.csv"
-    rows = yield from _table(table)
-    if _read(file) is None:
+    trial = _read(file)
+    rows = yield from _table(table, trial)
+    if _read(folder / "design.json") is None and (ended or (folder / "design.json").exists()):
+        text = f"{folder / 'design.json'} is missing or broken"
+        yield Problem(f"{text}; restore it from a copy") if ended else Problem(text, _remover(folder / "design.json"))
+    if trial is None:
         state = _rebuilt(folder, trial_id, oracle, ended, rows)
         text = f"{file} is missing or broken"
         if state is None:
@@ -86,15 +95,30 @@ def _trial(folder: Path, trial_id: str, oracle: dict[str, Any], ended: bool) -> 
         else:
             yield Problem(f"{text}; it can be made again from its table of epochs", lambda: write_json(file, state))
     for path in folder.glob("*.h5"):
-        if path.read_bytes()[: len(HDF5)] != HDF5:
-            redo = "" if ended else "; its epoch is trained again"
-            yield Problem(f"{path} is no HDF5 file{redo}", _mover(path))
+        if not _whole_hdf5(path):
+            redo = "" if ended else "; its epochs are trained again"
+            yield Problem(f"{path} is no whole HDF5 file{redo}", _mover(path))
 
 
-def _table(table: Path) -> Generator[Problem, None, list[dict[str, float]]]:
+def _whole_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 and is as long as it says (version 0 of the format, which h5py writes)."""
+    with path.open("rb") as file:
+        head = file.read(48)
+    if head[:8] != HDF5:
+        return False
+    return head[8:9] != b"\0" or int.from_bytes(head[40:48], "little") <= path.stat().st_size
+
+
+def _table(table: Path, trial: dict[str, Any] | None) -> Generator[Problem, None, list[dict[str, float]]]:
     """Check epochs.csv; return its rows."""
-    if not table.exists():
+    if not table.exists() and (trial or {}).get("status") != "COMPLETED":
         return []
+    again = _rows_of(trial)
+    restore = "it can be made again from trial.json" if again else "restore it from a copy"
+    mend = (lambda: rewrite_epochs(table, again)) if again else None
+    if not table.exists() or not table.stat().st_size:
+        yield Problem(f"{table} is missing or empty; {restore}", mend)
+        return again
     text = table.read_text(encoding="utf-8", errors="replace")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
@@ -104,21 +128,39 @@ def _table(table: Path) -> Generator[Problem, None, list[dict[str, float]]]:
         rows = [dict(zip(lines[0].split(","), map(float, line.split(",")), strict=True)) for line in lines[1:]]
         epochs = [int(row["epoch"]) for row in rows]
     except (ValueError, KeyError, IndexError) as error:
-        yield Problem(f"{table} cannot be read ({error}); restore it from a copy")
-        return []
+        yield Problem(f"{table} cannot be read ({error}); {restore}", mend)
+        return again
     if epochs and epochs != list(range(epochs[0], epochs[0] + len(epochs))):
         yield Problem(
-            f"{table}: its epochs are {', '.join(map(str, epochs))}, not one after the other; restore it from a copy"
+            f"{table}: its epochs are {', '.join(map(str, epochs))}, not one after the other; {restore}", mend
         )
+    elif again and len(rows) < len(again):
+        yield Problem(f"{table} has {len(rows)} of {len(again)} epochs; {restore}", mend)
+        return again
     return rows
+
+
+def _rows_of(trial: dict[str, Any] | None) -> list[dict[str, float]]:
+    """Return the epochs that a completed trial's trial.json holds too; none where it lacks a column."""
+    if trial is None or trial.get("status") != "COMPLETED":
+        return []
+    rows: dict[int, dict[str, float]] = {}
+    for name, metric in trial["metrics"]["metrics"].items():
+        for seen in metric["observations"]:
+            rows.setdefault(int(seen["step"]), {"epoch": seen["step"]})[name] = seen["value"][0]
+    whole = all(set(COLUMNS) <= set(row) for row in rows.values())
+    return [rows[epoch] for epoch in sorted(rows)] if whole else []
 
 
 def _rebuilt(
     folder: Path, trial_id: str, oracle: dict[str, Any], ended: bool, rows: list[dict[str, float]]
 ) -> dict[str, Any] | None:
-    """Return what trial.json held, from design.json, epochs.csv and oracle.json."""
+    """Return what trial.json held, from design.json, epochs.csv and oracle.json.
+
+    None of a trial that ended before its last epoch: it failed or ended early, and why is in trial.json alone.
+    """
     record = _read(folder / "design.json")
-    if record is None or "values" not in record or (ended and not rows):
+    if record is None or "values" not in record or (ended and (not rows or rows[-1]["epoch"] != record["epochs"])):
         return None
     state: dict[str, Any] = {
         "trial_id": trial_id,
@@ -151,6 +193,12 @@ def _read(file: Path) -> dict[str, Any] | None:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _rebuild_oracle(run: Path) -> None:
+    from fer_search.search.replay import rebuild_oracle  # Keras Tuner takes seconds to import
+
+    rebuild_oracle(run)
 
 
 def _remover(path: Path) -> Callable[[], None]:

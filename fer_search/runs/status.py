@@ -70,7 +70,8 @@ def read_status(run: Path) -> Status:
     if len(done) and not pd.isna(done.iloc[0]["accuracy"]):
         first = done.iloc[0]
         best = {"trial": str(first["trial"]), "title": title(first), "accuracy": float(first["accuracy"])}
-    planned = live.get("trials") if live else (info.tuner or {}).get("max_trials")
+    tuner = info.tuner or {}
+    planned = live.get("trials") if live else tuner.get("trials") or tuner.get("max_trials")
     seconds = live["seconds"] if live else info.seconds
     number = {name: int(counts.get(name, 0)) for name in ("completed", "failed", "running")}
     return Status(
@@ -98,13 +99,16 @@ def status_lines(status: Status) -> list[str]:
         lines.append(f"best: {percent(status.best['accuracy'])}, {status.best['title']}")
     if now := status.now:
         low, high = now["left"]
-        done = f"{now['done'] / now['images']:.0%}"
+        done = f"{now['done'] / now['images']:.0%} of it, accuracy {now['accuracy']:.3f}"
+        at = done if now["done"] else "building and compiling its network"
         lines.append(
-            f"now: trial {now['trial']}, epoch {now['epoch']} of {now['epochs']}, {done} of it, "
-            f"accuracy {now['accuracy']:.3f}; {duration(low)} to {duration(high)} left"
+            f"now: trial {now['trial']}, epoch {now['epoch']} of {now['epochs']}, {at}; "
+            f"{duration(low)} to {duration(high)} left"
         )
         if (silent := time.time() - now["time"]) > 120:
             lines.append(f"no sign of progress for {duration(silent)}")
+    elif status.state == "running":
+        lines.append("now: getting ready")
     return lines
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from fer_search.design import Backbone, Design
 from fer_search.models import Cost, measure
 from fer_search.search.plan import Amount
 from fer_search.space import Space
-from fer_search.training.trial import Trial, TrialData, train
+from fer_search.training.trial import Trial, TrialData, Watcher, train
 
 SAMPLES = 8  # designs whose arithmetic is counted, besides the baselines
 IMAGE_SECONDS = 2.0  # of training that a timing aims at
@@ -69,15 +69,15 @@ def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLE
     return [Sampled(name, design, known[_bare(design)]) for name, design in designs]
 
 
-def time_designs(designs: Sequence[Sampled], data: TrialData) -> Speed:
+def time_designs(designs: Sequence[Sampled], data: TrialData, stop: Callable[[], bool] = lambda: False) -> Speed:
     """Train a cheap and a dear design for two short epochs each; return what was learned."""
     by_cost = sorted(designs, key=lambda one: one.cost.flops)
     cheap, dear = by_cost[0], by_cost[-1]
-    image, overhead = _time(cheap, data, SLOWEST_FLOPS)
+    image, overhead = _time(cheap, data, SLOWEST_FLOPS, stop)
     speed = 3 * cheap.cost.flops / image
     if dear.cost.flops < 1.5 * cheap.cost.flops:
         return Speed(0.0, speed, overhead)
-    slower, more = _time(dear, data, speed)
+    slower, more = _time(dear, data, speed, stop)
     slope = max(slower - image, 0.05 * slower) / (3 * (dear.cost.flops - cheap.cost.flops))
     return Speed(max(image - 3 * cheap.cost.flops * slope, 0.0), 1 / slope, (overhead + more) / 2)
 
@@ -107,7 +107,7 @@ def estimate_seconds(
     return float(low), float(high)
 
 
-def _time(one: Sampled, data: TrialData, speed: float) -> tuple[float, float]:
+def _time(one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool]) -> tuple[float, float]:
     """Return the seconds of a training image, and of what a trial needs besides its images."""
     batch = one.design.optimisation.batch_size
     count = int(
@@ -117,7 +117,7 @@ def _time(one: Sampled, data: TrialData, speed: float) -> tuple[float, float]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(_untrained(one.design), epochs=3, folder=Path(folder), seed=0, number=0)
-        rows = train(trial, short)
+        rows = train(trial, short, Watcher(stop=stop))
     wall = time.perf_counter() - began
     epoch = min(rows[1]["seconds"], rows[2]["seconds"])
     return epoch / (count + 8 * FORWARD_SHARE), max(wall - 3 * epoch, 0.0)

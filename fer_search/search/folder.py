@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,9 +17,16 @@ from typing import Any, TextIO
 from fer_search.errors import UserError
 from fer_search.files import remove_parts, write_json
 
+try:
+    import fcntl
+except ImportError:  # Windows has none: there the process that the file names holds the folder
+    fcntl = None  # type: ignore[assignment]
+
 FORMAT = 1  # of run.json and of the files beside it
 LOCKED, DIFFERENT = 4, 5  # exit codes
 LOCK, LIVE = ".lock", "live.json"  # who holds the folder; what it is doing, for ``fer-search status``
+LOOK_SECONDS = 0.5  # for which a process that only looks whether a folder is in use may keep a run out
+UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # the file system has no such locks
 WRITTEN = ("oracle.json", "tuner0.json", "run.json", "report.html", "predictions.npz", LIVE)
 
 
@@ -78,6 +85,26 @@ class RunFolder:
         """Whether a search wrote its state here."""
         return (self.path / "oracle.json").exists()
 
+    def check_whole(self) -> None:
+        """Refuse to begin over what is there already.
+
+        Raises:
+            UserError: there are trials, but no run.json or no oracle.json beside them (exit code 4).
+        """
+        trials, begun = any(self.path.glob("trial_*/trial.json")), (self.path / "run.json").exists()
+        if not begun and (trials or self.started()):
+            raise UserError(
+                f"{self.path} holds trials but no run.json: it is stock Keras Tuner's, or broken. Restore run.json, or "
+                "choose another --name",
+                LOCKED,
+            )
+        if begun and trials and not self.started():
+            raise UserError(
+                f"{self.path} has lost its oracle.json; make it again from the trials with: "
+                f"fer-search doctor {self.path} --repair",
+                LOCKED,
+            )
+
     def clear(self) -> None:
         """Remove what a run wrote here, and nothing else."""
         for path in self.path.glob("trial_*"):
@@ -104,7 +131,7 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK).open("a+", encoding="utf-8") as file:
-            if not _take(file):
+            if not _take(file, time.monotonic() + LOOK_SECONDS):
                 by = f"another fer-search run{_holder(file)}"
                 raise UserError(f"{self.path} is in use by {by}; wait for it, or choose another --name", LOCKED)
             me = {
@@ -126,14 +153,17 @@ class RunFolder:
         except OSError:
             return False
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-            return False
+            locked = _flock(file, shared=True)
+            return _held_by_name(file) if locked is None else not locked
 
 
-def check_same(path: Path, then: dict[str, Any], now: dict[str, Any], extended: tuple[str, ...] = ()) -> list[str]:
+def check_same(
+    path: Path,
+    then: dict[str, Any],
+    now: dict[str, Any],
+    extended: tuple[str, ...] = (),
+    words: Mapping[str, str] | None = None,
+) -> list[str]:
     """Refuse to go on with a run that was started as another one.
 
     Args:
@@ -141,6 +171,7 @@ def check_same(path: Path, then: dict[str, Any], now: dict[str, Any], extended: 
         then: what run.json recorded under "identity".
         now: the same of this start.
         extended: names of what may be more than then.
+        words: name -> in what it differs, where the values themselves say little.
 
     Returns:
         The names of what is more than then.
@@ -151,7 +182,8 @@ def check_same(path: Path, then: dict[str, Any], now: dict[str, Any], extended: 
     differ = [name for name in now if then.get(name) != now[name]]
     more = [name for name in differ if name in extended and _at_least(now[name], then.get(name))]
     if wrong := [name for name in differ if name not in more]:
-        changes = "; ".join(f"{name} was {_short(then.get(name))}, is {_short(now[name])}" for name in wrong)
+        said = {name: f"was {_short(then.get(name))}, is {_short(now[name])}" for name in wrong} | dict(words or {})
+        changes = "; ".join(f"{name} {said[name]}" for name in wrong)
         way_out = "Choose another --name, or --overwrite it"
         if not extended and set(wrong) <= {"--max-trials", "--max-epochs", "--time-budget"}:
             way_out = "--extend goes on with more of it, another --name or --overwrite starts anew"
@@ -164,18 +196,37 @@ def _at_least(now: float | None, then: float | None) -> bool:
     return now is None or (then is not None and now >= then)
 
 
-def _take(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
+def _take(file: TextIO, until: float) -> bool:
+    """Lock a file; a process that only looks at it is waited for."""
+    while not (locked := _flock(file, shared=False)):
+        if locked is None:
+            return not _held_by_name(file)
+        if time.monotonic() > until:
             return False
-        held = _read(file)
-        return not held or (held.get("host") == socket.gethostname() and not _alive(held.get("pid")))
+        time.sleep(0.02)
     return True
 
 
+def _flock(file: TextIO, shared: bool) -> bool | None:
+    """Ask the system for a lock; None where it has no such locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        return None if error.errno in UNSUPPORTED else False
+    return True
+
+
+def _held_by_name(file: TextIO) -> bool:
+    """Whether the process that a lock file names lives; one on another machine may."""
+    held = _read(file)
+    return bool(held) and (held.get("host") != socket.gethostname() or _alive(held.get("pid")))
+
+
 def _alive(pid: Any) -> bool:
+    if os.name == "nt":  # there os.kill(pid, 0) is no question but Ctrl-C
+        return True
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, TypeError, ValueError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 from fer_search import backend
@@ -105,3 +107,20 @@ def new_info(
         "state": "running",
         "seconds": 0.0,
     }
+
+
+def first_change(before: str, now: str) -> str:
+    """Return the first statement in which two Python texts differ, in words; "" where comments and layout alone do."""
+    for old, new in zip_longest(_statements(before), _statements(now), fillvalue=""):
+        if old != new:
+            return f"was '{old.strip():.60}', is '{new.strip():.60}'"
+    return ""
+
+
+def _statements(text: str) -> list[str]:
+    """Return a Python text line by line, without comments and docstrings."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree).splitlines()

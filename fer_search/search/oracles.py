@@ -42,8 +42,7 @@ class SafeOracle(kt.Oracle):
         state = super().get_state()
         ended = set(self.end_order)
         state["ongoing_trials"] = {k: i for k, i in state["ongoing_trials"].items() if i not in ended}
-        state["tried_so_far"] = sorted(state["tried_so_far"])  # Keras Tuner lists a set, in any order
-        state["tried_so_far"] = sorted(state["tried_so_far"])  # a set's own order changes from process to process
+        state["tried_so_far"] = sorted(state["tried_so_far"])  # a set, whose order is another in each process
         return state
 
     def restore(self) -> None:

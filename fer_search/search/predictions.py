@@ -8,6 +8,7 @@ got wrong with the highest probability, the worst first; ``mistake_images`` uint
 from __future__ import annotations
 
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def predicted_trial(run: Path) -> str | None:
     try:
         with np.load(run / FILE) as arrays:
             return str(arrays["trial"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from fer_search.search.attempt import Attempts
 from fer_search.search.clock import Clock
 from fer_search.search.estimate import estimate_seconds, sample_designs, time_designs
 from fer_search.search.folder import DIFFERENT, LIVE, LOCKED, RunFolder, check_same
-from fer_search.search.info import BEFORE, EXTENSIBLE, identity, new_info
+from fer_search.search.info import BEFORE, EXTENSIBLE, first_change, identity, new_info
 from fer_search.search.keep import ranked, tidy
 from fer_search.search.oracles import SafeOracle, make_oracle
 from fer_search.search.plan import planned
@@ -54,8 +56,7 @@ def run_search(settings: Settings, view: events.View) -> int:
 
     Raises:
         UserError: something that the user can mend: 2 an input, 4 the folder is in use, broken or its disk is full, 5
-        it
-            was started as another run.
+            it was started as another run.
     """
     found = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
     space, skipped = settle_weights(found, settings)
@@ -133,13 +134,13 @@ def new_oracle(settings: Settings, space: Space) -> SafeOracle:
     return make_oracle(s.tuner, space.choices(), s.folder, **options)
 
 
-def estimate(settings: Settings, space: Space, data: TrialData) -> events.Range:
+def estimate(settings: Settings, space: Space, data: TrialData, stop: Callable[[], bool]) -> events.Range:
     """Return the least and the most seconds that a whole run will probably take, from a few seconds of training."""
     names = baseline_names(settings, space)
     limit = trial_limit(settings, names)
     amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
     designs = sample_designs(space, names[:limit], 0 if settings.baselines == "only" else 8)
-    speed = time_designs(designs, data)
+    speed = time_designs(designs, data, stop)
     return estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
 
 
@@ -167,7 +168,12 @@ class _Search:
         self._beaten = 0.0
 
     def run(self, stop: Stop) -> int:
-        self.info = self._open()
+        try:
+            self.info = self._open(stop)
+        except Stopped:
+            text = f"Stopped before the first trial. {self._again()} starts it."
+            self.view.show(events.SearchEnded(str(self.folder.path), "interrupted", text, 0, 0, None))
+            return 128 + (stop.number or signal.SIGINT)
         self._announce()
         self.clock = self._start_clock()
         if self.settings.time_budget is not None:
@@ -219,6 +225,7 @@ class _Search:
             )
             self.clock.begin_trial(len(own))
             self.view.show(self.begun)
+            self._beat(Progress(len(curve) + 1, 0, len(self.data.labels), 0.0, 0.0), self.clock.left())
             watcher = Watcher(stop=stop, progress=self._progress, epoch=self._epoch)
             board = trial_callbacks(self.folder.path, proposed, prepared.name) if self.settings.tensorboard else ()
             self.attempts.run(proposed, prepared, watcher, board)
@@ -238,18 +245,15 @@ class _Search:
     def _progress(self, at: Progress) -> None:
         left = self.clock.left(at.done / at.images)
         self.view.show(events.Steps(at.epoch, at.done, at.images, at.loss, at.accuracy, left))
-        if time.monotonic() - self._beaten < HEARTBEAT:
-            return
+        if time.monotonic() - self._beaten >= HEARTBEAT:
+            self._beat(at, left)
+
+    def _beat(self, at: Progress, left: events.Range) -> None:
+        """Tell ``fer-search status`` where the run is."""
         self._beaten = time.monotonic()
-        live: dict[str, Any] = {
-            "pid": os.getpid(),
-            "time": time.time(),
-            "trial": self.begun.number,
-            "trials": self.amount.trials,
-        }
-        live |= {"epoch": at.epoch, "epochs": self.begun.epochs, "done": at.done, "images": at.images}
-        live |= {"accuracy": at.accuracy, "loss": at.loss, "left": left, "seconds": self._seconds()}
-        self.folder.write_live(live)
+        live: dict[str, Any] = {"pid": os.getpid(), "time": time.time(), "trials": self.amount.trials}
+        live |= {"trial": self.begun.number, "epochs": self.begun.epochs, "left": left, "seconds": self._seconds()}
+        self.folder.write_live(live | dataclasses.asdict(at))
 
     def _epoch(self, row: Row) -> None:
         self.clock.end_epoch(row["seconds"])
@@ -260,13 +264,11 @@ class _Search:
         best = ranked(self.oracle)[:1]
         if not best or predicted_trial(self.folder.path) == best[0]:
             return
-        record = json.loads((self.folder.path / f"trial_{best[0]}" / "design.json").read_text(encoding="utf-8"))
-        data = self.data
-        rows = np.asarray(self.split.validation)
+        data, rows = self.data, np.asarray(self.split.validation)
         try:
-            keep_predictions(
-                self.folder.path, best[0], Design.from_dict(record["design"]), data.val_images, data.val_labels, rows
-            )
+            record = json.loads((self.folder.path / f"trial_{best[0]}" / "design.json").read_text(encoding="utf-8"))
+            design = Design.from_dict(record["design"])
+            keep_predictions(self.folder.path, best[0], design, data.val_images, data.val_labels, rows)
         except Exception as error:
             if disk_is_full(error):
                 raise
@@ -291,13 +293,16 @@ class _Search:
         limit = self.settings.max_disk
         return None if limit is None or limit == float("inf") else int(limit)
 
-    def _open(self) -> dict[str, Any]:
+    def _again(self) -> str:
+        return "The same command" + (" without --overwrite" if self.settings.overwrite else "")
+
+    def _open(self, stop: Stop) -> dict[str, Any]:
         """Start the folder, or take it up where it is."""
         info = self.folder.read()
+        self.folder.check_whole()
         self.resumed = False
         if info is None:
             info = new_info(self.settings, self.space, self.dataset, self.split, self.skipped)
-            info["estimate_seconds"] = [round(seconds, 1) for seconds in estimate(self.settings, self.space, self.data)]
             write_json(self.folder.path / "tuner0.json", {})  # Keras Tuner's own, always empty
             self.folder.write(info)
         else:
@@ -309,6 +314,10 @@ class _Search:
                 self._keep_predictions()
         if not self.folder.started():
             self.oracle.save()
+        info["tuner"]["trials"] = self.amount.trials
+        if "estimate_seconds" not in info:
+            info["estimate_seconds"] = [round(s, 1) for s in estimate(self.settings, self.space, self.data, stop)]
+            self.folder.write(info)
         self.started, self.seconds_before = time.monotonic(), self._seconds_of(info)
         return info
 
@@ -321,7 +330,13 @@ class _Search:
                 f"{_names(info.get('skipped', []))} was left out then, {_names(self.skipped)} now",
                 DIFFERENT,
             )
-        more = check_same(self.folder.path, BEFORE | info["identity"], now, EXTENSIBLE if s.extend else ())
+        then, words = BEFORE | info["identity"], {"data": f"was {info['data']['name']}, is {self.dataset.name}"}
+        if info["data"]["name"] == self.dataset.name:
+            words["data"] = f"({self.dataset.name}) has other images or labels than it had"
+        words["space"] = first_change(info["space"]["text"], self.space.text)
+        if not words["space"]:  # other comments
+            now["space"] = then["space"]
+        more = check_same(self.folder.path, then, now, EXTENSIBLE if s.extend else (), words)
         if "--max-epochs" in more and s.tuner == "hyperband":
             raise UserError(
                 "--extend: Hyperband's rungs follow from --max-epochs; choose another --name for more", DIFFERENT
@@ -362,7 +377,7 @@ class _Search:
         self.view.show(events.Note(text))
 
     def _announce(self) -> None:
-        s, amount = self.settings, self.amount
+        s, amount, again = self.settings, self.amount, self._again()
         self._say(f"Protocol: {self.split.note}.")
         if s.width != 1:
             self._say(
@@ -388,7 +403,7 @@ class _Search:
             done = len(self.oracle.end_order)
             self._say(f"Going on with {self.folder.path}: {done} of {amount.trials} trials are done.")
         else:
-            self._say(f"Run folder: {self.folder.path}. Ctrl-C stops; the same command goes on.")
+            self._say(f"Run folder: {self.folder.path}. Ctrl-C stops; {again[0].lower()}{again[1:]} goes on.")
 
     def _farewell(self, state: str, stop: Stop) -> int:
         ended, failed, best = len(self.oracle.end_order), self._failed(), self._best()
@@ -406,7 +421,7 @@ class _Search:
                 f"Stopped: {done}, the last {self._failures_in_a_row()} in a row ({last}). --max-failures allows more."
             )
         else:
-            text = f"Stopped: {done}, nothing lost. The same command goes on."
+            text = f"Stopped: {done}, nothing lost. {self._again()} goes on."
         self.view.show(events.SearchEnded(str(self.folder.path), state, text, ended, failed, best))
         if state == "interrupted":
             return 128 + (stop.number or signal.SIGINT)

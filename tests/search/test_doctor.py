@@ -1,14 +1,19 @@
 """Run folders that were harmed, and what the doctor says and mends."""
 
+import dataclasses
 import json
 
+import h5py
+import numpy as np
 import pytest
 
 from fer_search.errors import UserError
 from fer_search.runs.doctor import examine, mend
 from fer_search.runs.status import read_status, status_lines
 from fer_search.runs.table import select_trials
+from fer_search.search import attempt
 from fer_search.search.folder import RunFolder
+from fer_search.training.trial import TrialFailed
 
 
 @pytest.fixture
@@ -43,11 +48,77 @@ def test_what_can_be_mended_is(run, search, tmp_path, state):
 
 
 def test_what_cannot_be_mended_is_left_and_said(run):
+    (run / "run.json").write_text("{")
     (run / "oracle.json").write_text("{")
-    [problem] = examine(run)
-    assert "oracle.json is missing or broken" in problem.text
-    assert mend(run, [problem])[0].startswith("not mended: ")
+    problems = examine(run)
+    assert ["run.json" in problems[0].text, "oracle.json" in problems[1].text] == [True, True]
+    assert all(line.startswith("not mended: ") for line in mend(run, problems))
     assert (run / "oracle.json").read_text() == "{"
+
+
+@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian", "grid"])
+def test_a_lost_oracle_is_made_again_from_the_trials(search, state, tmp_path, monkeypatch, tuner):
+    """One trial failed and one was under way; the search then goes on as if nothing had been lost."""
+    given = {"tuner": tuner, "max_trials": None if tuner == "hyperband" else 9, "max_epochs": 4, "factor": 2}
+    real, full = attempt.train, [True]
+
+    def train(trial, data, watcher):
+        if trial.number == 4:
+            raise RuntimeError("layer explodes")
+        if trial.number == 7 and full:
+            full.clear()
+            raise OSError(28, "No space left on device")
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", train)
+    with pytest.raises(UserError, match="no room"):
+        search(tmp_path / "lost", **given)
+    run = tmp_path / "lost" / "tiny"
+    before = state(run)
+    (run / "oracle.json").write_text("")
+    [problem] = examine(run)
+    assert mend(run, [problem]) == [f"mended: {problem.text}"]
+    assert state(run) == before
+    assert search(tmp_path / "lost", **given) == search(tmp_path / "whole", **given) == 0
+    assert state(run) == state(tmp_path / "whole" / "tiny")
+
+
+def test_a_lost_table_is_made_again_from_its_trial(run, state):
+    before = state(run)
+    (run / "trial_0000" / "epochs.csv").write_text("")
+    (run / "trial_0001" / "epochs.csv").unlink()
+    table = run / "trial_0002" / "epochs.csv"
+    table.write_text(table.read_text()[:-40])  # its last row
+    problems = examine(run)
+    assert len(problems) == 4
+    assert all(line.startswith("mended: ") for line in mend(run, problems))
+    assert texts(run) == []
+    assert state(run) == before
+
+
+def test_a_failed_trial_is_not_mended_into_a_completed_one(search, tmp_path, monkeypatch):
+    real = attempt.train
+
+    def failing(trial, data, watcher):
+        if trial.number == 2:
+            real(dataclasses.replace(trial, epochs=2), data, watcher)
+            raise TrialFailed("the training loss was nan in epoch 3")
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", failing)
+    assert search(tmp_path) == 0
+    (tmp_path / "tiny" / "trial_0002" / "trial.json").write_text("")
+    [problem] = examine(tmp_path / "tiny")
+    assert problem.mend is None
+
+
+def test_half_a_checkpoint_is_found(run):
+    weights = next(run.glob("trial_*/best.weights.h5"))
+    with h5py.File(weights, "w") as file:
+        file["x"] = np.zeros(10_000)
+    assert texts(run) == []
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    assert "no whole HDF5 file" in texts(run)[0]
 
 
 def test_broken_weights_are_moved_aside(run):

@@ -195,13 +195,6 @@ def test_going_on_as_something_else_is_refused(tiny_space, tmp_path, change, nam
     assert search(tiny_space, tmp_path, max_trials=1, overwrite=True, **change) == 0
 
 
-def test_a_changed_space_is_refused(tiny_space, tmp_path):
-    assert search(tiny_space, tmp_path, max_trials=1) == 0
-    tiny_space.write_text(tiny_space.read_text() + "# changed\n")
-    with pytest.raises(UserError, match="space was"):
-        search(tiny_space, tmp_path, max_trials=1)
-
-
 def test_a_second_process_is_kept_out(tiny_space, tmp_path):
     folder = run_module.RunFolder(tmp_path / "tiny")
     with folder.lock():

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from fer_search.search.folder import RunFolder
 from fer_search.search.keep import used_bytes
 from fer_search.search.predictions import worst_mistakes
 from fer_search.training.epochs import read_epochs
+from fer_search.training.trial import Stopped
 
 TUNERS = ("random", "hyperband", "bayesian", "grid")
 
@@ -253,6 +255,7 @@ def test_without_system_locks_the_process_in_the_file_decides(tmp_path, monkeypa
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
     (tmp_path / ".lock").write_text(json.dumps({"pid": pid, "host": socket.gethostname()}))
+    assert RunFolder(tmp_path).in_use() == (pid == os.getppid())
     if pid == os.getppid():
         with pytest.raises(UserError, match=f"process {pid}"), RunFolder(tmp_path).lock():
             pass
@@ -267,6 +270,41 @@ def test_a_broken_oracle_is_named(search, tmp_path):
     with pytest.raises(UserError, match=r"oracle\.json.*doctor") as caught:
         search(tmp_path, max_trials=1)
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("lost", ["run.json", "oracle.json"])
+def test_nothing_is_begun_over_trials_that_are_there(search, state, tmp_path, lost):
+    assert search(tmp_path, max_trials=2) == 0
+    before = {path: path.read_bytes() for path in tmp_path.glob("tiny/trial_*/*")}
+    (tmp_path / "tiny" / lost).unlink()
+    with pytest.raises(UserError, match=lost) as caught:
+        search(tmp_path, max_trials=2)
+    assert caught.value.exit_code == 4
+    assert before == {path: path.read_bytes() for path in tmp_path.glob("tiny/trial_*/*")}
+
+
+def test_a_changed_space_is_refused_unless_its_comments_alone_changed(search, tiny_space, tmp_path):
+    assert search(tmp_path, max_trials=1) == 0
+    text = tiny_space.read_text()
+    tiny_space.write_text('"""What it is."""\n# the widths\n' + text.replace("[4, 2, 6]", "[4,  2, 6]"))
+    assert search(tmp_path, max_trials=1) == 0
+    tiny_space.write_text(text.replace("[4, 2, 6]", "[4, 8]"))
+    with pytest.raises(UserError, match=r"space was .*\[4, 2, 6\].* is .*\[4, 8\].* --overwrite") as caught:
+        search(tmp_path, max_trials=1)
+    assert caught.value.exit_code == 5
+
+
+def test_a_stop_before_the_first_trial_starts_anew(search, tmp_path, monkeypatch):
+    def interrupted(settings, space, data, stop):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop()
+        raise Stopped
+
+    known = run_module.estimate
+    monkeypatch.setattr(run_module, "estimate", interrupted)
+    assert search(tmp_path, max_trials=1) == 143
+    monkeypatch.setattr(run_module, "estimate", known)
+    assert search(tmp_path, max_trials=1) == 0
 
 
 def test_what_is_left_over_is_removed(search, tmp_path):
