@@ -7,6 +7,7 @@ DATA ?= auto
 # A few minutes on two CPU cores. Your own: make search SPACE=search_spaces/report.py SEARCH="--max-epochs 50"
 SPACE ?= search_spaces/tiny.py
 SEARCH ?= --tuner random --max-trials 10 --max-epochs 6 --limit-train 3000
+BENCH ?=
 
 .PHONY: help search test check bench install clean
 
@@ -14,6 +15,7 @@ help:
 	@echo "make search   install into $(VENV), search, write the report (DATA=path, SPACE=file, SEARCH='options of fer-search run')"
 	@echo "make test     install with the test extras, run the whole test suite"
 	@echo "make check    lint, format and types, as CI does"
+	@echo "make bench    all benchmarks, 20 minutes on two cores; writes docs/benchmarks.md (BENCH='--quick', or names)"
 
 search: $(VENV)/installed
 	@$(BIN)/fer-search run --space "$(SPACE)" --data "$(DATA)" $(SEARCH)
@@ -22,6 +24,9 @@ search: $(VENV)/installed
 
 test: $(VENV)/tested
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
+
+bench: $(VENV)/benched
+	@$(BIN)/python benchmarks/run.py --data "$(DATA)" $(BENCH)
 
 check: $(VENV)/checked
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -40,6 +45,10 @@ $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/tested: $(VENV)/installed
 	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/benched: $(VENV)/installed
+	@$(PIP) --editable '.[bench]'
 	@touch $@
 
 $(VENV)/checked: $(VENV)/installed

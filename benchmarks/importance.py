@@ -14,10 +14,9 @@ trials' best accuracies whatever their epochs, as dashboards show them.
 
 from __future__ import annotations
 
-import argparse
-import time
 from typing import NamedTuple
 
+import common
 import numpy as np
 import pandas as pd
 
@@ -118,10 +117,10 @@ def forest(trials: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=20, help="of each kind (default 20)")
-    count = parser.parse_args().cases
-    began = time.perf_counter()
+    parser = common.parser(__doc__)
+    parser.add_argument("--cases", type=int, help="of each kind (default: 20)")
+    options = parser.parse_args()
+    count = options.cases or (4 if options.quick else 20)
     counts = dict.fromkeys(("first", "first?", "inconclusive", "wrong", "equal epochs", "any epochs"), 0)
     for seed in range(count):
         case = make_case(seed, CHOICES[seed % (len(CHOICES) - 1)].name)  # pool_size is active in half of the trials
@@ -130,15 +129,19 @@ def main() -> None:
         counts[kind + ("?" if kind == "first" and found.endswith("?") else "")] += 1
         counts["equal epochs"] += forest(at_epochs(case.trials, case.curves).trials) == case.planted
         counts["any epochs"] += forest(case.trials) == case.planted
-    sure, unsure = counts["first"], counts["first?"]
-    print(f"one choice worth 5 points, {count} cases of 60 trials")
-    print(
-        f"  ours: first {sure + unsure} ({sure} surely), inconclusive {counts['inconclusive']}, wrong {counts['wrong']}"
+    none = [ours(make_case(1000 + seed, None)) for seed in range(count)].count("inconclusive")
+    table = common.Table(
+        f"The choice that matters: {count} cases of 60 trials with one planted, {count} with none",
+        ["", "the planted one first", "inconclusive", "another one first"],
     )
-    print(f"  a forest: first {counts['equal epochs']} at equal epochs, {counts['any epochs']} at any")
-    none = [ours(make_case(1000 + seed, None)) for seed in range(count)]
-    print(f"no choice matters, {count} cases: inconclusive {none.count('inconclusive')}")
-    print(f"{time.perf_counter() - began:.0f} s")
+    sure, unsure = counts["first"], counts["first?"]
+    surely = f"{sure + unsure} ({sure} surely)"
+    table.rows.append(["one planted, ours", surely, str(counts["inconclusive"]), str(counts["wrong"])])
+    for name in ("equal epochs", "any epochs"):
+        right = counts[name]
+        table.rows.append([f"one planted, a forest at {name}", str(right), "0", str(count - right)])
+    table.rows.append(["none planted, ours", "-", str(none), str(count - none)])
+    common.report(options, [table], counts | {"inconclusive without": none})
 
 
 if __name__ == "__main__":

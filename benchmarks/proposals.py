@@ -18,6 +18,7 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import common
 import keras_tuner as kt
 import numpy as np
 
@@ -133,45 +134,59 @@ def search(kind: type, surface: Surface, seed: int, trials: int, first: int) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--trials", type=int, default=40)
+    parser = common.parser(__doc__)
+    parser.add_argument("--seeds", type=int, help="response surfaces (default: 20)")
+    parser.add_argument("--trials", type=int, help="of each search (default: 40)")
     parser.add_argument("--first", type=int, default=15, help="random trials at the start")
     parser.add_argument("--samples", type=int, default=20_000, help="random designs that the best of is taken of")
     parser.add_argument("--only", choices=["ours", "stock", "random"], default=None)
-    parser.add_argument("--timing-trials", type=int, default=200)
-    args = parser.parse_args()
+    parser.add_argument("--timing-trials", type=int, help="time a proposal of ours after so many (default: 200)")
+    options = parser.parse_args()
+    seeds, trials = options.seeds or (1 if options.quick else 20), options.trials or (18 if options.quick else 40)
+    timing = options.timing_trials if options.timing_trials is not None else (20 if options.quick else 200)
     kinds = {"ours": BayesianOracle, "stock": Stock}
-    if args.only:
-        kinds = {args.only: kinds.get(args.only, BayesianOracle)}
-    regrets: dict[str, list[float]] = {name: [] for name in (*kinds, "random")}
-    waits: dict[str, list[float]] = {name: [] for name in (*kinds, "random")}
-    for seed in range(args.seeds):
+    if options.only:
+        kinds = {options.only: kinds.get(options.only, BayesianOracle)}
+    regrets, waits = compare(kinds | {"random": BayesianOracle}, seeds, trials, options)
+    table = common.Table(
+        f"Proposals: regret in points after {trials} trials, {seeds} seeds",
+        ["", "regret, mean +- standard error", "seconds a proposal, median", "last", "worst"],
+    )
+    for name, values in regrets.items():
+        wait = [f"{w:.3f}" for w in (np.median(waits[name]), waits[name][-1], max(waits[name]))] if waits[name] else []
+        table.rows.append([name, mean_and_error(values), *(wait or ["-"] * 3)])
+    if not options.only and seeds > 1:
+        paired = mean_and_error(list(np.array(regrets["stock"]) - np.array(regrets["ours"])))
+        table.notes.append(f"Ours is better than stock by {paired} points, seed by seed.")
+    if timing and not options.only:
+        _, seconds = search(BayesianOracle, Surface(0), 0, timing, options.first)
+        median, worst = np.median(seconds[-20:]), max(seconds[-20:])
+        table.notes.append(f"Ours at {timing} trials: median {median:.3f} s a proposal, worst {worst:.3f} s.")
+    common.report(options, [table], {"regrets": regrets, "waits": waits})
+
+
+def compare(
+    kinds: dict[str, type], seeds: int, trials: int, options: argparse.Namespace
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Return each proposer's regrets, one a seed, and the seconds of its proposals."""
+    regrets: dict[str, list[float]] = {name: [] for name in kinds}
+    waits: dict[str, list[float]] = {name: [] for name in kinds}
+    for seed in range(seeds):
         surface = Surface(seed)
-        best = surface.best(args.samples)
-        for name, kind in (kinds | {"random": BayesianOracle}).items():
-            first = args.trials if name == "random" else args.first
-            score, seconds = search(kind, surface, seed, args.trials, first)
+        best = surface.best(options.samples)
+        for name, kind in kinds.items():
+            score, seconds = search(kind, surface, seed, trials, trials if name == "random" else options.first)
             regrets[name].append(best - score)
             waits[name] += seconds
-        print(f"seed {seed}: " + ", ".join(f"{name} {100 * r[-1]:.2f}" for name, r in regrets.items()), flush=True)
-    print(f"{'':8} {'regret, points':>20} {'seconds a proposal: median':>28} {'last':>6} {'worst':>6}")
-    for name, values in regrets.items():
-        mean, error = (
-            100 * np.mean(values),
-            100 * np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0,
-        )
-        wait = f"{np.median(waits[name]):28.3f} {waits[name][-1]:6.3f} {max(waits[name]):6.3f}" if waits[name] else ""
-        print(f"{name:8} {mean:12.2f} +-{error:5.2f} {wait}")
-    if not args.only and args.seeds > 1:
-        paired = 100 * (np.array(regrets["stock"]) - np.array(regrets["ours"]))
-        print(
-            f"ours is better by {paired.mean():.2f} +- {paired.std(ddof=1) / np.sqrt(len(paired)):.2f} points, by seed"
-        )
-    if args.timing_trials and not args.only:
-        _, seconds = search(BayesianOracle, Surface(0), 0, args.timing_trials, args.first)
-        late = seconds[-20:]
-        print(f"ours at {args.timing_trials} trials: median {np.median(late):.3f} s, worst {max(late):.3f} s")
+        common.say(f"seed {seed}: regret " + ", ".join(f"{name} {100 * r[-1]:.2f}" for name, r in regrets.items()))
+    return regrets, waits
+
+
+def mean_and_error(shares: list[float]) -> str:
+    """Return the mean and its standard error, in points."""
+    points = 100 * np.array(shares)
+    error = points.std(ddof=1) / np.sqrt(len(points)) if len(points) > 1 else float("nan")
+    return f"{points.mean():.2f} +- {error:.2f}"
 
 
 if __name__ == "__main__":

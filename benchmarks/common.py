@@ -1,0 +1,304 @@
+"""What the benchmarks share: rounds in turn and their statistics, workers, the machine, tables.
+
+Wall times on a shared machine drift. So whatever is compared takes turns (A B C, A B C, ...), and what is quoted are
+medians, and ratios of the rounds that were neighbours, with the least and the greatest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fer_search import backend
+
+ROOT = Path(__file__).resolve().parents[1]
+Round = Callable[[], float]  # computes once; returns seconds
+
+
+class Spread(NamedTuple):
+    """Median, least and greatest of some rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{number(self.median)} ({number(self.low)} to {number(self.high)})"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return what is quoted of rounds; NaN where there are none."""
+    if not values:
+        return Spread(*[float("nan")] * 3)
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
+    """Return the spread of ``of`` / ``to``, round by round."""
+    return spread([a / b for a, b in zip(of, to, strict=True)])
+
+
+def interleave(rounds: int, arms: Mapping[str, Round]) -> dict[str, list[float]]:
+    """Let the arms take turns, each once a round, and return the seconds that each one gave.
+
+    An arm that fails is left out from there on, with its reason on the screen, and so is not in the result.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    for number_of_round in range(1, rounds + 1):
+        for name in list(seconds):
+            try:
+                seconds[name].append(arms[name]())
+            except WorkerFailed as error:
+                say(f"LEFT OUT, {name}: {error}")
+                del seconds[name]
+        said = ", ".join(f"{name} {taken[-1]:.3g} s" for name, taken in seconds.items())
+        say(f"round {number_of_round} of {rounds}: {said}")
+    return seconds
+
+
+class WorkerFailed(Exception):
+    """A worker cannot compute; the message says why."""
+
+
+class Worker:
+    """A process that gets ready once and then computes a round each time that it is told to.
+
+    It is this script again, with ``--serve SPEC``: backends are chosen before Keras is imported, so each needs its own
+    process. The processes of a comparison live side by side and only one computes at any time.
+
+    Args:
+        spec: what it is to compute, for ``serve``; "backend" is its Keras backend.
+        environment: more environment variables.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
+        own = {"KERAS_BACKEND": spec["backend"], "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        own["PYTHONPATH"] = os.pathsep.join(paths)
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
+        self.process = subprocess.Popen(
+            [sys.executable, sys.argv[0], *sys.argv[1:], "--serve", json.dumps(spec)],
+            env=os.environ | own | dict(environment or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+        )
+        self.about = self._answer()  # what the worker said of itself when it was ready
+
+    def __call__(self) -> float:
+        """Compute a round; return its seconds."""
+        return float(self.ask()["seconds"])
+
+    def ask(self) -> dict[str, Any]:
+        """Compute a round; return all that the worker says of it."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # its last words are read below
+        return self._answer()
+
+    def close(self) -> None:
+        """End the process and wait for its end."""
+        for stream in (self.process.stdin, self.process.stdout, self.errors):
+            assert stream is not None
+            stream.close()
+        self.process.kill()
+        self.process.wait()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            last = self.errors.read().strip().splitlines()[-1:] or ["no message"]
+            raise WorkerFailed(f"its process ended with {self.process.returncode}: {last[0]}")
+        answer = json.loads(line)
+        if "cannot" in answer:
+            raise WorkerFailed(answer["cannot"])
+        return answer
+
+
+def serve(prepare: Callable[[], Callable[[], Any]]) -> None:
+    """Be a worker: get ready, then compute a round for each line on stdin, until there are no more.
+
+    Args:
+        prepare: returns the round, a function that gives its seconds or a dict that has them.
+    """
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print is no answer
+    try:
+        compute = prepare()
+    except ImportError as error:
+        answers.write(json.dumps({"cannot": f"{error.name or error} is not installed"}) + "\n")
+        return
+    answers.write(json.dumps(getattr(compute, "about", {})) + "\n")
+    for _ in sys.stdin:
+        found = compute()
+        answers.write(json.dumps(found if isinstance(found, dict) else {"seconds": found}) + "\n")
+
+
+def start(specs: Mapping[str, Mapping[str, Any]], skipped: list[str]) -> dict[str, Worker]:
+    """Start a worker for each name, one after the other; those that cannot run are named on the screen and listed."""
+    workers = {}
+    for name, spec in specs.items():
+        try:
+            workers[name] = Worker(spec)
+            say(f"ready: {name}" + "".join(f", {key} {value}" for key, value in workers[name].about.items()))
+        except WorkerFailed as error:
+            say(f"LEFT OUT, {name}: {error}")
+            skipped.append(f"{name}: {error}")
+    return workers
+
+
+def timed(compute: Callable[[], Any]) -> float:
+    """Return how many seconds a call takes."""
+    began = time.perf_counter()
+    compute()
+    return time.perf_counter() - began
+
+
+class Device(NamedTuple):
+    """What the installed backends compute on."""
+
+    backends: tuple[str, ...]  # those that see the best device there is
+    gpu: bool
+    name: str
+
+
+@functools.cache
+def device() -> Device:
+    """Ask each installed backend, in a process of its own, what it computes on; one without the GPU is left out."""
+    found = {}
+    for name in backend.BACKENDS:
+        if importlib.util.find_spec(name) is None:
+            say(f"LEFT OUT: {name} is not installed")
+            continue
+        program = "from fer_search import backend; backend.start(); print(backend.device())"
+        asked = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"KERAS_BACKEND": name, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found[name] = asked.stdout.strip().splitlines()[-1]
+    gpu = any(not text.startswith("CPU") for text in found.values())
+    used = tuple(name for name, text in found.items() if text.startswith("CPU") != gpu)
+    for name in set(found) - set(used):
+        say(f"LEFT OUT: {name} sees no GPU")
+    return Device(used, gpu, found[used[0]])
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine: processor, cores, memory, accelerator, system, versions."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = dict(line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
+        about = {key.strip(): value.strip() for key, value in lines.items()}
+        kind = [f"{key.removeprefix('cpu ')} {about[key]}" for key in ("cpu family", "model") if key in about]
+        halves = [flag for flag in backend.BFLOAT16_FLAGS if flag in about.get("flags", "").split()]
+        processor = f"{about.get('model name', processor)} ({', '.join([*kind, *halves])})"
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": processor,
+        "cores": backend.cores(),
+        "memory_gib": round(memory, 1),
+        "device": device().name,
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": backend.versions(),
+    }
+
+
+def describe(about: Mapping[str, Any]) -> str:
+    """Return a machine in a line."""
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return (
+        f"{about['processor']}, {about['cores']} cores, {about['memory_gib']:.0f} GiB; computes on: {about['device']}; "
+        f"{about['system']}; {versions}"
+    )
+
+
+@dataclass
+class Table:
+    """A table of text, with sentences under it."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        """Return it as GitHub's Markdown, its columns aligned for those who read the text."""
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[k]) for line in lines) for k in range(len(self.columns))]
+        rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+        padded = [
+            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+            for line in (lines[0], rule, *lines[1:])
+        ]
+        text = "\n".join("| " + " | ".join(line) + " |" for line in padded)
+        return "\n\n".join([f"**{self.title}**", text, *self.notes]) + "\n"
+
+
+def number(value: float) -> str:
+    """Write a number to three digits, with commas between thousands."""
+    if value != value:
+        return "-"
+    digits = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
+    if digits > 3:
+        return f"{round(value, 3 - digits):,.0f}"
+    return f"{value:.{3 - digits}f}" if digits else f"{value:.3g}"
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with what every benchmark takes."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--quick", action="store_true", help="a rehearsal: small sizes, numbers that mean little")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write tables and raw numbers there too")
+    made.add_argument("--serve", help=argparse.SUPPRESS)
+    return made
+
+
+def report(
+    options: argparse.Namespace, tables: Iterable[Table], raw: Mapping[str, Any], skipped: Sequence[str] = ()
+) -> None:
+    """Print the tables of a benchmark, and write them with the raw numbers where --json says."""
+    tables = list(tables)
+    if skipped:
+        tables[-1].notes.append("Left out: " + "; ".join(skipped) + ".")
+    for table in tables:
+        print("\n" + table.markdown(), flush=True)
+    if options.json:
+        chosen = {name: value for name, value in vars(options).items() if name not in ("json", "serve", "data")}
+        content = {
+            "measured": time.strftime("%Y-%m-%d"),
+            "machine": machine(),
+            "options": chosen,
+            "tables": [asdict(table) for table in tables],
+            "raw": dict(raw),
+            "skipped": list(skipped),
+        }
+        options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def say(text: str) -> None:
+    """Tell whoever waits what is going on."""
+    print(f"  {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

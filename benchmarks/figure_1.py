@@ -1,0 +1,80 @@
+"""What the benchmarks train: the figure_1 row of search_spaces/report.py, on real faces or toy ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from common import ROOT, device
+
+from fer_search.data.load import load_dataset
+from fer_search.design import Augmentation, Design
+
+VALIDATED = 7  # images; where the epoch's training is what is measured, its validation is next to nothing
+
+
+class Faces(NamedTuple):
+    """Training images, uint8 (n, 48, 48), their labels, uint8 (n,), and what they are."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    name: str
+
+
+def load_faces(source: str, count: int, again: bool = True) -> Faces:
+    """Return so many training images in a fixed random order.
+
+    Args:
+        source: what ``--data`` of fer-search takes; "auto" finds FER2013 or takes toy faces.
+        count: images.
+        again: where the data set has fewer, they come again; otherwise it is an error.
+    """
+    dataset = load_dataset(source)
+    rows = np.random.default_rng(0).permutation(dataset.rows("train"))
+    if count > len(rows) and not again:
+        raise SystemExit(f"{dataset.name} has {len(rows):,} training images, not {count:,}; give --data FER2013")
+    rows = np.resize(rows, count)
+    return Faces(np.array(dataset.images[rows]), np.array(dataset.labels[rows]), dataset.name)
+
+
+def make_design(width: float, batch_size: int, precision: str, augmented: bool = True) -> Design:
+    """Return the figure_1 row at a width; without its augmentation if wanted."""
+    from fer_search.space import load_space
+
+    space = load_space(ROOT / "search_spaces" / "report.py", width=width, batch_size=batch_size)
+    design = space.design(space.baseline("figure_1"))
+    optimisation = dataclasses.replace(design.optimisation, precision=precision)
+    augmentation = design.augmentation if augmented else Augmentation()
+    return dataclasses.replace(design, optimisation=optimisation, augmentation=augmentation)
+
+
+def make_loop(design: Design, faces: Faces, validated: int = VALIDATED) -> Any:
+    """Return the product's own ``Loop`` for a design; the backend must be started."""
+    from fer_search.models import build_model
+    from fer_search.training.loop import Loop
+    from fer_search.training.trial import Trial, TrialData, Watcher
+
+    rows = np.resize(np.arange(len(faces.labels)), validated)
+    data = TrialData(faces.images, faces.labels, faces.images[rows], faces.labels[rows])
+    trial = Trial(design, epochs=1_000_000, folder=Path("/nowhere"), seed=0, number=0)
+    return Loop(trial, data, build_model(design), Watcher())
+
+
+def add_arguments(parser: Any) -> None:
+    """Add the options that choose network, data and sizes; what is not given is chosen by ``settle``."""
+    parser.add_argument("--data", default="auto", help="FER2013 in any form, or toy (default: auto)")
+    parser.add_argument("--images", type=int, help="an epoch's images (default: by the device)")
+    parser.add_argument("--width", type=float, nargs="+", help="of the network (default: 0.125 on a CPU, else 1 0.25)")
+    parser.add_argument("--rounds", type=int, help="how often each arm has its turn")
+
+
+def settle(options: Any, cpu_images: int, rounds: int, gpu_images: int = 28_709) -> None:
+    """Fill in the sizes that were not given: for this device, or for a rehearsal."""
+    if options.serve:
+        return  # what its parent settled is in its spec
+    gpu = device().gpu
+    options.images = options.images or (64 if options.quick else gpu_images if gpu else cpu_images)
+    options.width = options.width or ([1.0, 0.25] if gpu and not options.quick else [0.125])
+    options.rounds = options.rounds or (1 if options.quick else rounds)

@@ -1,0 +1,119 @@
+"""The step's floating-point operations over its seconds, as a share of what the device's matrix product reaches.
+
+    python benchmarks/peak.py                     # a minute and a half on two CPU cores
+
+The peak is measured, not looked up: the fastest of a few sizes of a square matrix product in the same precision on the
+same backend, in turn with the step. A step's operations are three times those of the forward pass (two products more
+for each one of its own), convolutions and dense layers alone, 2 for each multiply-add.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import common
+import figure_1
+import numpy as np
+from epoch import PRECISIONS, TITLES
+from step import make_step
+
+FORWARD_AND_BACKWARD = 3
+
+
+def matrix_product(size: int, precision: str, repeats: int) -> Callable[[], float]:
+    """Return what multiplies two square matrices and gives floating-point operations a second."""
+    import keras
+
+    values = np.random.default_rng(0).standard_normal((2, size, size)).astype(np.float32)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        a, b = (jax.device_put(v).astype(precision) for v in values)
+        # XLA may compute float32 in fewer bits on a GPU, as it does for the network: the same setting for both.
+        multiply, wait = jax.jit(lambda a, b: a @ b), jax.block_until_ready
+    else:
+        import tensorflow as tf
+
+        a, b = (tf.cast(v, precision) for v in values)
+        multiply, wait = tf.function(tf.matmul, autograph=False), lambda c: c[0, 0].numpy()
+    wait(multiply(a, b))
+
+    def compute() -> float:
+        seconds = common.timed(lambda: wait([multiply(a, b) for _ in range(repeats)][-1]))
+        return repeats * 2 * size**3 / seconds
+
+    return compute
+
+
+def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
+    """Get ready a round: the steps of an epoch, then the matrix products."""
+    from fer_search import backend
+
+    backend.start()
+    from fer_search.models.cost import count_flops
+
+    faces = figure_1.load_faces(spec["data"], spec["images"])
+    loop = figure_1.make_loop(figure_1.make_design(spec["width"], spec["batch"], spec["precision"]), faces)
+    step = make_step(loop, spec["images"], spec["batch"])
+    products = [matrix_product(size, spec["precision"], spec["repeats"]) for size in spec["sizes"]]
+    flops = FORWARD_AND_BACKWARD * count_flops(loop.model) * spec["images"]
+
+    def compute() -> dict[str, float]:
+        seconds = step()
+        return {"seconds": seconds, "step": flops / seconds, "peak": max(product() for product in products)}
+
+    compute()
+    return compute
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    figure_1.add_arguments(parser)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    parser.add_argument("--sizes", type=int, nargs="+", help="of the matrices (default: by the device)")
+    options = parser.parse_args()
+    if options.serve:
+        spec = json.loads(options.serve)
+        common.serve(lambda: prepare(spec))
+        return
+    began = time.perf_counter()
+    figure_1.settle(options, cpu_images=1024, rounds=5)
+    gpu, raw, skipped = common.device().gpu, {}, []
+    sizes = options.sizes or ([512] if options.quick else [4096, 8192, 16384] if gpu else [1024, 2048])
+    base = {"batch": options.batch, "images": options.images, "data": options.data}
+    base |= {"sizes": sizes, "repeats": 20 if gpu else 2}
+    table = common.Table(
+        f"The step, batch {options.batch}, as a share of the measured matrix peak",
+        ["", "step, GFLOP/s", "peak, GFLOP/s", "share, %"],
+    )
+    for width in options.width:
+        specs = {
+            f"{TITLES[b]}, {p}, width {width:g}": base | {"backend": b, "precision": p, "width": width}
+            for b, p in itertools.product(common.device().backends, options.precision)
+        }
+        workers = common.start(specs, skipped)
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
+        for number in range(options.rounds):
+            for name, worker in workers.items():
+                found[name].append(worker.ask())
+            common.say(f"round {number + 1} of {options.rounds}")
+        for name, rounds in found.items():
+            speeds = [[one[key] / 1e9 for one in rounds] for key in ("step", "peak")]
+            best = max(speeds[1])  # a peak is the most that was seen
+            shares = common.spread([100 * speed / best for speed in speeds[0]])
+            table.rows.append([name, str(common.spread(speeds[0])), common.number(best), str(shares)])
+            workers[name].close()
+        raw |= found
+    sides = ", ".join(map(str, sizes))
+    table.notes.append(f"The peak is the fastest of all rounds and of matrices of {sides} rows.")
+    common.say(f"{time.perf_counter() - began:.0f} s in all")
+    common.report(options, [table], raw, skipped)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Runs the benchmarks one after the other and writes what they found to docs/benchmarks.md and docs/benchmarks.json.
+
+    make bench                                             # all of the list below: 20 minutes on two CPU cores
+    python benchmarks/run.py --quick                       # a rehearsal: nothing in docs is touched
+    python benchmarks/run.py epoch step --data fer2013.csv # some of them; the others' tables stay as they are
+    python benchmarks/run.py parity                        # ten minutes more, not part of "all"
+
+Each benchmark is a process of its own, and can be run alone for more options (``python benchmarks/epoch.py --help``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import common
+
+from fer_search import backend
+
+DOCS = common.ROOT / "docs"
+DATA = ("epoch", "augmentation", "step", "peak", "loading", "memory", "parity")  # what takes --data
+SUITE: dict[str, list[str]] = {  # benchmark -> its options in a suite that is to be over in 20 minutes
+    "epoch": [],
+    "augmentation": [],
+    "step": [],
+    "peak": [],
+    "fixed_cost": [],
+    "loading": [],
+    "memory": [],
+    "importance": [],
+    "proposals": ["--seeds", "2", "--trials", "25", "--timing-trials", "100"],
+}
+MORE: dict[str, list[str]] = {"parity": []}  # by name alone
+
+
+def run(name: str, options: list[str], folder: Path) -> dict[str, Any] | None:
+    """Run a benchmark, its output on the screen; return what it wrote, or None where it failed."""
+    out = folder / f"{name}.json"
+    paths = os.pathsep.join([str(common.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    script = str(Path(__file__).with_name(f"{name}.py"))
+    began = time.perf_counter()
+    environment = os.environ | {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, script, *options, "--json", str(out)], env=environment, check=False)
+    if done.returncode or not out.exists():
+        common.say(f"FAILED: {name}, exit code {done.returncode}")
+        return None
+    return json.loads(out.read_text(encoding="utf-8")) | {"seconds": round(time.perf_counter() - began)}
+
+
+def replace_section(page: str, name: str, text: str) -> str:
+    """Return the page with what stands between a benchmark's two marks replaced.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, found, rest = page.partition(first)
+    _, ended, after = rest.partition(last)
+    if not (found and ended):
+        raise ValueError(f"no {first} and {last} in the page")
+    return f"{before}{first}\n{text}\n{last}{after}"
+
+
+def section(result: dict[str, Any]) -> str:
+    """Return a benchmark's tables as Markdown, with when and on what they were measured."""
+    tables = "\n".join(common.Table(**table).markdown() for table in result["tables"])
+    return f"{tables}\n<sub>{result['measured']}, {common.describe(result['machine'])}</sub>"
+
+
+def write(results: dict[str, Any]) -> None:
+    """Put results into the page and the JSON file beside it; what was not run stays as it was."""
+    page, record = DOCS / "benchmarks.md", DOCS / "benchmarks.json"
+    kept = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    text = page.read_text(encoding="utf-8")
+    for name, result in results.items():
+        text = replace_section(text, name, section(result))
+    page.write_text(text, encoding="utf-8")
+    record.write_text(json.dumps(kept | results, indent=1) + "\n", encoding="utf-8")
+    common.say(f"written: {page} and {record.name}")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [*SUITE, *MORE]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all but {', '.join(MORE)}): {names}")
+    parser.add_argument("--quick", action="store_true", help="a rehearsal with small sizes; docs stay as they are")
+    parser.add_argument("--data", default="auto", help="FER2013 in any form, or toy (default: auto)")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in names]:
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(names)}")
+    return options
+
+
+def main() -> None:
+    options = parse()
+    began, results, failed = time.perf_counter(), {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.names or SUITE:
+            common.say(f"--- {name}")
+            given = ["--quick"] if options.quick else (SUITE | MORE)[name]
+            data = ["--data", options.data] if name in DATA else []
+            found = run(name, [*given, *data], Path(folder))
+            if found is None:
+                failed.append(name)
+            else:
+                results[name] = found
+    common.say(f"{time.perf_counter() - began:.0f} s in all, on {backend.cores()} cores")
+    if not options.quick:
+        write(results)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The step alone, and the share of an epoch that is not the step: the goal is under 5%.
+
+    python benchmarks/step.py                     # two minutes on two CPU cores
+
+"Step" is the product's engine taking a whole epoch's steps in one call: no augmentation, the images on the device,
+batches and learning rates there before the clock starts. "Epoch" is ``Loop.run_epoch`` with the report's augmentation:
+the drawing of its random numbers on the host, the augmentation, looks at the clock and the stop flag, seven images
+validated. Both are in one process and take turns; what lies between them is what is ours to lose.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import common
+import figure_1
+import numpy as np
+from epoch import PRECISIONS, TITLES
+
+
+def step_round(engine: Any, faces: tuple[Any, Any], batches: dict[str, np.ndarray]) -> Callable[[], float]:
+    """Return what takes all steps of an epoch and gives the seconds of the steps alone."""
+
+    def compute() -> float:
+        engine.begin_epoch(faces, batches, np.random.default_rng(0))
+        seconds = common.timed(lambda: engine.train(0, len(batches["rows"])))
+        engine.end_epoch()
+        return seconds
+
+    return compute
+
+
+def make_step(loop: Any, count: int, batch: int) -> Callable[[], float]:
+    """Return the round of a loop's engine without augmentation."""
+    from fer_search.training.batches import draw_batches
+
+    rows, weights = draw_batches(np.random.default_rng(0), count, batch)
+    rates = np.full(len(rows), 1e-3, np.float32)
+    batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": rates}
+    return step_round(loop.engine, loop.train_data, batches)
+
+
+def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
+    """Get ready a round: the steps alone, then an epoch, then the drawing of an epoch's random numbers."""
+    from fer_search import backend
+
+    backend.start()
+    from fer_search.augment import draw_plan
+    from fer_search.training.batches import draw_batches
+
+    faces = figure_1.load_faces(spec["data"], spec["images"])
+    design = figure_1.make_design(spec["width"], spec["batch"], spec["precision"])
+    loop = figure_1.make_loop(design, faces)
+    step, epochs = make_step(loop, spec["images"], spec["batch"]), itertools.count(1)
+
+    def draw() -> None:
+        rng = np.random.default_rng(0)
+        rows, _ = draw_batches(rng, spec["images"], spec["batch"])
+        draw_plan(rng, *rows.shape, design.augmentation)
+
+    def compute() -> dict[str, float]:
+        return {
+            "seconds": step(),
+            "epoch": common.timed(lambda: loop.run_epoch(next(epochs), [])),
+            "drawing": common.timed(draw),
+        }
+
+    compute()
+    return compute
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    figure_1.add_arguments(parser)
+    parser.add_argument("--batch", type=int, nargs="+", help="(default: 256)")
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    options = parser.parse_args()
+    if options.serve:
+        spec = json.loads(options.serve)
+        common.serve(lambda: prepare(spec))
+        return
+    began = time.perf_counter()
+    figure_1.settle(options, cpu_images=2048, rounds=5)
+    options.batch = options.batch or ([32] if options.quick else [256])
+    raw, skipped = {}, []
+    table = common.Table(
+        f"The step alone, {options.images:,} images, and what of an epoch is not the step",
+        ["", "step, images/s", "epoch, images/s", "not the step, %", "drawing alone, %"],
+    )
+    for width, batch in itertools.product(options.width, options.batch):
+        base = {"width": width, "batch": batch, "images": options.images, "data": options.data}
+        specs = {
+            f"{TITLES[b]}, {p}, width {width:g}, batch {batch}": base | {"backend": b, "precision": p}
+            for b, p in itertools.product(common.device().backends, options.precision)
+        }
+        workers = common.start(specs, skipped)
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
+        for number in range(options.rounds):
+            for name, worker in workers.items():
+                found[name].append(worker.ask())
+            common.say(f"round {number + 1} of {options.rounds}")
+        for name, rounds in found.items():
+            table.rows.append([name, *row_of(rounds, options.images)])
+            workers[name].close()
+        raw |= found
+    table.notes.append("Each share is a median over the rounds, with the least and the greatest.")
+    common.say(f"{time.perf_counter() - began:.0f} s in all")
+    common.report(options, [table], raw, skipped)
+
+
+def row_of(rounds: list[dict[str, float]], images: int) -> list[str]:
+    """Return a row's cells: images a second, and shares of the epoch in per cent, round by round."""
+    steps, epochs, draws = ([one[name] for one in rounds] for name in ("seconds", "epoch", "drawing"))
+    rest = [100 * (1 - step / epoch) for step, epoch in zip(steps, epochs, strict=True)]
+    drawing = [100 * draw / epoch for draw, epoch in zip(draws, epochs, strict=True)]
+    speeds = [[images / s for s in seconds] for seconds in (steps, epochs)]
+    return [str(common.spread(values)) for values in (*speeds, rest, drawing)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The benchmarks' own arithmetic, and that each of them starts; what they measure is measured by running them."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Import a benchmark by name, as its own script does."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def test_arms_take_turns_and_one_that_fails_is_left_out_from_there_on(module, capsys):
+    common, order = module("common"), []
+
+    def arm(name, seconds, fails_in=99):
+        def compute():
+            order.append(name)
+            if order.count(name) == fails_in:
+                raise common.WorkerFailed("its memory is full")
+            return next(seconds)
+
+        return compute
+
+    arms = {"a": arm("a", iter([1.0, 2.0, 3.0])), "b": arm("b", iter([4.0, 5.0, 6.0])), "c": arm("c", iter([7.0]), 2)}
+    found = common.interleave(3, arms)
+    assert order == list("abcabcab")
+    assert found == {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}
+    assert "LEFT OUT, c: its memory is full" in capsys.readouterr().err
+
+
+def test_ratios_are_of_the_same_round(module):
+    common = module("common")
+    slow_machine = [1.0, 2.0, 4.0]  # the machine was busier from round to round, and the ratio is always 3
+    assert common.ratios([3 * s for s in slow_machine], slow_machine) == (3.0, 3.0, 3.0)
+    assert common.spread([5.0, 1.0, 2.0, 4.0]) == (3.0, 1.0, 5.0)
+    with pytest.raises(ValueError, match="shorter"):
+        common.ratios([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(123456.0, "123,000"), (999.6, "1,000"), (431.26, "431"), (43.26, "43.3"), (2.2046, "2.20"), (0.01234, "0.0123")],
+)
+def test_numbers_have_three_digits(module, value, text):
+    assert module("common").number(value) == text
+
+
+def test_a_worker_computes_when_it_is_told_to_and_says_why_it_cannot(module, tmp_path, monkeypatch):
+    common = module("common")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, os, sys\n"
+        f"sys.path.insert(0, {str(FOLDER)!r})\n"
+        "import common\n"
+        "spec = json.loads(sys.argv[sys.argv.index('--serve') + 1])\n"
+        "def prepare():\n"
+        "    print('a library that prints')\n"
+        "    if spec['arm'] == 'missing':\n"
+        "        import no_such_library\n"
+        "    rounds = iter([1.5, 2.5])\n"
+        "    return lambda: {'seconds': next(rounds), 'backend': os.environ['KERAS_BACKEND']}\n"
+        "common.serve(prepare)\n"
+    )
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    worker = common.Worker({"backend": "jax", "arm": "good"})
+    try:
+        assert worker() == 1.5
+        assert worker.ask() == {"seconds": 2.5, "backend": "jax"}
+        with pytest.raises(common.WorkerFailed, match=r"ended with 1: StopIteration"):
+            worker()
+    finally:
+        worker.close()
+    skipped = []
+    assert common.start({"x": {"backend": "jax", "arm": "missing"}}, skipped) == {}
+    assert skipped == ["x: no_such_library is not installed"]
+
+
+def test_a_table_is_markdown(module):
+    table = module("common").Table("Title", ["", "images/s"], [["ours", "1,000"], ["theirs", "9"]], ["A note."])
+    lines = ["|        | images/s |", "| ------ | -------: |", "| ours   |    1,000 |", "| theirs |        9 |"]
+    assert table.markdown() == "\n".join(["**Title**", "", *lines, "", "A note.", ""])
+
+
+def test_a_paired_difference_has_students_interval(module):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 8))
+    mean, low, high = module("parity").paired(a - b)
+    expected = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert (mean, low, high) == pytest.approx(((a - b).mean(), *expected))
+
+
+def test_only_the_section_that_was_measured_is_replaced(module, tmp_path, monkeypatch):
+    run = module("run")
+    page, record = tmp_path / "benchmarks.md", tmp_path / "benchmarks.json"
+    page.write_text("# Page\n\n<!-- a -->\nold\n<!-- end of a -->\nprose\n<!-- b -->\nkept\n<!-- end of b -->\n")
+    record.write_text('{"b": 1}')
+    monkeypatch.setattr(run, "DOCS", tmp_path)
+    machine = {
+        "processor": "P",
+        "cores": 2,
+        "memory_gib": 8.0,
+        "device": "D",
+        "system": "S",
+        "versions": {"keras": "3"},
+    }
+    table = {"title": "T", "columns": ["", "s"], "rows": [["x", "1"]], "notes": []}
+    run.write({"a": {"tables": [table], "measured": "2000-01-01", "machine": machine}})
+    text = page.read_text()
+    assert "old" not in text
+    assert "| x |   1 |" in text.replace("| x | 1 |", "| x |   1 |")
+    assert "prose\n<!-- b -->\nkept\n<!-- end of b -->" in text
+    assert set(json.loads(record.read_text())) == {"a", "b"}
+    with pytest.raises(ValueError, match="no <!-- c -->"):
+        run.replace_section(text, "c", "")
+
+
+def test_the_page_has_a_place_for_each_benchmark_and_each_is_a_script(module):
+    run, page = module("run"), (FOLDER.parent / "docs" / "benchmarks.md").read_text()
+    for name in [*run.SUITE, *run.MORE]:
+        run.replace_section(page, name, "text")
+        assert (FOLDER / f"{name}.py").exists()
+
+
+@pytest.mark.parametrize("name", ["augmentation", "epoch", "fixed_cost", "loading", "parity", "peak", "run", "step"])
+def test_each_parses_its_arguments(module, name, monkeypatch, capsys):
+    one = module(name)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        one.main()
+    assert ended.value.code == 0
+    assert "--quick" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--no-such-option"])
+    with pytest.raises(SystemExit) as ended:
+        one.main()
+    assert ended.value.code == 2
+
+
+def test_both_forms_of_the_reading_benchmark_hold_the_data_set(module, faces, tmp_path):
+    from fer_search.data.load import read
+
+    table, pictures = module("loading").write_forms(faces, 700, tmp_path)  # of 630: 70 come again
+    as_csv, as_pictures = read(table), read(pictures)
+    np.testing.assert_array_equal(as_csv.images, faces.images[np.arange(700) % 630])
+    np.testing.assert_array_equal(as_csv.labels, faces.labels[np.arange(700) % 630])
+    found, expected = (sorted(image.tobytes() for image in images) for images in (as_pictures.images, as_csv.images))
+    assert found == expected
+    measured = module("loading").prepare({"path": str(table), "cache": str(tmp_path / "c"), "notebook": False})()
+    assert measured["seconds"] > 0
+    assert measured["peak"] >= measured["before"] > 10
