@@ -82,7 +82,7 @@ def main() -> None:
         common.serve(lambda: prepare(spec))
         return
     began = time.perf_counter()
-    figure_1.settle(options, cpu_images=1024, rounds=5)
+    figure_1.settle(options, cpu_images=512, rounds=4)
     gpu, raw, skipped = common.device().gpu, {}, []
     sizes = options.sizes or ([512] if options.quick else [4096, 8192, 16384] if gpu else [1024, 2048])
     base = {"batch": options.batch, "images": options.images, "data": options.data}

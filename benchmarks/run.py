@@ -35,7 +35,7 @@ SUITE: dict[str, list[str]] = {  # benchmark -> its options in a suite that is t
     "loading": [],
     "memory": [],
     "importance": [],
-    "proposals": ["--seeds", "2", "--trials", "25", "--timing-trials", "100"],
+    "proposals": ["--seeds", "2", "--trials", "25", "--timing-trials", "60"],
 }
 MORE: dict[str, list[str]] = {"parity": []}  # by name alone
 
@@ -68,10 +68,12 @@ def replace_section(page: str, name: str, text: str) -> str:
     return f"{before}{first}\n{text}\n{last}{after}"
 
 
-def section(result: dict[str, Any]) -> str:
-    """Return a benchmark's tables as Markdown, with when and on what they were measured."""
-    tables = "\n".join(common.Table(**table).markdown() for table in result["tables"])
-    return f"{tables}\n<sub>{result['measured']}, {common.describe(result['machine'])}</sub>"
+def machines(results: dict[str, Any]) -> str:
+    """Return when and on what the benchmarks were measured, as a list: an item for each day and machine."""
+    names: dict[str, list[str]] = {}
+    for name, result in results.items():
+        names.setdefault(f"{result['measured']}, {common.describe(result['machine'])}", []).append(name)
+    return "\n".join(f"- {', '.join(measured)}: {where}." for where, measured in names.items())
 
 
 def write(results: dict[str, Any]) -> None:
@@ -80,8 +82,9 @@ def write(results: dict[str, Any]) -> None:
     kept = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     text = page.read_text(encoding="utf-8")
     for name, result in results.items():
-        text = replace_section(text, name, section(result))
-    page.write_text(text, encoding="utf-8")
+        tables = "\n".join(common.Table(**table).markdown() for table in result["tables"])
+        text = replace_section(text, name, tables)
+    page.write_text(replace_section(text, "machines", machines(kept | results)), encoding="utf-8")
     record.write_text(json.dumps(kept | results, indent=1) + "\n", encoding="utf-8")
     common.say(f"written: {page} and {record.name}")
 

@@ -84,7 +84,7 @@ def main() -> None:
         common.serve(lambda: prepare(spec))
         return
     began = time.perf_counter()
-    figure_1.settle(options, cpu_images=2048, rounds=5)
+    figure_1.settle(options, cpu_images=1024, rounds=3)
     options.batch = options.batch or ([32] if options.quick else [256])
     raw, skipped = {}, []
     table = common.Table(

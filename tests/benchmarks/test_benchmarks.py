@@ -106,8 +106,8 @@ def test_a_paired_difference_has_students_interval(module):
 def test_only_the_section_that_was_measured_is_replaced(module, tmp_path, monkeypatch):
     run = module("run")
     page, record = tmp_path / "benchmarks.md", tmp_path / "benchmarks.json"
-    page.write_text("# Page\n\n<!-- a -->\nold\n<!-- end of a -->\nprose\n<!-- b -->\nkept\n<!-- end of b -->\n")
-    record.write_text('{"b": 1}')
+    parts = {"machines": "", "a": "old\n", "b": "kept\n"}
+    page.write_text("".join(f"<!-- {name} -->\n{text}<!-- end of {name} -->\nprose\n" for name, text in parts.items()))
     monkeypatch.setattr(run, "DOCS", tmp_path)
     machine = {
         "processor": "P",
@@ -118,11 +118,15 @@ def test_only_the_section_that_was_measured_is_replaced(module, tmp_path, monkey
         "versions": {"keras": "3"},
     }
     table = {"title": "T", "columns": ["", "s"], "rows": [["x", "1"]], "notes": []}
-    run.write({"a": {"tables": [table], "measured": "2000-01-01", "machine": machine}})
+    result = {"tables": [table], "measured": "2000-01-01", "machine": machine}
+    record.write_text(json.dumps({"b": result | {"measured": "1999-01-01"}}))
+    run.write({"a": result})
     text = page.read_text()
+    assert "- b: 1999-01-01, P, 2 cores" in text
+    assert "- a: 2000-01-01, P, 2 cores" in text
     assert "old" not in text
-    assert "| x |   1 |" in text.replace("| x | 1 |", "| x |   1 |")
-    assert "prose\n<!-- b -->\nkept\n<!-- end of b -->" in text
+    assert "| x | 1 |" in text
+    assert "prose\n<!-- b -->\nkept\n<!-- end of b -->\nprose" in text
     assert set(json.loads(record.read_text())) == {"a", "b"}
     with pytest.raises(ValueError, match="no <!-- c -->"):
         run.replace_section(text, "c", "")
