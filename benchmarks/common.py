@@ -7,6 +7,7 @@ medians, and ratios of the rounds that were neighbours, with the least and the g
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib.util
 import json
@@ -106,20 +107,22 @@ class Worker:
     def ask(self) -> dict[str, Any]:
         """Compute a round; return all that the worker says of it."""
         assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # its last words are read below
             self.process.stdin.write("\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # its last words are read below
         return self._answer()
 
     def close(self) -> None:
         """End the process and wait for its end."""
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             assert stream is not None
-            stream.close()
-        self.process.kill()
-        self.process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()  # the end of its stdin is the end of its rounds
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +61,9 @@ def make_loop(design: Design, faces: Faces, validated: int = VALIDATED) -> Any:
 
     rows = np.resize(np.arange(len(faces.labels)), validated)
     data = TrialData(faces.images, faces.labels, faces.images[rows], faces.labels[rows])
-    trial = Trial(design, epochs=1_000_000, folder=Path("/nowhere"), seed=0, number=0)
+    folder = tempfile.mkdtemp()  # for the state within an epoch, if one takes minutes
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    trial = Trial(design, epochs=1_000_000, folder=Path(folder), seed=0, number=0)
     return Loop(trial, data, build_model(design), Watcher())
 
 

@@ -67,7 +67,7 @@ def main() -> None:
         raise SystemExit(f"--trials must be above {FIRST}, the trials in which libraries fill their caches")
     table = common.Table(f"Resident memory over {count} trials in one process, {name}", ["after trial", "MB"])
     shown = [1, *range(FIRST, count, FIRST), count]
-    table.rows += [[str(k), common.number(sizes[k - 1])] for k in shown]
+    table.rows += [[str(k), f"{sizes[k - 1]:,.0f}"] for k in shown]
     growth = max(sizes[FIRST:]) / sizes[FIRST - 1]
     verdict = "flat" if growth <= ALLOWED else "NOT FLAT"
     most = f"the most after trial {FIRST} is {growth:.3f} times what it was then"
