@@ -187,15 +187,17 @@ def specs_of(backends: tuple[str, ...], gpu: bool, base: dict[str, Any]) -> dict
 
 
 def table_of(title: str, seconds: dict[str, list[float]], about: dict[str, Any], images: int) -> common.Table:
-    """Return images a second, and each arm's ratio to the best naive one in the same rounds."""
-    table = common.Table(title, ["", "images/s (least to greatest)", "times the best naive pipeline"])
-    naive_arms = [name for name in seconds if not name.startswith("ours")]
-    best = min(naive_arms, key=lambda name: common.spread(seconds[name]).median, default=None)
+    """Return images a second, and ratios to the best naive arm of the same precision and of any, round by round."""
+    table = common.Table(title, ["", "images/s (least to greatest)", "times the best naive of its precision", "of any"])
     for name, taken in seconds.items():
-        ratio = str(common.ratios(seconds[best], taken)) if best else "-"
-        table.rows.append([name, str(common.spread([images / s for s in taken])), ratio])
-    if best:
-        table.notes.append(f"The best naive pipeline here: {best}. Fed: " + fed(about) + ".")
+        row = [name, str(common.spread([images / s for s in taken]))]
+        for precision in (name.rpartition(" ")[2], ""):
+            naive_arms = [n for n in seconds if not n.startswith("ours") and n.endswith(precision)]
+            best = min(naive_arms, key=lambda n: common.spread(seconds[n]).median, default=None)
+            row.append(str(common.ratios(seconds[best], taken)) if best else "-")
+        table.rows.append(row)
+    if said := fed(about):
+        table.notes.append(f"Fed: {said}.")
     return table
 
 

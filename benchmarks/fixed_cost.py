@@ -100,6 +100,8 @@ def main() -> None:
                         worker = common.Worker(spec, environment)
                         found.setdefault(f"{name}, width {width:g}", []).append(worker.ask())
                         worker.close()
+                        said = found[f"{name}, width {width:g}"][-1]
+                        common.say(f"{name}: {said['first']['fixed']:.1f} s, then {said['second']['fixed']:.1f} s")
                     except common.WorkerFailed as error:
                         skipped.append(f"{name}: {error}")
                         common.say(f"LEFT OUT, {skipped[-1]}")
