@@ -122,8 +122,13 @@ def _optimism(info: RunInfo, scored: pd.DataFrame) -> list[str]:
         if by >= 0.0005
         else "expect a little less on new ones"
     )
+    unseen = (
+        " fer-search confirm trains the best ones again with other seeds, and tests them once on images that chose "
+        "nothing."
+        if info.protocol == "holdout"
+        else ""
+    )
     return [
         f"The best epoch of the best of {len(scored)} trials was chosen by the very images that it is measured on: "
-        f"{amount}. The interval is about which images, not about training with another seed. fer-search confirm "
-        "trains the best ones again with other seeds, and tests them once on images that chose nothing."
+        f"{amount}. The interval is about which images, not about training with another seed.{unseen}"
     ]

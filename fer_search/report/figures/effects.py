@@ -36,7 +36,8 @@ def plot_effects(table: pd.DataFrame, of: str = "") -> go.Figure:
     )
     figure.add_vline(x=0, line={"color": MUTED, "width": 1}, layer="below")
     figure.update_xaxes(showgrid=True, ticksuffix="")
-    return figure.update_yaxes(tickformat=None, type="category").update_layout(height=100 + 44 * max(len(shown), 2))
+    figure.update_yaxes(tickformat=None, type="category", range=[-0.5, len(shown) - 0.3])
+    return figure.update_layout(height=100 + 44 * max(len(shown), 2))
 
 
 def plot_emotions(table: pd.DataFrame, of: str = "") -> go.Figure:

@@ -58,6 +58,7 @@ def plot_importances(table: pd.DataFrame, title: str = "Importance of each choic
         },
         text=said,
         hovertemplate="%{text}<extra></extra>",
+        cliponaxis=False,
     )
     figure.update_xaxes(tickformat=".0%", rangemode="tozero", showgrid=True)
     return figure.update_yaxes(tickformat=None, type="category").update_layout(height=90 + 28 * max(len(table), 2))

@@ -41,7 +41,7 @@ def plot_path(steps: Sequence[Step]) -> go.Figure:
         hovertemplate="%{text}<extra></extra>",
     )
     figure.update_xaxes(tickformat=".1%", showgrid=True)
-    figure.update_yaxes(tickformat=None, type="category", autorange="reversed")
+    figure.update_yaxes(tickformat=None, type="category", range=[len(steps) - 0.5, -0.5])
     return figure.update_layout(height=90 + 40 * max(len(steps), 2))
 
 

@@ -104,10 +104,10 @@ def log_ticks(x: np.ndarray) -> list[float]:
     if not len(x):
         return []
     powers = range(int(np.floor(np.log10(x.min()))), int(np.ceil(np.log10(x.max()))) + 1)
-    for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 4, 6, 8)):
+    for digits, enough in (((1,), 4), ((1, 3), 4), ((1, 2, 5), 3), ((1, 2, 3, 4, 6, 8), 0)):
         ticks = [digit * 10.0**power for power in powers for digit in digits]
         inside = [tick for tick in ticks if 0.9 * x.min() <= tick <= 1.1 * x.max()]
-        if len(inside) > 3:
+        if len(inside) >= enough:
             break
     return inside
 
@@ -160,11 +160,11 @@ def _label(figure: go.Figure, group: list[tuple[str, float]]) -> None:
         hovertext=every,
         font={"size": 11, "color": REFERENCE},
         bgcolor=PAPER,
-        opacity=0.9,
+        opacity=0.85,
         borderpad=0,
-        x=1,
+        x=0,  # at the right end the curves are, which are the point of the figure
         xref="paper",
-        xanchor="right",
+        xanchor="left",
         y=high,
         yanchor="bottom",
         showarrow=False,
