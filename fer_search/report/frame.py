@@ -27,6 +27,10 @@ CONFIG = {
     "displayModeBar": "hover",
     "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 }
+SHORT = {  # headings that are too long for the navigation, by the section's id
+    **{"choices": "Each choice", "interactions": "Together", "curves": "Curves", "search": "Search", "cost": "Cost"},
+    **{"network": "Best network", "path": "Baseline to best", "published": "Published", "repeat": "Repeat"},
+}
 OWN = ("dots", "lines")  # roles whose points are trials
 REDRAWN = {
     "dots": ("y", "text"),
@@ -122,7 +126,7 @@ def whole_page(page: Page, plotly: str) -> str:
     sections = [section for section in page.sections if section.body]
     rows = {trial: at for at, trial in enumerate(page.table.get("trial", ()))}
     charts = {chart.id: chart.json(rows) for section in sections for chart in section.charts}
-    links = (tag("li", tag("a", section.title, href=f"#{section.id}")) for section in sections)
+    links = (tag("li", tag("a", SHORT.get(section.id, section.title), href=f"#{section.id}")) for section in sections)
     bodies = (
         tag(
             "section",

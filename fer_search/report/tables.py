@@ -5,6 +5,7 @@ The script draws, filters and sorts from it, so that the ten thousandth trial is
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from fer_search.report.ranking import Column
 from fer_search.report.trials import CHOICE
 from fer_search.report.view import View
 
+REPLACED = {"--tuner", "--baselines", "--repeats", "--max-trials", "--max-epochs", "--name"}  # of a run's command
 SCALE = 10_000  # accuracies are whole numbers of a hundredth of a point; -1 for none
 
 
@@ -65,13 +67,23 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
 
 
 def _again(view: View) -> dict[str, Any] | None:
-    """The run's own command with a search of one trial: of an option given twice, the last counts."""
+    """The run's own command as a search of one trial, without its name, epochs and choices, which the script adds."""
     lines = view.info.command.splitlines()
-    if not lines:
+    try:
+        given = shlex.split(lines[0]) if lines else []
+    except ValueError:  # no command of a shell
+        given = []
+    if not given:
         return None
+    kept, value = [], False
+    for part in given:
+        name, equals, _ = part.partition("=")
+        if not value and name not in REPLACED:
+            kept.append(part)
+        value = not value and name in REPLACED and not equals
     held = [choice.name for choice in view.info.choices if choice.kind == "Fixed"]
     return {
-        "command": f"{lines[0]} --tuner random --baselines none --repeats 1 --max-trials 1",
+        "command": f"{shlex.join(kept)} --tuner random --baselines none --max-trials 1",
         "name": view.info.name,
         "held": [*held, *(view.info.settings.get("fix") or {})],
     }

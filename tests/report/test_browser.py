@@ -213,7 +213,7 @@ def test_a_selected_trial_is_marked_everywhere(browser: Browser, page: Path) -> 
     trial = browser.js("table.trial[now.state.trial]")
     assert f"t={trial}" in browser.js("location.hash")
     command = browser.js("document.querySelector('#selected pre').textContent")
-    assert command.startswith("fer-search run --space search_spaces/report.py --width 0.125 --name run --tuner random")
+    assert command.startswith("fer-search run --space search_spaces/report.py --width 0.125 --tuner random")
     assert f"--max-epochs 9 --name run_trial_{trial} --fix downsample=" in command
     assert "classes" not in command  # it is Fixed
     browser.draw("choice-0")

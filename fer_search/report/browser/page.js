@@ -18,6 +18,8 @@ function update() {
       box.classList.toggle("used", [...box.elements].some(one => one.checked));
     form.querySelector(".pick")?.classList.toggle("used", state.picked.size > 0);
   }
+  const bar = document.querySelector(".bar-of-filters"), sticks = bar && getComputedStyle(bar).position === "sticky";
+  document.documentElement.style.scrollPaddingTop = `${document.querySelector("nav").offsetHeight + (sticks ? bar.offsetHeight : 0) + 12}px`;
   drawRanking();
   if (window.Plotly) drawNear();
 }

@@ -104,7 +104,7 @@ def log_ticks(x: np.ndarray) -> list[float]:
     if not len(x):
         return []
     powers = range(int(np.floor(np.log10(x.min()))), int(np.ceil(np.log10(x.max()))) + 1)
-    for digits, enough in (((1,), 4), ((1, 3), 4), ((1, 2, 5), 3), ((1, 2, 3, 4, 6, 8), 0)):
+    for digits, enough in (((1,), 3), ((1, 3), 4), ((1, 2, 5), 3), ((1, 2, 3, 4, 6, 8), 0)):
         ticks = [digit * 10.0**power for power in powers for digit in digits]
         inside = [tick for tick in ticks if 0.9 * x.min() <= tick <= 1.1 * x.max()]
         if len(inside) >= enough:
