@@ -100,7 +100,7 @@ def to_markdown(run: str | Path) -> str:
         ]
     if info.command:
         parts += ["## How to repeat this", "".join(f"    {line}\n" for line in info.command.splitlines()).rstrip()]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
 
 
 def _baselines(info: RunInfo, trials: pd.DataFrame) -> dict[str, list[dict]]:

@@ -19,6 +19,8 @@ MOST_LISTED = 20  # trials named for each reason
 
 def section(view: View) -> Section:
     """Best so far against trials, epochs and time; Hyperband's rungs; time by choice; failures by reason."""
+    if view.trials.empty and not view.info.skipped:
+        return Section("search", "The search", Markup())
     charts: list[Chart] = []
     parts: list[Markup | None] = []
     if view.trials["accuracy"].notna().sum() > 1:
