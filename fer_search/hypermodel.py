@@ -21,7 +21,7 @@ import numpy as np
 
 from fer_search.augment import augment, draw_plan
 from fer_search.design import Augmentation
-from fer_search.models import build_model
+from fer_search.models import build_model, hold_backbone
 from fer_search.space import Space, load_space
 
 
@@ -89,6 +89,7 @@ class FerHyperModel(keras_tuner.HyperModel):
             images, labels = images[:kept], labels[:kept]
         batch_size = kwargs.pop("batch_size", None) or design.optimisation.batch_size
         batches = AugmentedImages(images, labels, batch_size, design.augmentation, self.seed)
+        hold_backbone(model, design, len(batches))
         return model.fit(batches, **kwargs | {"shuffle": False})  # the batches are shuffled already
 
 

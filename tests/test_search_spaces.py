@@ -1,32 +1,80 @@
-"""Every design that the three spaces can give builds; a sample of each trains a step."""
+"""Thousands of designs of the spaces that come with fer-search: all build; some are trained, saved and loaded."""
 
+import dataclasses
+import functools
+import json
 import math
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
-from fer_search.design import Backbone
+from fer_search.design import BACKBONES, Backbone, Design
 from fer_search.inspection.check import check_space
 from fer_search.inspection.describe import bare
+from fer_search.models import build_model, measure
 from fer_search.space import load_space
 
 SPACES = Path(__file__).resolve().parents[1] / "search_spaces"
+NAMES = ["report", "modern", "tiny", "backbones"]
 
 
-@pytest.mark.parametrize(("name", "samples"), [("report", 1500), ("tiny", 1000), ("modern", 1000)])
-def test_sampled_designs_build(name, samples):
-    from fer_search.models import measure
+@pytest.fixture(scope="module", params=NAMES)
+def sampled(request):
+    """1,500 designs of a space, small."""
+    space, rng = load_space(SPACES / f"{request.param}.py", width=0.1), np.random.default_rng(0)
+    return [space.design(space.sample(rng)) for _ in range(1500)]
 
-    space, rng = load_space(SPACES / f"{name}.py", width=0.1), np.random.default_rng(0)
-    networks = {bare(space.design(space.sample(rng))) for _ in range(samples)}
-    own = [design for design in networks if not isinstance(design.network, Backbone)]
-    backbones = {design.network.name: design for design in networks if isinstance(design.network, Backbone)}
-    assert len(own) >= 24
-    for design in (*own[:50], *backbones.values()):  # a backbone's layers do not depend on what is around it
-        cost = measure(design)
+
+def test_every_sampled_design_comes_back_from_json(sampled):
+    texts = [json.dumps(design.to_dict()) for design in sampled]
+    assert [Design.from_dict(json.loads(text)) for text in texts] == sampled
+    assert len(set(texts)) > 550
+
+
+def structure(design):
+    """Return a design with the same layers, as small as can be; of backbones the name: their layers are Keras'.
+
+    Its numbers of filters and units, what activates, and more than two blocks in a row change no shape's fate.
+    """
+    design, network = bare(design), design.network
+    if isinstance(network, Backbone):
+        return network.name
+    stages = tuple((2,) * min(2, len(stage)) for stage in network.stages)
+    small = dataclasses.replace(bare(design).network, stages=stages, width=1.0, activation="relu")
+    return Design(network=small, head=dataclasses.replace(design.head, dense=(3,) * len(design.head.dense)))
+
+
+def test_every_sampled_design_has_shapes(sampled):
+    """One of each structure stands for all that have it."""
+    different = {structure(design) for design in sampled}
+    for one in different:
+        cost = cost_of(one)
         assert cost.parameters > 100
-        assert cost.flops > 1e4
+        assert cost.flops > 1e3
+    assert len(different) >= 4
+
+
+@functools.cache  # the spaces share backbones
+def cost_of(one):
+    if isinstance(one, Design):
+        return measure(one)
+    return measure(Design(network=Backbone(one, "none", max(48, BACKBONES[one].smallest))))
+
+
+@pytest.mark.parametrize("name", ["report", "modern", "tiny"])
+def test_sampled_models_are_saved_and_loaded_with_equal_predictions(name, tmp_path):
+    space, rng = load_space(SPACES / f"{name}.py", width=0.03), np.random.default_rng(1)
+    designs = [space.design(space.sample(rng)) for _ in range(12)]
+    images = rng.integers(0, 256, (4, 48, 48, 1)).astype("float32")
+    for design in [design for design in designs if not isinstance(design.network, Backbone)][:2]:
+        model = build_model(design)
+        model(images, training=True)  # moves BN's statistics
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_allclose(loaded(images), model(images), atol=1e-6)
+        assert loaded.optimizer.get_config() == model.optimizer.get_config()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +84,7 @@ def test_sampled_designs_build(name, samples):
         ("tiny", {"downsample": "max_pool", "rotation": 10}, 1),
         ("modern", {"network": "residual"}, 2),
         ("modern", {"network": "plain", "dense": 512}, 1),
-        ("modern", {"network": "backbone", "backbone": "MobileNet", "input_size": 96}, 1),
+        ("backbones", {"backbone": "MobileNet", "MobileNet_alpha": 0.25, "input_size": 48}, 1),
     ],
 )
 def test_baselines_and_sampled_designs_train_a_step(name, fixed, samples):
@@ -45,3 +93,23 @@ def test_baselines_and_sampled_designs_train_a_step(name, fixed, samples):
     assert len(results) == len(space.baselines) + samples
     assert [r for r in results if r.problem] == []
     assert all(math.isfinite(r.loss) for r in results)
+
+
+def test_no_illegal_backbone_can_be_sampled():
+    """InceptionResNetV2 takes 75 pixels at least, and the MobileNets alone have a width factor."""
+    space, rng = load_space(SPACES / "backbones.py"), np.random.default_rng(0)
+    met = {(n.name, n.input_size, n.alpha) for n in (space.design(space.sample(rng)).network for _ in range(1500))}
+    assert {size for name, size, _ in met if name == "InceptionResNetV2"} == {75, 96, 128, 224}
+    assert {size for name, size, _ in met if name == "ResNet50"} == {48, 96, 128, 224}
+    assert {alpha for name, _, alpha in met if name == "MobileNetV2"} == {0.35, 0.5, 0.75, 1.0, 1.3, 1.4}
+    assert {alpha for name, _, alpha in met if not name.startswith("MobileNet")} == {1.0}
+
+
+def test_the_densenet_notebook_is_a_baseline():
+    space = load_space(SPACES / "backbones.py")
+    design = space.design(space.baseline("densenet169_notebook"))
+    network, head = design.network, design.head
+    assert (network.name, network.input_size, network.channels) == ("DenseNet169", 48, "rgb")
+    assert (network.train_from, network.learning_rate_factor, network.frozen_epochs > 0) == (1, 1.0, True)
+    assert (head.pooling, head.dense, head.dropout[0]) == ("average", (256, 512, 1024), 0.0)
+    assert (design.optimisation.optimizer, design.optimisation.learning_rate) == ("sgd", 1e-3)

@@ -165,6 +165,8 @@ class Backbone:
         alpha: the width factor of the MobileNets.
         train_from: the first stage that is trained; stages are counted from 1 and one begins wherever the resolution
             halves, 5 in all (ConvNeXtTiny: 4). 1 trains the whole network, 0 keeps all of it frozen.
+        frozen_epochs: the trained stages stay as they are for so many epochs first, while the head learns
+            (keras.io/guides/transfer_learning); their BN's statistics move all the same unless they are frozen.
         learning_rate_factor: the trained stages learn at this share of the learning rate.
         frozen_statistics: keep BN as it was trained, its means and variances and with them its scales and offsets, in
             trained stages too (the usual advice for fine-tuning; keras.io/guides/transfer_learning). Random weights
@@ -178,6 +180,7 @@ class Backbone:
     preprocessing: str = "own"
     alpha: float = 1.0
     train_from: int = 0
+    frozen_epochs: int = 0
     learning_rate_factor: float = 0.1
     frozen_statistics: bool = True
 
@@ -191,6 +194,7 @@ class Backbone:
         check_one_of(self, "preprocessing", PREPROCESSING)
         check(self, "alpha", self.alpha in known.alphas, f"one of {', '.join(map(str, known.alphas))} for {self.name}")
         check_whole(self, "train_from", 0, known.stages, f"a stage from 1 to {known.stages}, or 0, for {self.name}")
+        check_whole(self, "frozen_epochs", 0, 10000, "epochs from 0 to 10000")
         check_real(self, "learning_rate_factor", 1e-6, 1)
         check_flag(self, "frozen_statistics")
 

@@ -16,7 +16,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fer_search.choices import fill, listed
+from fer_search.choices import fill, find, listed
 from fer_search.design import BACKBONES, Backbone, Design
 from fer_search.space import Space
 
@@ -143,7 +143,7 @@ def _choice_tables(choices: HyperParameters) -> list[RenderableType]:
     """Return a table of the choices under each set of conditions, with columns of the same widths."""
     rows: dict[str, list[tuple[str, str, str]]] = {}
     for choice in choices.space:
-        conditions = " and ".join(f"{c.name} is {' or '.join(map(_text, c.values))}" for c in choice.conditions)
+        conditions = " and ".join(_condition_text(choices, condition) for condition in choice.conditions)
         default = "" if isinstance(choice, kinds.Fixed) else _text(choice.default)
         rows.setdefault(conditions, []).append((choice.name, default, _values_text(choice)))
     columns = ("choice", "default", "values")
@@ -157,6 +157,13 @@ def _choice_tables(choices: HyperParameters) -> list[RenderableType]:
         parts += [Text(f"where {conditions}", style="italic"), table] if conditions else [table]
         parts.append(Text())
     return parts
+
+
+def _condition_text(choices: HyperParameters, condition: Any) -> str:
+    """Return a condition in words, by the values that it leaves out where those are fewer."""
+    left_out = [value for value in all_values(find(choices, condition.name)) if value not in condition.values]
+    fewer = 0 < len(left_out) < len(condition.values) - 1
+    return f"{condition.name} is {'not ' * fewer}{' or '.join(map(_text, left_out if fewer else condition.values))}"
 
 
 def _values_text(choice: Any) -> str:

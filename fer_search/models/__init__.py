@@ -3,7 +3,7 @@
 from fer_search.models.build import build_model, build_network
 from fer_search.models.cost import Cost, count_flops, count_parameters, measure
 from fer_search.models.loss import make_loss
-from fer_search.models.optimizer import make_optimizer
+from fer_search.models.optimizer import hold_backbone, make_optimizer
 from fer_search.models.weights import check_weights, find_weights
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "count_flops",
     "count_parameters",
     "find_weights",
+    "hold_backbone",
     "make_loss",
     "make_optimizer",
     "measure",

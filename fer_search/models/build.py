@@ -40,7 +40,8 @@ def build_model(design: Design, weights_dir: Path | None = None, pretrained: boo
         UserError: pretrained weights are wanted and cannot be had.
     """
     model = build_network(design, weights_dir, pretrained)
-    optimizer = make_optimizer(design.optimisation, backbone_factor(design))
+    waits = isinstance(design.network, Backbone) and design.network.frozen_epochs > 0
+    optimizer = make_optimizer(design.optimisation, backbone_factor(design), waits)
     model.compile(optimizer=optimizer, loss=make_loss(design.optimisation), metrics=["accuracy"])
     return model
 

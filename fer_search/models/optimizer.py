@@ -6,13 +6,15 @@ from typing import Any
 
 import keras
 
-from fer_search.design import Optimisation
+from fer_search.design import Backbone, Design, Optimisation
 
 NOT_DECAYED = ("bias", "gamma", "beta")  # biases, and the scales and offsets of normalisation
 OURS = ("channels", "head_", "probabilities")  # layers around a backbone, whose own layers are called otherwise
 
 
-def make_optimizer(optimisation: Optimisation, backbone_factor: float = 1.0) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    optimisation: Optimisation, backbone_factor: float = 1.0, waits: bool = False
+) -> keras.optimizers.Optimizer:
     """Return the design's optimiser at its first learning rate.
 
     It is Keras' own class, or one of the classes below where weights are treated differently: where they decay (kernels
@@ -21,13 +23,23 @@ def make_optimizer(optimisation: Optimisation, backbone_factor: float = 1.0) -> 
     Args:
         optimisation: the design's.
         backbone_factor: the share of the learning rate at which all layers but those in OURS learn.
+        waits: whether those are frozen for some steps first, see ``hold_backbone``.
     """
     name, options = optimisation.optimizer, _options(optimisation)
     kind: type = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}[name]
-    if backbone_factor != 1 or optimisation.weight_decay:
+    if backbone_factor != 1 or waits or optimisation.weight_decay:
         kind = {"adam": SelectiveAdam, "adamw": SelectiveAdamW, "sgd": SelectiveSGD}[name]
         options["backbone_factor"] = backbone_factor
     return kind(float(optimisation.learning_rate), **options)  # Keras refuses whole numbers
+
+
+def hold_backbone(model: keras.Model, design: Design, steps: int) -> None:
+    """Freeze a compiled model's backbone for the design's first ``frozen_epochs``, of so many steps each.
+
+    To be called before the first step is compiled.
+    """
+    if isinstance(design.network, Backbone) and design.network.frozen_epochs:
+        model.optimizer.frozen_steps = design.network.frozen_epochs * steps
 
 
 def _options(optimisation: Optimisation) -> dict[str, Any]:
@@ -50,35 +62,44 @@ class _Selective:
 
     Args:
         backbone_factor: the share, for all variables but those of the layers in OURS; 1 if there is no backbone.
+        frozen_steps: steps before a backbone learns at all.
     """
 
-    def __init__(self, *args: Any, backbone_factor: float = 1.0, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, backbone_factor: float = 1.0, frozen_steps: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.backbone_factor = backbone_factor
+        self.backbone_factor, self.frozen_steps = backbone_factor, frozen_steps
         self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))  # type: ignore[attr-defined]
 
     def build(self, variables: list[Any]) -> None:
-        self._factors = tuple(1.0 if v.path.startswith(OURS) else self.backbone_factor for v in variables)
+        self._ours = tuple(v.path.startswith(OURS) for v in variables)
         super().build(variables)  # type: ignore[misc]
 
-    def _factor(self, variable: Any) -> float:
-        return self._factors[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+    def _is_ours(self, variable: Any) -> bool:
+        return self._ours[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+
+    def _backbone_share(self) -> Any:
+        """Return what a backbone's learning rate is multiplied by in this step."""
+        if not self.frozen_steps:
+            return self.backbone_factor
+        return self.backbone_factor * keras.ops.cast(self.iterations >= self.frozen_steps, "float32")  # type: ignore[attr-defined]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        super().update_step(gradient, variable, learning_rate * self._factor(variable))  # type: ignore[misc]
+        rate = learning_rate if self._is_ours(variable) else learning_rate * self._backbone_share()
+        super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """Keras takes weight_decay * learning rate * weight away at once, so both are lowered here alike."""
         decay = self.weight_decay  # type: ignore[has-type]
         if not decay:
             return
-        for factor in sorted(set(map(self._factor, variables))):
-            self.weight_decay = decay * factor
-            super()._apply_weight_decay([v for v in variables if self._factor(v) == factor])  # type: ignore[misc]
+        for ours, share in ((True, 1.0), (False, self._backbone_share())):
+            self.weight_decay = decay * share
+            super()._apply_weight_decay([v for v in variables if self._is_ours(v) == ours])  # type: ignore[misc]
         self.weight_decay = decay
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"backbone_factor": self.backbone_factor}  # type: ignore[misc]
+        ours = {"backbone_factor": self.backbone_factor, "frozen_steps": self.frozen_steps}
+        return super().get_config() | ours  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable("fer_search")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 
 import keras
@@ -11,7 +12,7 @@ import numpy as np
 from fer_search.augment import Plan, draw_plan
 from fer_search.data.dataset import CLASSES
 from fer_search.design import Augmentation
-from fer_search.models import make_loss
+from fer_search.models import hold_backbone, make_loss
 from fer_search.training import random
 from fer_search.training.averages import averaged
 from fer_search.training.batches import balanced_weights, draw_batches, in_order, loss_weights
@@ -40,6 +41,7 @@ class Loop:
     def __init__(self, trial: Trial, data: TrialData, model: keras.Model, watcher: Watcher) -> None:
         self.trial, self.data, self.model, self.watcher = trial, data, model, watcher
         self.optimisation = trial.design.optimisation
+        hold_backbone(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
         self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"), trial.micro_batches)
         images, labels, self.val_images = data.placed(self.engine.put)
         self.train_data = (images, labels)

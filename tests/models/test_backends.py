@@ -43,6 +43,7 @@ OPTIMISATIONS = [
     Optimisation(optimizer="sgd", momentum=0.9, learning_rate=0.1, weight_decay=0.5),
     Optimisation(optimizer="adamw", learning_rate=0.1, weight_decay=0.5, clip_norm=0.1),
     Optimisation(optimizer="adam", learning_rate=0.1, ema=0.9),
+    Optimisation(optimizer="sgd", learning_rate=0.1, weight_decay=0.5, clip_value=0.2),  # its backbone waits a step
 ]
 
 
@@ -53,6 +54,7 @@ def steps(optimisation):
         with keras.name_scope(path.partition("/")[0]):
             variables.append(keras.Variable(np.ones(1, "float32"), name=path.partition("/")[2]))
     optimizer = make_optimizer(optimisation, backbone_factor=0.5)
+    optimizer.frozen_steps = 1 if optimisation.clip_value else 0
     optimizer.build(variables)
     gradients = [keras.ops.full((1,), 0.3)] * 3
     if keras.backend.backend() == "tensorflow":

@@ -2,19 +2,42 @@ import keras
 import numpy as np
 import pytest
 
+from fer_search.models.applications import NETWORKS
 from fer_search.models.channels import CENTRED, RESCALE, SIGNED, STANDARD, fold, sum_first_kernel, to_channels
 
 WAYS = [SIGNED, CENTRED, STANDARD, RESCALE]
 
 
 @pytest.mark.parametrize(
-    ("preprocessing", "module"), [(SIGNED, "mobilenet"), (CENTRED, "resnet50"), (STANDARD, "densenet")]
+    ("name", "module"),
+    [
+        ("ResNet152V2", "resnet_v2"),
+        ("ResNet50", "resnet50"),
+        ("DenseNet169", "densenet"),
+        ("VGG16", "vgg16"),
+        ("InceptionResNetV2", "inception_resnet_v2"),
+        ("MobileNet", "mobilenet"),
+        ("MobileNetV2", "mobilenet_v2"),
+    ],
 )
-def test_rgb_is_what_keras_own_preprocessing_makes_of_a_grey_image(preprocessing, module, pixels):
+def test_rgb_is_what_keras_own_preprocessing_makes_of_a_grey_image(name, module, pixels):
     x = keras.Input((48, 48, 1))
-    ours = keras.Model(x, to_channels(x, "rgb", preprocessing)).predict(pixels, verbose=0)
+    ours = keras.Model(x, to_channels(x, "rgb", NETWORKS[name][1]))(pixels)
     keras_own = getattr(keras.applications, module).preprocess_input(np.repeat(pixels, 3, axis=-1))
     np.testing.assert_allclose(ours, keras_own, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetV2B0", "ConvNeXtTiny"])
+def test_rgb_is_what_networks_that_preprocess_by_themselves_do(name, pixels):
+    x = keras.Input((48, 48, 1))
+    ours = keras.Model(x, to_channels(x, "rgb", NETWORKS[name][1]))(pixels)
+    network = NETWORKS[name][0](include_top=False, weights=None, input_shape=(48, 48, 3), include_preprocessing=True)
+    y = np.repeat(pixels, 3, axis=-1)
+    for layer in network.layers[1:]:
+        if not isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)):
+            break
+        y = layer(y)
+    np.testing.assert_allclose(ours, y, rtol=1e-5, atol=1e-5)
 
 
 def first_layer(channels, use_bias, padding):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from fer_search.design import Backbone, Design, Optimisation, Residual
-from fer_search.models import build_model, make_optimizer
+from fer_search.models import build_model, hold_backbone, make_optimizer
 
 TINY = Residual(stages=((2,),))
 
@@ -65,6 +65,34 @@ def test_a_backbone_learns_and_decays_at_its_share_of_the_rate(optimizer):
     )
     assert fast == pytest.approx(step[2])
     assert [1 - slow, 1 - scale] == pytest.approx([(1 - step[0]) / 4] * 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_backbone_waits_for_its_steps_and_then_learns_at_its_share(optimizer):
+    optimisation = Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5)
+    made = make_optimizer(optimisation, backbone_factor=0.25, waits=True)
+    made.frozen_steps = 2
+    variables = Variables()
+    assert variables.after(made, 0.3, steps=2)[:2] == [1, 1]
+    slow, _, fast = variables.after(made, 0.0)
+    assert 1 - 0.25 * 0.1 - 0.025 * 0.5 < slow < 1
+    assert fast < slow
+    assert make_optimizer(optimisation, waits=True).get_config()["frozen_steps"] == 0
+
+
+def test_a_models_backbone_is_held_for_its_epochs(pixels):
+    network = Backbone("MobileNet", weights="none", alpha=0.25, train_from=5, frozen_epochs=2, learning_rate_factor=1)
+    design = Design(network=network, optimisation=Optimisation(optimizer="sgd", learning_rate=0.1, weight_decay=0.1))
+    model = build_model(design)
+    model.run_eagerly = True
+    hold_backbone(model, design, steps=1)
+    kernel = next(v for v in model.trainable_variables if v.path == "conv_pw_13/kernel")
+    before = kernel.numpy()
+    moved = []
+    for _ in range(3):
+        model.fit(pixels, np.eye(7, dtype="float32")[:6], batch_size=6, verbose=0)
+        moved.append(bool(np.any(kernel.numpy() != before)))
+    assert moved == [False, False, True]
 
 
 def test_momentum_and_the_share_go_together():

@@ -14,6 +14,27 @@ def test_khaireddin_and_chens_network_by_hand():
     assert measure(design).parameters == by_hand + dense
 
 
+def test_vgg19_by_hand():
+    filters = [1, *(64,) * 2, *(128,) * 2, *(256,) * 4, *(512,) * 8]
+    by_hand = sum((9 * i + 1 + 4) * f for i, f in itertools.pairwise(filters)) + (512 + 1) * 7  # 1 x 1 is left
+    network = Plain(stages=((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4))
+    assert measure(Design(network=network, head=Head(dropout=0.5, pooling="flatten"))).parameters == by_hand
+
+
+def test_the_notebooks_cnn_by_hand():
+    """The Kaggle notebook of 0.6522: 32 and 64, pool; 128 of 5x5, pool; 512 and 512 with pools; dense 256 and 512."""
+    network = Plain(stages=((32, 64), (128,), (512,), (512,)), kernels=(3, 5, 3, 3), dropout=0.25)
+    design = Design(network=network, head=Head(dense=(256, 512), dropout=(0.0, 0.25, 0.25), pooling="flatten"))
+    layers = [(9 * 1, 32), (9 * 32, 64), (25 * 64, 128), (9 * 128, 512), (9 * 512, 512)]
+    convolutions = sum((inputs + 1 + 4) * filters for inputs, filters in layers)
+    dense = (9 * 512 + 1 + 4) * 256 + (256 + 1 + 4) * 512 + (512 + 1) * 7
+    assert measure(design).parameters == convolutions + dense
+    model = build_network(design)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds[-8:] == ["Flatten", *["Dense", "BatchNormalization", "Dropout"] * 2, "Dense"]
+    assert (kinds.count("MaxPooling2D"), kinds.count("Dropout")) == (4, 6)
+
+
 def test_layers_in_order():
     model = build_network(
         Design(network=Plain(stages=((2, 3), (4,)), kernels=(5, 3), dropout=(0.0, 0.3), activation="elu"))
