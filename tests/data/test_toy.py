@@ -32,8 +32,8 @@ def test_form(drawn) -> None:
 
 
 def test_the_same_seed_draws_the_same(drawn) -> None:
-    for first, again in zip(drawn, draw_faces(2000, 1000), strict=True):
-        np.testing.assert_array_equal(first, again)
+    for first, again in zip(drawn, draw_faces(CHUNK, 0), strict=True):
+        np.testing.assert_array_equal(first[:CHUNK], again)
     other = draw_faces(CHUNK, 0, seed=1)
     assert not np.array_equal(other[0], drawn[0][:CHUNK])
 
