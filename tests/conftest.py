@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+# Before NumPy loads its BLAS: the suite's matrices are small, and a team of threads for each slows both workers down.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_search.report.choices import Choice
+from fer_search.report.confirmed import load_confirmation
 from fer_search.report.epochs import load_epochs
 from fer_search.report.load import RunInfo, load_run, newest_run
 from fer_search.report.text import to_csv, to_json, to_markdown
@@ -52,6 +53,7 @@ def write_figure(run: str | Path, name: str, out: str | Path) -> Path:
 __all__ = [
     "Choice",
     "RunInfo",
+    "load_confirmation",
     "load_epochs",
     "load_run",
     "load_trials",

@@ -76,6 +76,22 @@ def confirmed_as_json(run: Path) -> str:
     return json.dumps(load_confirmation(run).to_dict("records"))
 
 
+def in_words(found: pd.DataFrame) -> str:
+    """Return what the best design reached, in one sentence; "" where nothing was confirmed.
+
+    Args:
+        found: from ``load_confirmation``.
+    """
+    single = found[(found["networks"] == "single") & ~found["part"].str.endswith(NEW)]
+    if single.empty:
+        return ""
+    first = single[single["design"] == single["design"].iloc[0]]
+    parts = [f"{words.with_interval(row)} on {row['part'].replace('_', ' ')}" for _, row in first.iterrows()]
+    seeds = int(first["seeds"].iloc[0])
+    mean = f", the mean of {seeds} seeds" if seeds > 1 else ""
+    return f"Trained again and tested once, {first['design'].iloc[0]} has {' and '.join(parts)}{mean}."
+
+
 HEADS = (
     "design",
     "epochs",
@@ -84,12 +100,12 @@ HEADS = (
     "seeds",
     "accuracy (95% interval)",
     "lowest to highest",
-    "new",
+    "without copies of trained images",
 )
 
 
 def confirmed_lines(found: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the table's cells in words: a line a design and test split; "new" is the accuracy without copies."""
+    """Return the table's cells in words: a line a design and test split; last, the same without copies."""
     lines: list[tuple[str, ...]] = []
     at = found.set_index(["design", "networks", "part"])["accuracy"]
     for row in words.rows(found[~found["part"].str.endswith(NEW)]):
@@ -116,7 +132,7 @@ def confirmed_table(run: Path) -> Table:
     found = load_confirmation(run)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, caption=" ".join(notes(run)), caption_justify="left")
     for at, head in enumerate(HEADS):
-        table.add_column("without copies of trained ones" if head == "new" else head, justify="right" if at else "left")
+        table.add_column(head, justify="right" if at else "left")
     for line in confirmed_lines(found):
         table.add_row(*line)
     return table

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from fer_search.report import words
 from fer_search.report.compare import varied
+from fer_search.report.confirmed import HEADS as TESTED_HEADS
+from fer_search.report.confirmed import confirmed_lines, notes
+from fer_search.report.confirmed import in_words as tested_in_words
 from fer_search.report.effects import effects, in_words
 from fer_search.report.importance import conclusion
 from fer_search.report.load import RunInfo, load_run
@@ -45,8 +49,8 @@ def to_json(run: str | Path) -> str:
 
     "run" is what run.json says, "choices", "cautions" and "verdict" lists, "epochs_compared" the budget of
     "importances" and "effects" (the tables of those functions), "baselines" and "baseline_pairs" what
-    ``published.published_rows`` and ``baseline_pairs`` say ("low" and "high" end 95% intervals), and "trials" the table
-    of ``load_trials``.
+    ``published.published_rows`` and ``baseline_pairs`` say ("low" and "high" end 95% intervals), "confirmed" and
+    "trials" the tables of ``load_confirmation`` and ``load_trials``.
 
     Raises:
         UserError: the folder is missing or no run, or a file in it is broken.
@@ -55,7 +59,7 @@ def to_json(run: str | Path) -> str:
     info, trials = view.info, view.trials
     about = {key: value for key, value in vars(info).items() if key not in ("path", "choices")}
     choices = [vars(choice) for choice in info.choices]
-    found = verdict(info, trials)
+    found = verdict(info, trials, tested_in_words(view.confirmed))
     content = {
         "run": about,
         "choices": choices,
@@ -66,6 +70,7 @@ def to_json(run: str | Path) -> str:
         "importances": _records(view.importances(view.budget)),
         "effects": _records(_effects(view, view.curves)),
         **_baselines(info, trials),
+        "confirmed": _records(view.confirmed),
         "trials": _records(trials),
     }
     return json.dumps(content, indent=1) + "\n"
@@ -79,7 +84,7 @@ def to_markdown(run: str | Path) -> str:
     """
     view = load_view(run)
     info, trials = view.info, view.trials
-    found = verdict(info, trials)
+    found = verdict(info, trials, tested_in_words(view.confirmed))
     parts = [f"# {_plain(info.name)}", "\n".join(f"> {_plain(line)}  " for line in info.cautions())]
     parts += [f"**{_plain(found.headline)}**", "\n".join(f"- {_plain(line)}" for line in found.details)]
     if len(trials):
@@ -89,6 +94,8 @@ def to_markdown(run: str | Path) -> str:
         lines = [f"- {_plain(in_words(row))}" for _, row in added.iterrows()]
         at = f" at {words.plural(view.budget, 'epoch')}" if view.budget else ""
         parts += [f"## What matters{at}", _plain(conclusion(view.importances(view.budget))), "\n".join(lines)]
+    if len(view.confirmed):
+        parts += ["## Tested once", " ".join(notes(info.path)), _table(TESTED_HEADS, confirmed_lines(view.confirmed))]
     published = published_rows(info, trials)
     if published:
         parts += ["## Baselines and published accuracies", _published(info, published)]
@@ -176,7 +183,7 @@ def _published(info: RunInfo, rows: list[PublishedRow]) -> str:
     return "\n".join(filter(None, (f"Not like for like: here, {_plain(ways)}.\n" if ways else "", table, against)))
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join("| " + " | ".join(_plain(cell) for cell in line) + " |\n" for line in lines).rstrip("\n") + "\n"
 

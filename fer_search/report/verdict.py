@@ -13,6 +13,10 @@ from fer_search.report.published import not_alike
 from fer_search.report.statistics import luck_of_the_best, repeated_interval
 from fer_search.report.trials import CHOICE
 
+CONFIRM = (
+    " fer-search confirm trains the best ones again with other seeds, and tests them once on images that chose nothing."
+)
+
 
 class Verdict(NamedTuple):
     """The verdict in plain text: one sentence that says it, and the sentences that qualify it."""
@@ -21,12 +25,13 @@ class Verdict(NamedTuple):
     details: list[str]
 
 
-def verdict(info: RunInfo, trials: pd.DataFrame) -> Verdict:
+def verdict(info: RunInfo, trials: pd.DataFrame, tested: str = "") -> Verdict:
     """Return what a run found.
 
     Args:
         info: from ``load_run``.
         trials: from ``load_trials``.
+        tested: what ``fer-search confirm`` found, in a sentence.
     """
     scored = completed(trials)
     if trials.empty:
@@ -42,6 +47,8 @@ def verdict(info: RunInfo, trials: pd.DataFrame) -> Verdict:
     headline = f"Best: {words.title(best)}, validation accuracy {words.percent(best['accuracy'])}{sure}."
     details = [_equals(info, scored), *_against_published(info, float(best["accuracy"])), *_optimism(info, scored)]
     details[1:1] = _repeated(info, scored)
+    if tested:
+        details = [tested, *(line.removesuffix(CONFIRM) for line in details)]
     return Verdict(headline, [*_state(info), *details])
 
 
@@ -122,12 +129,7 @@ def _optimism(info: RunInfo, scored: pd.DataFrame) -> list[str]:
         if by >= 0.0005
         else "expect a little less on new ones"
     )
-    unseen = (
-        " fer-search confirm trains the best ones again with other seeds, and tests them once on images that chose "
-        "nothing."
-        if info.protocol == "holdout"
-        else ""
-    )
+    unseen = CONFIRM if info.protocol == "holdout" else ""
     return [
         f"The best epoch of the best of {len(scored)} trials was chosen by the very images that it is measured on: "
         f"{amount}. The interval is about which images, not about training with another seed.{unseen}"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fer_search.report.choices import Choice
 from fer_search.report.compare import Comparison, at_epochs, common_epochs, varied
+from fer_search.report.confirmed import load_confirmation
 from fer_search.report.epochs import read_curves
 from fer_search.report.importance import importances
 from fer_search.report.load import RunInfo, load_run
@@ -32,6 +33,11 @@ class View:
         self.info, self.trials, self.curves = info, trials, curves
         self._compared: dict[int | None, Comparison] = {}
         self._importances: dict[int | None, pd.DataFrame] = {}
+
+    @cached_property
+    def confirmed(self) -> pd.DataFrame:
+        """What ``fer-search confirm`` found; see ``load_confirmation``."""
+        return load_confirmation(self.info.path)
 
     @cached_property
     def budget(self) -> int | None:

@@ -12,8 +12,8 @@ from fer_search.confirm import run as confirm_module
 from fer_search.confirm.candidates import choose
 from fer_search.errors import UserError
 from fer_search.files import write_text
-from fer_search.report import load_trials
-from fer_search.report.confirmed import confirmed_lines, load_confirmation, notes
+from fer_search.report import load_trials, to_markdown
+from fer_search.report.confirmed import confirmed_lines, in_words, load_confirmation, notes
 from fer_search.training.epochs import read_epochs
 from fer_search.training.trial import Stopped, TrialFailed
 
@@ -156,5 +156,7 @@ def test_the_table_gives_means_over_seeds_with_the_test_splits_apart(confirm, ru
     assert row["accuracy"] == pytest.approx(np.mean(values))
     assert (row["least"], row["most"], row["seeds"], row["images"]) == (min(values), max(values), 3, 105)
     assert row["low"] < row["accuracy"] < row["high"]
+    assert in_words(found).startswith("Trained again and tested once, ")
+    assert "on public test" in to_markdown(run)
     lines = confirmed_lines(found)
     assert [line[3] for line in lines] == ["105 public test", "105 private test"] * 2

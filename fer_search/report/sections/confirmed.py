@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fer_search.report.confirmed import HEADS, confirmed_lines, load_confirmation, notes
+from fer_search.report.confirmed import HEADS, confirmed_lines, notes
 from fer_search.report.frame import Section
 from fer_search.report.markup import Markup, join
 from fer_search.report.sections.table import note, table
@@ -11,8 +11,9 @@ from fer_search.report.view import View
 
 def section(view: View) -> Section:
     """What ``fer-search confirm`` found; how to run it where it was not."""
-    title, found = "Tested once", load_confirmation(view.info.path)
-    if view.info.protocol != "holdout":
+    title, found = "Tested once", view.confirmed
+    nothing = found.empty and not (view.trials["status"] == "completed").any()
+    if nothing or view.info.protocol != "holdout":
         return Section("confirmed", title, Markup())
     if found.empty:
         text = (
@@ -21,6 +22,5 @@ def section(view: View) -> Section:
             f"{view.info.path}"
         )
         return Section("confirmed", title, note(text))
-    heads = tuple("without copies of trained images" if head == "new" else head for head in HEADS)
-    body = table(heads, confirmed_lines(found), numbers=range(1, len(heads)))
+    body = table(HEADS, confirmed_lines(found), numbers=range(1, len(HEADS)))
     return Section("confirmed", title, join(*(note(text) for text in notes(view.info.path)), body))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fer_search.report import words
+from fer_search.report.confirmed import in_words
 from fer_search.report.frame import Section
 from fer_search.report.markup import Markup, join, tag
 from fer_search.report.verdict import completed, verdict
@@ -13,7 +14,7 @@ from fer_search.report.view import View
 
 def section(view: View) -> Section:
     """Best design in words, its accuracy with its interval, against what is published, and what was searched."""
-    found, scored = verdict(view.info, view.trials), completed(view.trials)
+    found, scored = verdict(view.info, view.trials, in_words(view.confirmed)), completed(view.trials)
     card = _card(scored.iloc[0]) if len(scored) else None
     headline = None if card else tag("p", found.headline, class_="headline")
     lines = tag("ul", *(tag("li", line) for line in found.details), class_="details") if found.details else None
