@@ -17,10 +17,11 @@ from fer_search.models import measure
 from fer_search.search.early import EarlyEnd, EarlyEndCallback
 from fer_search.search.failures import out_of_memory, reason
 from fer_search.search.folder import RunFolder
+from fer_search.search.keep import has_whole_epoch
 from fer_search.search.oracles import SafeOracle
 from fer_search.search.settings import Settings
 from fer_search.space import Space
-from fer_search.training.checkpoint import checkpoint_path
+from fer_search.training.checkpoint import BEST, checkpoint_path, keep_only
 from fer_search.training.epochs import Row, read_epochs
 from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, Watcher, train
 
@@ -165,17 +166,24 @@ class Attempts:
         """Train a promoted trial's parent once more, where its last checkpoint had to make room (see ``keep``)."""
         parent = proposed.hyperparameters.values.get("tuner/trial_id")
         own = self.folder.trial(proposed.trial_id)
-        if not parent or any(own.glob("epoch_*.weights.h5")):
+        if not parent or has_whole_epoch(own):
             return
         trained, folder = len(self.history(parent)), self.folder.trial(parent)
         if checkpoint_path(folder, trained).exists():
             return
-        before = self.oracle.trials[parent]
-        self._rebuild_parent(before, stop)
-        again = folder / "again"
+        before, again = self.oracle.trials[parent], folder / "again"
+        if not has_whole_epoch(again):
+            self._rebuild_parent(before, stop)
         again.mkdir(exist_ok=True)
         design = self.space.design(before.hyperparameters.copy())
         trial = dataclasses.replace(self._trial(before, design, trained), folder=again)
-        train(trial, self.data, Watcher(stop=stop))
+
+        def make_room(row: Row) -> None:
+            """Only the last epoch is wanted, and what it went on from is not any more."""
+            (again / BEST).unlink(missing_ok=True)
+            if trial.parent is not None:
+                keep_only(trial.parent, ())
+
+        train(trial, self.data, Watcher(stop=stop, epoch=make_room))
         checkpoint_path(again, trained).replace(checkpoint_path(folder, trained))
         shutil.rmtree(again)

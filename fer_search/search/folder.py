@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fer_search.errors import UserError
-from fer_search.files import remove_parts, write_json
+from fer_search.files import disk_is_full, remove_parts, write_json
 
 try:
     import fcntl
@@ -127,10 +127,19 @@ class RunFolder:
         on this machine, holds nothing.
 
         Raises:
-            UserError: another process holds it (exit code 4).
+            UserError: another process holds it (exit code 4), or nothing can be written there (2).
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("a+", encoding="utf-8") as file:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            opened = (self.path / LOCK).open("a+", encoding="utf-8")
+        except OSError as error:
+            if disk_is_full(error):
+                raise
+            reason = error.strerror or error
+            raise UserError(
+                f"cannot write to the run folder {self.path}: {reason}; choose another --results-dir"
+            ) from error
+        with opened as file:
             if not _take(file, time.monotonic() + LOOK_SECONDS):
                 by = f"another fer-search run{_holder(file)}"
                 raise UserError(f"{self.path} is in use by {by}; wait for it, or choose another --name", LOCKED)

@@ -1,20 +1,29 @@
 """Which checkpoints of a run are kept: those that can still matter, up to a number of bytes.
 
 A checkpoint matters while a trial may go on from it: the running trial's own, its parent's until it has one, and those
-of the trials that Hyperband may still promote. Of the best trials the weights of the best epoch are kept. Where that is
-more than the limit, the least promising go first; a promotable trial whose checkpoint went is trained once more when it
-is promoted, which gives the same weights.
+of the trials that Hyperband may still promote. Of the best trials the weights of the best epoch are kept, without the
+optimiser's state: two thirds of Adam's checkpoints. Where that is more than the limit, the least promising go first; a
+promotable trial whose checkpoint went is trained once more when it is promoted, which gives the same weights.
+
+The limit holds at every instant: room is left for what a running trial has at most, the checkpoints of its last two
+epochs and of its best one.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
+from keras_tuner.engine.trial import Trial
+
+from fer_search.files import write_atomic
 from fer_search.search.folder import RunFolder
 from fer_search.search.oracles import HyperbandOracle, SafeOracle
 from fer_search.training.checkpoint import BEST, checkpoint_path, checkpointed_epochs, keep_only
+from fer_search.training.epochs import read_epochs
 
 KEPT_WEIGHTS = 5  # trials that keep the weights of their best epoch
+OPTIMISER = "optimizer"  # Keras' name of the optimiser's state in a checkpoint
 STATE_BYTES = 12  # of a parameter in a checkpoint: float32, and Adam's two moments
 
 
@@ -32,13 +41,15 @@ def tidy(folder: RunFolder, oracle: SafeOracle, max_bytes: int | None = None, pa
     best = ranked(oracle)[:KEPT_WEIGHTS]
     going_on = oracle.promotable() if isinstance(oracle, HyperbandOracle) else []
     running = oracle.ongoing()
-    busy = {running.trial_id, running.hyperparameters.values.get("tuner/trial_id")} if running else set()
+    busy = _busy(folder, running) if running else set()
     for trial_id in oracle.trials:
         path = folder.path / f"trial_{trial_id}"
         if trial_id not in busy and trial_id not in going_on:
             keep_only(path, ())
         if trial_id not in best and (running is None or trial_id != running.trial_id):
             (path / BEST).unlink(missing_ok=True)
+        elif running is None or trial_id != running.trial_id:
+            _strip(path / BEST)
     if max_bytes is not None:
         spare = [path for i in reversed(going_on) if i not in busy for path in _last(folder.path / f"trial_{i}")]
         spare += [folder.path / f"trial_{i}" / BEST for i in reversed(best[1:])]
@@ -51,10 +62,43 @@ def ranked(oracle: SafeOracle) -> list[str]:
     return [trial.trial_id for trial in sorted(scored, key=lambda trial: (-trial.score, trial.trial_id))]
 
 
+def has_whole_epoch(path: Path) -> bool:
+    """Whether a trial's folder holds an epoch that it can go on from: its checkpoint, and its row of epochs.csv."""
+    rows = read_epochs(path / "epochs.csv")
+    return bool(rows) and any(epoch <= rows[-1]["epoch"] for epoch in checkpointed_epochs(path))
+
+
 def used_bytes(path: Path) -> int:
     """Return what the checkpoints of a run take on the disk; a file with two names counts once."""
-    found = [file.stat() for file in path.glob("trial_*/*.h5")]
+    found = [file.stat() for file in path.glob("trial_*/**/*.h5")]
     return sum({status.st_ino: status.st_size for status in found}.values())
+
+
+def _busy(folder: RunFolder, running: Trial) -> set[str]:
+    """Return the running trial, and its parent until it has a checkpoint of its own."""
+    begun = has_whole_epoch(folder.path / f"trial_{running.trial_id}")
+    parent = None if begun else running.hyperparameters.values.get("tuner/trial_id")
+    return {running.trial_id, parent} if parent else {running.trial_id}
+
+
+def _strip(path: Path) -> None:
+    """Leave the optimiser's state out of a checkpoint, unless that is the last one of a trial too."""
+    if not path.exists() or path.stat().st_nlink > 1:
+        return
+    try:
+        with h5py.File(path) as file:
+            if OPTIMISER not in file:
+                return
+    except OSError:  # broken; fer-search doctor says so
+        return
+
+    def write(beside: Path) -> None:
+        with h5py.File(path) as file, h5py.File(beside, "w") as stripped:
+            for name in file:
+                if name != OPTIMISER:
+                    file.copy(name, stripped)
+
+    write_atomic(path, write)
 
 
 def _last(path: Path) -> list[Path]:
@@ -66,3 +110,4 @@ def _shrink(path: Path, spare: list[Path], most: int) -> None:
         if used_bytes(path) <= most:
             return
         file.unlink(missing_ok=True)
+        _strip(file.parent / BEST)

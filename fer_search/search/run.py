@@ -257,6 +257,7 @@ class _Search:
 
     def _epoch(self, row: Row) -> None:
         self.clock.end_epoch(row["seconds"])
+        tidy(self.folder, self.oracle)  # a promoted trial's parent is wanted until here
         self.view.show(events.EpochEnded(self.begun.number, row, self.clock.left()))
 
     def _keep_predictions(self) -> None:
@@ -316,6 +317,7 @@ class _Search:
             self.oracle.save()
         info["tuner"]["trials"] = self.amount.trials
         if "estimate_seconds" not in info:
+            self._say("Training a cheap and a dear design for a moment, to say how long the search will take.")
             info["estimate_seconds"] = [round(s, 1) for s in estimate(self.settings, self.space, self.data, stop)]
             self.folder.write(info)
         self.started, self.seconds_before = time.monotonic(), self._seconds_of(info)

@@ -18,7 +18,7 @@ from fer_search.training.averages import averaged
 from fer_search.training.batches import balanced_weights, draw_batches, in_order, loss_weights
 from fer_search.training.engine import make_engine, random_states
 from fer_search.training.epochs import Row
-from fer_search.training.partial import PERIOD, load_partial, save_partial
+from fer_search.training.partial import PARTIAL, PERIOD, load_partial, save_partial
 from fer_search.training.predict import predict_views
 from fer_search.training.schedule import learning_rates
 from fer_search.training.score import score
@@ -112,6 +112,7 @@ class Loop:
             stopped, now = self.watcher.stop(), time.perf_counter()
             if stopped or now - kept > PERIOD:
                 self.engine.end_epoch()
+                (self.trial.folder / PARTIAL).unlink(missing_ok=True)  # first, for its room
                 save_partial(self.model, self.trial.folder, epoch, start, sums, before + now - opened)
                 if stopped:
                     raise Stopped

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import keras_tuner
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from fer_search.errors import UserError
 from fer_search.search import attempt as attempt_module
 from fer_search.search import run as run_module
 from fer_search.search.keep import KEPT_WEIGHTS
+from fer_search.search.predictions import predicted_trial
 from fer_search.search.run import run_search
 from fer_search.search.settings import Settings
 from fer_search.search.views import Lines
@@ -244,6 +246,10 @@ def test_only_the_best_weights_are_kept(tiny_space, tmp_path):
     kept = {p.parent.name for p in tmp_path.glob("tiny/trial_*/*.h5")}
     assert len(kept) == KEPT_WEIGHTS
     assert min(scores[name] for name in kept) >= min(scores[name] for name in best)
+    for weights in tmp_path.glob("tiny/trial_*/*.h5"):
+        with h5py.File(weights) as file:
+            assert "optimizer" not in file  # nobody trains on from these
+    assert predicted_trial(tmp_path / "tiny") == best[0].removeprefix("trial_")
 
 
 def test_stock_keras_tuner_opens_a_run(tiny_space, tmp_path):

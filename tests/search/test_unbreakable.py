@@ -264,6 +264,13 @@ def test_without_system_locks_the_process_in_the_file_decides(tmp_path, monkeypa
             pass
 
 
+def test_a_folder_that_cannot_be_made_is_named(search, tmp_path):
+    (tmp_path / "tiny").write_text("a file")
+    with pytest.raises(UserError, match=r"cannot write to the run folder .*tiny.*--results-dir") as caught:
+        search(tmp_path)
+    assert caught.value.exit_code == 2
+
+
 def test_a_broken_oracle_is_named(search, tmp_path):
     assert search(tmp_path, max_trials=1) == 0
     (tmp_path / "tiny" / "oracle.json").write_text("{")
