@@ -97,7 +97,7 @@ class RunInfo:
                 f"Every filter count is times {self.width:g}: accuracies are below those of the full networks."
             )
         for skipped in self.skipped:
-            lines.append(f"Not searched: {skipped.get('what', '?')} ({skipped.get('why', 'no reason recorded')}).")
+            lines.append(f"Missing here: {skipped.get('what', '?')} ({skipped.get('why', 'no reason recorded')}).")
         if self.stock:
             lines.append(
                 "Keras Tuner wrote this project without fer-search: its data, protocol and times are not known."

@@ -41,7 +41,7 @@ def show_plan(settings: Settings, console: Console | None = None) -> None:
     for part in describe_space(space):
         console.print(part)
     for one in skipped:
-        say(f"Not searched: {one['what']} ({one['why']}).")
+        say(f"Missing here: {one['what']} ({one['why']}).")
     say(describe(dataset))
     say(f"Protocol: {split.note}.")
     say(f"Device: {backend.device()}, {backend.start()} backend.")
@@ -78,7 +78,10 @@ def describe_batch(sampled: Sampled, data: TrialData) -> str:
 
 
 def _costs(designs: list[Sampled], speed: Speed, data: TrialData) -> Table:
-    table = Table("design", "parameters", "GFLOP an image", "seconds an epoch", box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("design", no_wrap=True, overflow="ellipsis")
+    for head in ("parameters", "GFLOP an image", "seconds an epoch"):
+        table.add_column(head, justify="right")
     images = len(data.labels) + FORWARD_SHARE * len(data.val_labels)
     for one in designs:
         seconds = images * speed.image(one.cost.flops)

@@ -18,6 +18,7 @@ import numpy as np
 from fer_search.design import Backbone, Design
 from fer_search.models import Cost, measure
 from fer_search.search.plan import Amount
+from fer_search.search.words import choices_in_words
 from fer_search.space import Space
 from fer_search.training.trial import Trial, TrialData, Watcher, train
 
@@ -61,7 +62,7 @@ def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLE
     found = [(name, space.baseline(name)) for name in baselines]
     rng = np.random.default_rng(0)
     found += [("", space.sample(rng)) for _ in range(samples)]
-    designs = [(name or ", ".join(f"{k} {v}" for k, v in hp.values.items()), space.design(hp)) for name, hp in found]
+    designs = [(name or choices_in_words(hp.values), space.design(hp)) for name, hp in found]
     known: dict[Design, Cost] = {}
     for _, design in designs:
         known.setdefault(_bare(design), Cost(0, 0))

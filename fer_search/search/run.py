@@ -387,7 +387,7 @@ class _Search:
             )
         self._say(f"Device: {backend.device()}, {backend.start()} backend.")
         for one in self.skipped:
-            self._say(f"Not searched: {one['what']} ({one['why']}).")
+            self._say(f"Missing here: {one['what']} ({one['why']}).")
         if s.baselines == "first" and self.names and self.max_trials is not None and self.max_trials <= len(self.names):
             self._say(
                 f"--max-trials {self.max_trials} is used up by the space's {len(self.names)} baselines before the "

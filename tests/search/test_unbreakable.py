@@ -338,7 +338,7 @@ def test_run_json_lists_what_is_not_searched(search, tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "settle_weights", lambda space, settings: (real(space, settings)[0], skipped))
     assert search(tmp_path, max_trials=1) == 0
     assert json.loads((tmp_path / "tiny" / "run.json").read_text())["skipped"] == skipped
-    assert "Not searched: backbone ResNet50 (no connection)." in (tmp_path / "out.txt").read_text()
+    assert "Missing here: backbone ResNet50 (no connection)." in (tmp_path / "out.txt").read_text()
     monkeypatch.setattr(run_module, "settle_weights", real)
     with pytest.raises(UserError, match="other pretrained weights") as caught:
         search(tmp_path, max_trials=1)
