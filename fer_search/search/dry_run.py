@@ -51,7 +51,7 @@ def show_plan(settings: Settings, console: Console | None = None) -> None:
     say(describe_batch(designs[0], data))
     amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
     speed = time_designs(designs, data)
-    console.print(_costs(list(dict.fromkeys(designs)), speed, data))
+    console.print(_costs(list(dict.fromkeys(designs)), speed, data, console.width))
     low, high = estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
     say(
         f"Search: {settings.tuner}, {amount.trials} trials, {amount.epochs} epochs; "
@@ -77,13 +77,13 @@ def describe_batch(sampled: Sampled, data: TrialData) -> str:
     )
 
 
-def _costs(designs: list[Sampled], speed: Speed, data: TrialData) -> Table:
+def _costs(designs: list[Sampled], speed: Speed, data: TrialData, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    table.add_column("design", no_wrap=True, overflow="ellipsis")
     for head in ("parameters", "GFLOP an image", "seconds an epoch"):
         table.add_column(head, justify="right")
+    table.add_column("design", no_wrap=True, overflow="ellipsis", max_width=max(width - 48, 20))
     images = len(data.labels) + FORWARD_SHARE * len(data.val_labels)
     for one in designs:
         seconds = images * speed.image(one.cost.flops)
-        table.add_row(one.name, f"{one.cost.parameters:,}", f"{one.cost.flops / 1e9:.3g}", f"{seconds:.3g}")
+        table.add_row(f"{one.cost.parameters:,}", f"{one.cost.flops / 1e9:.3g}", f"{seconds:.3g}", one.name)
     return table
