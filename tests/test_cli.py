@@ -267,3 +267,15 @@ def _wait_for(path, process):
     while not path.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     assert path.exists(), process.communicate()[1]
+
+
+def test_confirm_prints_what_the_best_design_reaches_on_the_test_images(call, searched, data):
+    run = next(path.parent for path in searched.rglob("run.json"))
+    code, out, err = call("confirm", run, "--top", 1, "--seeds", 1, "--data", data)
+    assert code == 0
+    assert "210 test" in out
+    assert "training 1 of 1" in err
+    code, out, _ = call("confirm", run, "--top", 1, "--seeds", 1, "--data", data, "--json")  # nothing is trained again
+    assert code == 0
+    assert {row["part"] for row in json.loads(out)} == {"test", "test_new"}
+    assert call("confirm", run, "--top", 2, "--data", data)[0] == 5

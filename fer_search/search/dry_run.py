@@ -80,8 +80,8 @@ def describe_batch(sampled: Sampled, data: TrialData) -> str:
 def _costs(designs: list[Sampled], speed: Speed, data: TrialData, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for head in ("parameters", "GFLOP an image", "seconds an epoch"):
-        table.add_column(head, justify="right")
-    table.add_column("design", no_wrap=True, overflow="ellipsis", max_width=max(width - 48, 20))
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("design", no_wrap=True, overflow="ellipsis", max_width=max(width - 53, 20))
     images = len(data.labels) + FORWARD_SHARE * len(data.val_labels)
     for one in designs:
         seconds = images * speed.image(one.cost.flops)
