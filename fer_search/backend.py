@@ -92,6 +92,17 @@ def device() -> str:
     return f"CPU, {cores()} cores ({platform.machine()})"
 
 
+def device_count() -> int:
+    """Return how many devices could share a trial's batches: GPUs, or the CPU as one where there is no GPU."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        import jax
+
+        return len(jax.devices())
+    import tensorflow as tf
+
+    return len(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))
+
+
 def describe_devices() -> list[str]:
     """Return lines for ``fer-search devices``: what this machine has, and what a run will compute on and why.
 
@@ -108,6 +119,8 @@ def describe_devices() -> list[str]:
         f"A run uses {backend}: {reason}.",
         f"It computes on: {device()}, in {precision} where a design's precision is auto.",
     ]
+    if (count := device_count()) > 1:
+        lines.append(f"There are {count} such devices: --devices {count} trains each trial on all of them.")
     if backend == "tensorflow" and any(Path("/dev").glob("nvidia[0-9]*")) and device().startswith("CPU"):
         lines.append(
             "There is an NVIDIA GPU that TensorFlow cannot use: pip install 'fer-search[jax-cuda]' or '[cuda]'."

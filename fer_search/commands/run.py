@@ -85,6 +85,9 @@ def run(
             help="Where pretrained weights cannot be had: leave those designs out, start at random, or refuse."
         ),
     ] = MissingWeights.skip,
+    devices: Annotated[
+        str, typer.Option(help="How many GPUs share each batch of a trial: a number, or all that the backend sees.")
+    ] = "1",
     max_disk: Annotated[str, typer.Option(help="Most that checkpoints may take: 800MB, 5GB, none.")] = "1GB",
     extend: Annotated[
         bool, typer.Option("--extend", help="Go on with more --max-trials, --max-epochs or --time-budget.")
@@ -109,7 +112,7 @@ def run(
 
     backend.start()
     from fer_search.search.run import run_search
-    from fer_search.search.settings import Settings, parse_bytes, parse_duration, parse_fixed
+    from fer_search.search.settings import Settings, parse_bytes, parse_devices, parse_duration, parse_fixed
     from fer_search.search.views import choose_view
 
     settings = Settings(
@@ -140,6 +143,7 @@ def run(
         max_params=max_params,
         max_failures=max_failures,
         time_budget=None if time_budget is None else parse_duration(time_budget),
+        devices=parse_devices(devices, backend.device_count()),
         max_disk=parse_bytes(max_disk),
         extend=extend,
         overwrite=overwrite,

@@ -44,16 +44,30 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(outputs, self.compute_dtype)
 
     def _fusible(self, inputs: Any, mask: Any) -> bool:
-        if keras.backend.backend() != "tensorflow" or mask is not None or self.synchronized:
+        if keras.backend.backend() != "tensorflow" or mask is not None or self.synchronized or _on_several_devices():
             return False
         if getattr(self, "renorm", False) or self.epsilon < SMALLEST_EPSILON or self.variable_dtype != "float32":
             return False
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         return len(inputs.shape) == 4 and self.axis in (-1, 3) and dtype in ("float32", "bfloat16", "float16")
 
+    def _moments(self, inputs: Any, mask: Any) -> Any:
+        """Take the statistics over all devices that share a batch; on JAX, XLA does so by itself."""
+        if mask is not None or not _on_several_devices():
+            return super()._moments(inputs, mask)
+        return keras.ops.moments(inputs, axes=self._reduction_axes, synchronized=True)
+
     def _update_moving(self, mean: Any, variance: Any) -> None:
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + now * (1.0 - self.momentum))
+
+
+def _on_several_devices() -> bool:
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return bool(tf.distribute.get_strategy().num_replicas_in_sync > 1)
 
 
 def _biased(shape: Any) -> Any:

@@ -90,7 +90,7 @@ class _Selective:
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """Keras takes weight_decay * learning rate * weight away at once, so both are lowered here alike."""
         decay = self.weight_decay  # type: ignore[has-type]
-        if not decay:
+        if decay is None or (isinstance(decay, float) and not decay):  # a tensor where a step takes it as an input
             return
         for ours, share in ((True, 1.0), (False, self._backbone_share())):
             self.weight_decay = decay * share

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from fer_search.models.normalization import BatchNormalization
+from fer_search.models.random_layers import Dropout, GaussianNoise
 
 MOST_GROUPS = 32  # of group normalisation, as in its paper
 
@@ -32,12 +33,12 @@ def activate(x: keras.KerasTensor, kind: str, name: str) -> keras.KerasTensor:
 
 def drop(x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
     """Drop a share of the values while training; nothing is added for a share of 0."""
-    return keras.layers.Dropout(rate, name=name)(x) if rate else x
+    return Dropout(rate, name=name)(x) if rate else x
 
 
 def add_noise(x: keras.KerasTensor, deviation: float, name: str) -> keras.KerasTensor:
     """Add Gaussian noise while training; nothing is added for a deviation of 0."""
-    return keras.layers.GaussianNoise(deviation, name=name)(x) if deviation else x
+    return GaussianNoise(deviation, name=name)(x) if deviation else x
 
 
 def pool_half(x: keras.KerasTensor, kind: str, name: str) -> keras.KerasTensor:

@@ -149,6 +149,7 @@ class Attempts:
             horizon=self.settings.max_epochs if "tuner/epochs" in proposed.hyperparameters.values else epochs,
             weights_dir=self.settings.weights_dir,
             micro_batches=max(parts),
+            devices=self.settings.devices,
         )
 
     def _early(self, prepared: Prepared) -> EarlyEnd:

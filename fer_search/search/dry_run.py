@@ -50,7 +50,7 @@ def show_plan(settings: Settings, console: Console | None = None) -> None:
     designs = sample_designs(space, names[:limit])
     say(describe_batch(designs[0], data))
     amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
-    speed = time_designs(designs, data)
+    speed = time_designs(designs, data, devices=settings.devices)
     console.print(_costs(list(dict.fromkeys(designs)), speed, data, console.width))
     low, high = estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
     say(

@@ -70,15 +70,17 @@ def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLE
     return [Sampled(name, design, known[_bare(design)]) for name, design in designs]
 
 
-def time_designs(designs: Sequence[Sampled], data: TrialData, stop: Callable[[], bool] = lambda: False) -> Speed:
-    """Train a cheap and a dear design for two short epochs each; return what was learned."""
+def time_designs(
+    designs: Sequence[Sampled], data: TrialData, stop: Callable[[], bool] = lambda: False, devices: int = 1
+) -> Speed:
+    """Train a cheap and a dear design for two short epochs each, on so many devices; return what was learned."""
     by_cost = sorted(designs, key=lambda one: one.cost.flops)
     cheap, dear = by_cost[0], by_cost[-1]
-    image, overhead = _time(cheap, data, SLOWEST_FLOPS, stop)
+    image, overhead = _time(cheap, data, SLOWEST_FLOPS, stop, devices)
     speed = 3 * cheap.cost.flops / image
     if dear.cost.flops < 1.5 * cheap.cost.flops:
         return Speed(0.0, speed, overhead)
-    slower, more = _time(dear, data, speed, stop)
+    slower, more = _time(dear, data, speed, stop, devices)
     slope = max(slower - image, 0.05 * slower) / (3 * (dear.cost.flops - cheap.cost.flops))
     return Speed(max(image - 3 * cheap.cost.flops * slope, 0.0), 1 / slope, (overhead + more) / 2)
 
@@ -108,7 +110,9 @@ def estimate_seconds(
     return float(low), float(high)
 
 
-def _time(one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool]) -> tuple[float, float]:
+def _time(
+    one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool], devices: int
+) -> tuple[float, float]:
     """Return the seconds of a training image, and of what a trial needs besides its images."""
     batch = one.design.optimisation.batch_size
     count = int(
@@ -117,7 +121,7 @@ def _time(one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool])
     short = TrialData(data.images[:count], data.labels[:count], data.images[:8], data.labels[:8])
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        trial = Trial(_untrained(one.design), epochs=3, folder=Path(folder), seed=0, number=0)
+        trial = Trial(_untrained(one.design), epochs=3, folder=Path(folder), seed=0, number=0, devices=devices)
         rows = train(trial, short, Watcher(stop=stop))
     wall = time.perf_counter() - began
     epoch = min(rows[1]["seconds"], rows[2]["seconds"])

@@ -44,6 +44,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "--patience": s.patience,
         "--prune": s.prune,
         "--max-params": s.max_params,
+        "--devices": s.devices if s.devices > 1 else None,  # sums over devices differ in their last bits
     }
 
 
@@ -80,7 +81,7 @@ def new_info(
         "labels": s.labels,
     }
     options |= {"drop_duplicates": s.drop_duplicates, "validation": s.validation, "fix": dict(s.fix)}
-    options |= {"max_params": s.max_params}
+    options |= {"max_params": s.max_params, "devices": s.devices}
     counts = {"train": len(split.train), "validation": len(split.validation)}
     about = {"name": dataset.name, "source": dataset.source, "fingerprint": dataset.fingerprint, "toy": dataset.toy}
     return {

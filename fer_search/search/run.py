@@ -140,7 +140,7 @@ def estimate(settings: Settings, space: Space, data: TrialData, stop: Callable[[
     limit = trial_limit(settings, names)
     amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
     designs = sample_designs(space, names[:limit], 0 if settings.baselines == "only" else 8)
-    speed = time_designs(designs, data, stop)
+    speed = time_designs(designs, data, stop, settings.devices)
     return estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
 
 
@@ -385,7 +385,8 @@ class _Search:
             self._say(
                 f"Width: every filter count times {s.width:g}, so accuracies are below those of the full networks."
             )
-        self._say(f"Device: {backend.device()}, {backend.start()} backend.")
+        shared = f"; {s.devices} such devices share each batch" if s.devices > 1 else ""
+        self._say(f"Device: {backend.device()}, {backend.start()} backend{shared}.")
         for one in self.skipped:
             self._say(f"Missing here: {one['what']} ({one['why']}).")
         if s.baselines == "first" and self.names and self.max_trials is not None and self.max_trials <= len(self.names):

@@ -49,6 +49,7 @@ class Settings:
     max_params: int | None = None
     max_failures: int = 10
     time_budget: float | None = None
+    devices: int = 1
     max_disk: float | None = 1e9
     extend: bool = False
     overwrite: bool = False
@@ -107,6 +108,25 @@ def parse_bytes(text: str, option: str = "--max-disk") -> float:
     if not found:
         raise UserError(f"{option} must be a size such as 800MB or 5GB, or none, not {text!r}")
     return float(found[1]) * {"M": 1e6, "G": 1e9, "T": 1e12}[found[2].upper()]
+
+
+def parse_devices(text: str, there: int) -> int:
+    """Return how many devices ``--devices`` means.
+
+    Args:
+        text: a number, or "all".
+        there: how many there are.
+
+    Raises:
+        UserError: it is neither, or more than there are.
+    """
+    if text == "all":
+        return there
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"--devices must be a number from 1 on, or all, not {text!r}")
+    if int(text) > there:
+        raise UserError(f"--devices {text}: there is no more than {there} here; give a smaller number, or all")
+    return int(text)
 
 
 def parse_fixed(given: list[str]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import keras
@@ -75,6 +76,41 @@ def make_engine(model: keras.Model, loss: keras.losses.Loss, parts: int = 1) -> 
 
         return JaxEngine(model, loss, parts=parts)
     raise UserError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
+
+
+@contextmanager
+def on_devices(count: int) -> Iterator[None]:
+    """Build and train models, for as long as this lasts, on several devices, each of which takes a share of each batch.
+
+    On JAX it is ``keras.distribution.DataParallel``, on TensorFlow ``tf.distribute.MirroredStrategy``; see the engines
+    for what that means for BN and dropout. Gradients are added up over the devices, so that a step is that of the whole
+    batch. A batch that does not divide is filled up with images at weight 0, which only BN sees.
+
+    Args:
+        count: of devices, the first ones that the backend sees; 1 changes nothing.
+    """
+    if count == 1:
+        yield
+        return
+    if keras.backend.backend() == "jax":
+        from fer_search.training import jax_engine as engine
+    else:
+        from fer_search.training import tensorflow_engine as engine  # type: ignore[no-redef]
+    with engine.on_devices(count):
+        yield
+
+
+def fill_up(batches: Plan, devices: int) -> Plan:
+    """Repeat the first places of each step at its end, at weight 0, until the batch divides by the devices."""
+    batch = batches["rows"].shape[1]
+    short = -batch % devices
+    if not short:
+        return batches
+    places = np.arange(batch + short) % batch
+    full = {name: values[:, places] if values.ndim > 1 else values for name, values in batches.items()}
+    for name in {"weights", "loss_weights"} & full.keys():
+        full[name][:, batch:] = 0
+    return full
 
 
 def random_states(model: keras.Model) -> list[Any]:

@@ -43,7 +43,7 @@ class Loop:
         self.optimisation = trial.design.optimisation
         hold_backbone(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
         self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"), trial.micro_batches)
-        images, labels, self.val_images = data.placed(self.engine.put)
+        images, labels, self.val_images = data.placed(self.engine.put, trial.devices)
         self.train_data = (images, labels)
         balanced = self.optimisation.class_weights == "balanced"
         self.image_weights = balanced_weights(data.labels) if balanced else None

@@ -40,13 +40,14 @@ class TrialData:
     val_images: np.ndarray
     val_labels: np.ndarray
     augment_validation: bool = False
-    _placed: list[Any] = field(default_factory=list, repr=False)
+    _placed: dict[int, list[Any]] = field(default_factory=dict, repr=False)
 
-    def placed(self, put: Callable[[np.ndarray], Any]) -> list[Any]:
-        """Return images, labels and validation images on the device; the first trial moves them there."""
-        if not self._placed:
-            self._placed.extend(map(put, (self.images, self.labels.astype(np.int32), self.val_images)))
-        return self._placed
+    def placed(self, put: Callable[[np.ndarray], Any], devices: int = 1) -> list[Any]:
+        """Return images, labels and validation images on so many devices; the first trial moves them there."""
+        if devices not in self._placed:
+            arrays = (self.images, self.labels.astype(np.int32), self.val_images)
+            self._placed[devices] = [put(array) for array in arrays]
+        return self._placed[devices]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Trial:
         micro_batches: that each step is cut into, for want of memory; see ``fer_search.training.engine``.
         schedule_losses: validation losses that a plateau schedule goes by, epoch by epoch, instead of the trial's own:
             those of another training of the design, where this one has no validation images.
+        devices: how many devices share each batch; see ``fer_search.training.engine.on_devices``.
     """
 
     design: Design
@@ -80,6 +82,7 @@ class Trial:
     weights_dir: Path | None = None
     micro_batches: int = 1
     schedule_losses: tuple[float, ...] | None = None
+    devices: int = 1
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ Keras does by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import keras
@@ -15,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_search.augment import Plan, augment
-from fer_search.training.engine import RandomSeeds, cut, seed_random_layers
+from fer_search.training.engine import RandomSeeds, cut, fill_up, random_states, seed_random_layers
 
 Tensors = dict[str, tf.Tensor]
 _prepare = tf.function(augment, jit_compile=True, autograph=False)  # one for all trials: it depends on shapes alone
@@ -23,6 +25,14 @@ _prepare = tf.function(augment, jit_compile=True, autograph=False)  # one for al
 
 class TensorFlowEngine:
     """See ``fer_search.training.engine.Engine``.
+
+    On several devices each has the images and the variables, augments the whole batch (mixup's partners may be anywhere
+    in it) and learns from its share. BN takes the statistics of the whole batch, except in a backbone's layers, which
+    are Keras' own and see their device's share; dropout draws other numbers than on one device. XLA does not compile
+    the step there, since the devices talk to each other inside it.
+
+    Each trial is traced anew, whatever it shares with others: a graph holds its own model's variables. On CPUs, where
+    TensorFlow is used, that is a second or two, and nothing is compiled but the augmentation, which all trials share.
 
     Args:
         model: compiled.
@@ -34,21 +44,31 @@ class TensorFlowEngine:
     def __init__(self, model: keras.Model, loss: keras.losses.Loss, jit: bool | None = None, parts: int = 1) -> None:
         self.model, self.loss, self.parts = model, loss, parts
         self.classes = model.output.shape[-1]
+        self.strategy = tf.distribute.get_strategy()
+        self.devices = self.strategy.num_replicas_in_sync
         model.optimizer.build(model.trainable_variables)
+        self._step, self._predict_step = self._take_step, self._predict_share
         # Keras adds gradients up over devices even where there is one, through a custom gradient that TensorFlow
-        # registers for good, and with it the whole graph: 15 MB a trial.
+        # registers for good, and with it the whole graph: 15 MB a trial. And it does so after it has clipped them.
         model.optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
-        if jit is None:
-            jit = bool(tf.config.list_physical_devices("GPU"))
-        self._step = tf.function(self._take_step, jit_compile=True, autograph=False) if jit else self._take_step
+        if self.devices > 1:
+            self._step, self._predict_step = self._take_step_on_all, self._predict_step_on_all
+        elif tf.config.list_physical_devices("GPU") if jit is None else jit:
+            self._step = tf.function(self._take_step, jit_compile=True, autograph=False)
         self._train, self._predict = _Program(self._train_steps), _Program(self._predict_steps)
 
-    def put(self, array: np.ndarray) -> tf.Tensor:
-        return tf.constant(array)
+    def put(self, array: np.ndarray) -> Any:
+        if self.devices == 1:
+            return tf.constant(array)
+        return self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(array))
 
     def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: RandomSeeds) -> None:
-        self.epoch = (*data, _tensors(batches))
+        self.epoch = (*data, self._tensors(batches))
         seed_random_layers(self.model, random_seeds)
+        for state in random_states(self.model) if self.devices > 1 else ():  # not the same dropout on every device
+            first, *others = self.strategy.experimental_local_results(state.value)
+            for k, other in enumerate(others, start=1):
+                other.assign(first + tf.constant([k, 0], first.dtype))
 
     def train(self, start: int, stop: int) -> np.ndarray:
         sums = self._train(*self.epoch, tf.constant(start), tf.constant(stop))
@@ -58,25 +78,33 @@ class TensorFlowEngine:
         del self.epoch  # the steps write to the model's variables themselves
 
     def predict(self, images: Any, batches: Plan) -> np.ndarray:
-        return self._predict(images, _tensors(batches)).numpy()
+        steps, batch = batches["rows"].shape
+        found = self._predict(images, self._tensors(batches)).numpy()
+        return found[:, :batch].reshape(steps * batch, self.classes)
+
+    def _tensors(self, batches: Plan) -> Tensors:
+        if self.devices > 1:
+            batches = fill_up(batches, self.devices * self.parts)
+        return {name: tf.constant(values) for name, values in batches.items()}
 
     def _train_steps(self, images: Any, labels: Any, batches: Tensors, start: Any, stop: Any) -> Any:
         def body(step: Any, sums: Any) -> tuple[Any, Any]:
-            now = {name: values[step] for name, values in batches.items()}
-            more = self._step(tf.gather(images, now["rows"]), tf.gather(labels, now["rows"]), now)
+            more = self._step(images, labels, {name: values[step] for name, values in batches.items()})
             return step + 1, sums.write(step - start, more)
 
         sums = tf.TensorArray(tf.float32, stop - start, element_shape=(3,))
         return tf.while_loop(lambda step, _: step < stop, body, (start, sums), parallel_iterations=1)[1].stack()
 
     def _take_step(self, images: Any, labels: Any, now: Tensors) -> Any:
-        x, y = _prepare(images, tf.one_hot(labels, self.classes), now)
-        optimizer, variables = self.model.optimizer, self.model.trainable_variables
+        x, y = _prepare(tf.gather(images, now["rows"]), tf.one_hot(tf.gather(labels, now["rows"]), self.classes), now)
+        optimizer, count = self.model.optimizer, tf.reduce_sum(now["weights"])
         optimizer.learning_rate = now["learning_rates"]
-        count, batch = tf.reduce_sum(now["weights"]), (x, y, now["weights"], now["loss_weights"])
+        batch = [self._share(values) for values in (x, y, now["weights"], now["loss_weights"])]
         gradients, sums = self._gradients(batch, count) if self.parts == 1 else self._gradients_in_parts(batch, count)
-        optimizer.apply(gradients, variables)
-        return tf.concat([sums, [count]], 0)
+        if self.devices > 1:
+            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        optimizer.apply(gradients, self.model.trainable_variables)
+        return tf.concat([sums, [tf.reduce_sum(batch[2])]], 0)
 
     def _gradients(self, batch: Any, count: Any) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Return the gradients, and the sums of the weighted loss and of the correct ones."""
@@ -100,16 +128,51 @@ class TensorFlowEngine:
         start = (0, [tf.zeros(v.shape) for v in self.model.trainable_variables], tf.zeros(2))
         return tf.while_loop(lambda k, *_: k < self.parts, body, start, parallel_iterations=1)[1:]
 
+    def _take_step_on_all(self, images: Any, labels: Any, now: Tensors) -> Any:
+        sums = self.strategy.run(self._take_step, (images, labels, now))
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    def _share(self, values: Any) -> Any:
+        """Return the part of a batch that this device learns from."""
+        if self.devices == 1:
+            return values
+        size = values.shape[0] // self.devices
+        first = tf.distribute.get_replica_context().replica_id_in_sync_group * size
+        return values[first : first + size]
+
     def _predict_steps(self, images: Any, batches: Tensors) -> Any:
         steps, batch = batches["rows"].shape
 
         def body(step: Any, out: Any) -> tuple[Any, Any]:
-            now = {name: values[step] for name, values in batches.items()}
-            x, _ = _prepare(tf.gather(images, now["rows"]), tf.zeros((batch, self.classes)), now)
-            return step + 1, out.write(step, self.model(x, training=False))
+            found = self._predict_step(images, {name: values[step] for name, values in batches.items()})
+            return step + 1, out.write(step, tf.ensure_shape(found, (batch, self.classes)))
 
         out = tf.TensorArray(tf.float32, steps, element_shape=(batch, self.classes))
-        return tf.while_loop(lambda step, _: step < steps, body, (0, out), parallel_iterations=1)[1].concat()
+        return tf.while_loop(lambda step, _: step < steps, body, (0, out), parallel_iterations=1)[1].stack()
+
+    def _predict_share(self, images: Any, now: Tensors) -> Any:
+        now = {name: self._share(values) for name, values in now.items()}
+        rows = now["rows"]
+        x, _ = _prepare(tf.gather(images, rows), tf.zeros((rows.shape[0], self.classes)), now)
+        return self.model(x, training=False)
+
+    def _predict_step_on_all(self, images: Any, now: Tensors) -> Any:
+        shares = self.strategy.run(self._predict_share, (images, now))
+        return tf.concat(self.strategy.experimental_local_results(shares), axis=0)
+
+
+@contextmanager
+def on_devices(count: int) -> Iterator[None]:
+    """See ``fer_search.training.engine.on_devices``."""
+    with _strategy(count).scope():
+        yield
+
+
+@cache
+def _strategy(count: int) -> tf.distribute.Strategy:
+    """Return the one strategy of this process: what devices say to each other under two of them gets mixed up."""
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    return tf.distribute.MirroredStrategy([f"{kind}:{k}" for k in range(count)])
 
 
 class _Program:
@@ -123,12 +186,8 @@ class _Program:
         self.traces: dict[Any, Any] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        shapes = [(v.shape, v.dtype) for v in tf.nest.flatten(arguments)]
+        shapes = [(v.shape, v.dtype) for v in tf.nest.flatten(arguments, expand_composites=True)]
         key = (*sorted(name for a in arguments if isinstance(a, dict) for name in a), *map(str, shapes))
         if key not in self.traces:
             self.traces[key] = self.function.get_concrete_function(*arguments)
         return self.traces[key](*arguments)
-
-
-def _tensors(batches: Plan) -> Tensors:
-    return {name: tf.constant(values) for name, values in batches.items()}

@@ -19,6 +19,7 @@ from fer_search.training.checkpoint import (
     mark_best,
     save_checkpoint,
 )
+from fer_search.training.engine import on_devices
 from fer_search.training.epochs import Row, append_epoch, read_epochs, rewrite_epochs
 from fer_search.training.loop import Loop
 from fer_search.training.partial import PARTIAL
@@ -47,7 +48,8 @@ def train(trial: Trial, data: TrialData, watcher: Watcher | None = None) -> list
     """
     _forget_other_models()
     try:
-        return _train(trial, data, watcher or Watcher())
+        with on_devices(trial.devices):
+            return _train(trial, data, watcher or Watcher())
     finally:
         _forget_other_models()
 

@@ -12,7 +12,7 @@ from fer_search.search.clock import Clock
 from fer_search.search.early import EarlyEnd
 from fer_search.search.failures import out_of_memory, reason
 from fer_search.search.plan import Amount
-from fer_search.search.settings import parse_bytes, parse_duration, parse_fixed
+from fer_search.search.settings import parse_bytes, parse_devices, parse_duration, parse_fixed
 from fer_search.search.views.json_lines import JsonLines
 from fer_search.search.views.lines import Lines
 from fer_search.search.views.live import Live, sparkline
@@ -168,3 +168,7 @@ def test_times_and_sizes_are_read():
     for wrong in ("", "2", "h", "2 weeks", "-1h", "0s"):
         with pytest.raises(UserError):
             parse_duration(wrong)
+    assert [parse_devices(text, 4) for text in ("1", "4", "all")] == [1, 4, 4]
+    for wrong in ("0", "5", "-1", "some", ""):
+        with pytest.raises(UserError, match="--devices"):
+            parse_devices(wrong, 4)

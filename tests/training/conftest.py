@@ -1,6 +1,15 @@
-"""Lets the tests of this folder import what they share."""
+"""Lets the tests of this folder import what they share, and gives the CPU two virtual devices."""
 
 import sys
 from pathlib import Path
 
+from fer_search import backend
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+if backend.choose()[0] == "tensorflow":
+    import tensorflow as tf
+
+    # JAX has them by XLA_FLAGS=--xla_force_host_platform_device_count=2 (test_jax.py).
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)

@@ -139,38 +139,6 @@ def test_the_reports_protocol_validates_on_augmented_images_and_gives_the_clean_
     assert whole[1][0]["clean_val_accuracy"] == whole[1][0]["val_accuracy"]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_learning_is_keras_fit(data, optimizer):
-    """The same weights and batches give the same losses as model.fit, epoch by epoch (relative tolerance 1e-4)."""
-    design = Design(
-        network=NETWORK,
-        optimisation=Optimisation(
-            optimizer=optimizer,
-            learning_rate=3e-3,
-            momentum=0.9 * (optimizer == "sgd"),
-            batch_size=30,
-            precision="float32",
-        ),
-    )
-    keras.utils.set_random_seed(3)
-    ours, theirs = build_model(design), build_model(design)
-    theirs.set_weights(ours.get_weights())
-    engine = make_engine(ours, make_loss(design.optimisation, reduction="none"))
-    placed = (engine.put(data.images), engine.put(data.labels.astype(np.int32)))
-    for epoch in range(3):
-        rows, weights = draw_batches(np.random.default_rng(epoch), 150, 30)
-        rates = np.full(len(rows), 3e-3, np.float32)
-        batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": rates}
-        engine.begin_epoch(placed, batches, np.random.default_rng(0))
-        sums = engine.train(0, 2) + engine.train(2, len(rows))
-        engine.end_epoch()
-        order = rows.reshape(-1)
-        images, labels = data.images[order][..., None], np.eye(7)[data.labels[order]]
-        fitted = theirs.fit(images.astype("float32"), labels, batch_size=30, shuffle=False, verbose=0)
-        assert sums[0] / sums[2] == pytest.approx(fitted.history["loss"][0], rel=1e-4)
-        assert sums[1] / sums[2] == pytest.approx(fitted.history["accuracy"][0], abs=0.01)
-
-
 def test_every_step_has_its_own_rate_and_cutting_an_epoch_into_calls_changes_nothing(data):
     """Plain SGD moves the weights by the learning rate times the gradient: 0 leaves them, r does not."""
     keras.utils.set_random_seed(0)

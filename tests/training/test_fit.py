@@ -1,0 +1,71 @@
+"""Learning is Keras': our loop against plain ``model.fit``, from the same weights, with the same batches."""
+
+import keras
+import numpy as np
+import pytest
+from cases import NETWORK
+
+from fer_search.design import Design, Optimisation
+from fer_search.models import build_model, make_loss
+from fer_search.training.averages import averaged
+from fer_search.training.batches import balanced_weights, draw_batches
+from fer_search.training.engine import make_engine
+from fer_search.training.score import score
+
+EPOCHS, IMAGES, BATCH = 3, 120, 30
+CASES = {
+    "adam, class weights": Optimisation(learning_rate=3e-3, class_weights="balanced"),
+    "adamw, focal loss": Optimisation(optimizer="adamw", learning_rate=3e-3, weight_decay=0.05, focal_gamma=2.0),
+    "sgd, Nesterov, decay, clipping, averages": Optimisation(
+        optimizer="sgd", learning_rate=0.03, momentum=0.9, weight_decay=0.01, clip_norm=0.5, ema=0.9
+    ),
+}
+
+
+@pytest.mark.parametrize("optimisation", CASES.values(), ids=CASES)
+def test_losses_are_those_of_fit_epoch_by_epoch(faces, optimisation):
+    """Training and validation losses to a relative tolerance of 1e-4, the weights at the end to 1e-3."""
+    train, test = faces.rows("train")[:IMAGES], faces.rows("test")[:35]
+    images, labels = faces.images[train], faces.labels[train]
+    shown, truth = faces.images[test], faces.labels[test]
+    keras.utils.set_random_seed(3)
+    design = Design(network=NETWORK, optimisation=optimisation)
+    ours, theirs = build_model(design), build_model(design)
+    theirs.set_weights(ours.get_weights())
+    rows, weights = draw_batches(np.random.default_rng(0), IMAGES, BATCH)
+
+    balanced = optimisation.class_weights == "balanced"
+    theirs.compile(theirs.optimizer, theirs.loss, metrics=["accuracy"], jit_compile=keras.backend.backend() == "jax")
+    order = rows.reshape(-1)
+    fitted = theirs.fit(
+        images[order][..., None].astype("float32"),
+        np.eye(7)[labels[order]],
+        batch_size=BATCH,
+        epochs=EPOCHS,
+        shuffle=False,
+        class_weight={c: IMAGES / (7 * n) for c, n in enumerate(np.bincount(labels))} if balanced else None,
+        validation_data=(shown[..., None].astype("float32"), np.eye(7)[truth]),
+        verbose=0,
+    ).history
+
+    engine = make_engine(ours, make_loss(optimisation, reduction="none"))
+    placed = (engine.put(images), engine.put(labels.astype(np.int32)))
+    batches = {
+        "rows": rows,
+        "weights": weights,
+        "loss_weights": balanced_weights(labels)[rows] if balanced else weights,
+        "learning_rates": np.full(len(rows), optimisation.learning_rate, np.float32),
+    }
+    seen, in_order = engine.put(shown), {"rows": np.arange(35, dtype=np.int32)[None]}
+    for epoch in range(EPOCHS):
+        engine.begin_epoch(placed, batches, np.random.default_rng(0))
+        sums = engine.train(0, 1) + engine.train(1, len(rows))
+        engine.end_epoch()
+        assert sums[0] / sums[2] == pytest.approx(fitted["loss"][epoch], rel=1e-4)
+        assert sums[1] / sums[2] == pytest.approx(fitted["accuracy"][epoch], abs=0.01)
+        if not optimisation.focal_gamma:  # what we report is cross-entropy
+            loss = score(engine.predict(seen, in_order), truth)["loss"]
+            assert loss == pytest.approx(fitted["val_loss"][epoch], rel=1e-4)
+    with averaged(ours):  # fit ends with the averages in the weights' place
+        for a, b in zip(ours.weights, theirs.weights, strict=True):
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-3, err_msg=a.path)

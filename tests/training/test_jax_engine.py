@@ -1,0 +1,143 @@
+"""What JAX alone does; run by tests/test_jax.py, in a process of its own."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from cases import NETWORK, RICH, SMALL, make_trial, timeless
+
+from fer_search.design import Design, Head, Optimisation, Residual
+from fer_search.models import build_model, make_loss
+from fer_search.models.random_layers import Dropout, GaussianNoise
+from fer_search.training.batches import draw_batches, in_order
+from fer_search.training.trial import Stopped, TrialData, Watcher, train
+
+if keras.backend.backend() != "jax":
+    pytest.skip("these are of JAX", allow_module_level=True)
+
+import jax
+
+from fer_search.training.jax_engine import JaxEngine
+
+
+@pytest.fixture(scope="module")
+def data(faces):
+    rows, others = faces.rows("train")[:96], faces.rows("test")[:40]
+    return TrialData(faces.images[rows], faces.labels[rows], faces.images[others], faces.labels[others])
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, data):
+    rich = replace(RICH, optimisation=replace(RICH.optimisation, precision="float32"))  # bfloat16 compiles slowly
+    whole, seen = train(make_trial(tmp_path / "whole", 2, design=rich), data), []
+    assert whole[1]["learning_rate"] == pytest.approx(1e-7, rel=1e-2)
+    stopped = Watcher(progress=seen.append, stop=lambda: seen[-1].epoch == 2)
+    with pytest.raises(Stopped):
+        train(make_trial(tmp_path / "again", 2, design=rich), data, stopped)
+    assert timeless(train(make_trial(tmp_path / "again", 2, design=rich), data)) == timeless(whole)
+    build_model(rich).load_weights(tmp_path / "whole" / "best.weights.h5")
+    assert list((Path(os.environ["FER_SEARCH_CACHE"]) / "jax").iterdir())  # programs are kept
+
+
+@pytest.mark.skipif(
+    "FER_SEARCH_EXCHANGED" not in os.environ, reason="needs weights of TensorFlow, from tests/test_jax.py"
+)
+def test_it_predicts_as_tensorflow_does(faces):
+    folder = Path(os.environ["FER_SEARCH_EXCHANGED"])
+    model = build_model(SMALL)
+    model.load_weights(folder / "tensorflow.weights.h5")
+    found = model.predict(faces.images[:20][..., None].astype("float32"), verbose=0)
+    np.testing.assert_allclose(found, json.loads((folder / "tensorflow.json").read_text()), atol=1e-5)
+
+
+def dense_engine(loop):
+    """A network without convolutions, which are slow in a loop on CPUs."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    stack = [layers.Rescaling(1 / 255), layers.Flatten(), Dropout(0.2), layers.Dense(8),
+             layers.BatchNormalization(), layers.Dense(7, activation="softmax")]  # fmt: skip
+    images = x = keras.Input((48, 48, 1))
+    for layer in stack:
+        x = layer(x)
+    model = keras.Model(images, x)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.5), "categorical_crossentropy")
+    return JaxEngine(model, make_loss(SMALL.optimisation, reduction="none"), loop=loop)
+
+
+def test_the_loop_inside_the_program_is_the_loop_outside(data):
+    """The loop inside is for accelerators; both train and predict alike."""
+    found = []
+    for loop in (True, False):
+        engine, sums = dense_engine(loop), []
+        placed = engine.put(data.images), engine.put(data.labels.astype("int32"))
+        for epoch in range(2):
+            rows, weights = draw_batches(np.random.default_rng(epoch), len(data.labels), 20)
+            rates = np.linspace(0.01, 0.1, len(rows), dtype="float32")
+            batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": rates}
+            engine.begin_epoch(placed, batches, np.random.default_rng(epoch))
+            sums.append(engine.train(0, 2) + engine.train(2, len(rows)))
+            engine.end_epoch()
+        probabilities = engine.predict(engine.put(data.val_images), {"rows": in_order(40, 16)})
+        found.append((sums, probabilities, [np.asarray(v) for v in engine.model.weights]))
+    inside, outside = found
+    np.testing.assert_allclose(inside[0], outside[0], rtol=1e-4)
+    assert inside[1].shape == (42, 7)
+    for a, b in zip([inside[1], *inside[2]], [outside[1], *outside[2]], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_designs_that_differ_in_scalars_share_a_program(data):
+    """Lowered, not compiled: the text of the program is what JAX' cache on disk goes by."""
+
+    def program(dropout, noise, decay, ema, rate=0.1):
+        design = Design(
+            network=Residual(stages=NETWORK.stages, noise=noise),
+            head=Head(dense=(4,), dropout=dropout),
+            optimisation=Optimisation(
+                optimizer="sgd", momentum=0.9, learning_rate=rate, weight_decay=decay, ema=ema, precision="float32"
+            ),
+        )
+        engine = JaxEngine(build_model(design), make_loss(design.optimisation, reduction="none"))
+        placed = engine.put(data.images), engine.put(data.labels.astype("int32"))
+        rows, weights = draw_batches(np.random.default_rng(0), 40, 20)
+        batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": weights[:, 0]}
+        engine.begin_epoch(placed, batches, np.random.default_rng(0))
+        carry = (engine.state, engine.put(np.zeros((2, 3), np.float32)))
+        assert [getattr(owner, name) for owner, name in engine.scalars.places] == [*dropout, noise, decay, ema]
+        return engine._train.lower(carry, *engine.epoch, 0).as_text()
+
+    first = program((0.2, 0.5), 0.1, 1e-4, 0.9)
+    assert program((0.3, 0.1), 0.2, 1e-2, 0.99, rate=0.01) == first
+
+
+def test_a_rate_that_is_an_input_drops_what_keras_drops(rng):
+    x = rng.normal(size=(64, 32)).astype("float32")
+    for policy in ("float32", "mixed_bfloat16"):
+        for kind, name, value in ((Dropout, "rate", 0.3), (GaussianNoise, "stddev", 0.3)):
+            layer = kind(value, seed=5, dtype=policy)
+            theirs = type(layer).__bases__[0](value, seed=5, dtype=policy)
+
+            def call(value, layer=layer, name=name):
+                before = getattr(layer, name)
+                setattr(layer, name, value)
+                with keras.StatelessScope():
+                    y = layer(x, training=True)
+                setattr(layer, name, before)
+                return y
+
+            found, expected = jax.jit(call)(np.float32(value)), theirs(x, training=True)
+            assert found.dtype == expected.dtype
+            near = 1e-5 if policy == "float32" else 0.02
+            np.testing.assert_allclose(*(np.asarray(v, "float32") for v in (found, expected)), rtol=near, atol=near)
+
+
+def test_a_step_with_inputs_for_scalars_leaves_them_as_they_were(tmp_path, data):
+    seen = []
+    design = replace(SMALL, optimisation=replace(SMALL.optimisation, weight_decay=0.01, ema=0.5))
+    train(make_trial(tmp_path, 1, design=design), data, Watcher(built=seen.append))
+    rates = [layer.rate for layer in seen[0].layers if isinstance(layer, Dropout)]
+    assert rates == [0.2, 0.2] or rates == [0.2]
+    assert (seen[0].optimizer.weight_decay, seen[0].optimizer.ema_momentum) == (0.01, 0.5)
