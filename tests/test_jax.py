@@ -14,6 +14,7 @@ ON_BOTH = ("augment", "training/test_fit.py", "training/test_devices.py", "train
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a minute and a half on two free cores
 def test_on_jax(tmp_path, faces, monkeypatch):
     pytest.importorskip("jax", reason="JAX is not installed: pip install 'fer-search[jax]'")
     monkeypatch.syspath_prepend(HERE / "training")
