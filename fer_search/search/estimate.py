@@ -110,9 +110,7 @@ def estimate_seconds(
     return float(low), float(high)
 
 
-def _time(
-    one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool], devices: int
-) -> tuple[float, float]:
+def _time(one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool], devices: int) -> tuple[float, float]:
     """Return the seconds of a training image, and of what a trial needs besides its images."""
     batch = one.design.optimisation.batch_size
     count = int(
