@@ -125,8 +125,13 @@ class TensorFlowEngine:
             more, own = self._gradients([array[k] for array in parts], count)
             return k + 1, [a + b for a, b in zip(gradients, more, strict=True)], sums + own
 
-        start = (0, [tf.zeros(v.shape) for v in self.model.trainable_variables], tf.zeros(2))
-        return tf.while_loop(lambda k, *_: k < self.parts, body, start, parallel_iterations=1)[1:]
+        now = (0, [tf.zeros(v.shape) for v in self.model.trainable_variables], tf.zeros(2))
+        if self.devices == 1:
+            return tf.while_loop(lambda k, *_: k < self.parts, body, now, parallel_iterations=1)[1:]
+        for _ in range(self.parts):  # devices cannot talk to each other in a loop inside their step, as BN does
+            with tf.control_dependencies(now[1]):
+                now = body(*now)
+        return now[1:]
 
     def _take_step_on_all(self, images: Any, labels: Any, now: Tensors) -> Any:
         sums = self.strategy.run(self._take_step, (images, labels, now))

@@ -42,15 +42,16 @@ def test_losses_on_two_devices_are_those_on_one(tmp_path, data):
 
 
 def test_a_batch_that_does_not_divide_is_filled_up_and_each_device_drops_other_values(data):
-    """29 places with the same image, 15 on each device. The losses of single places show what was dropped for them."""
+    """29 places with the same image, in two micro-batches 16 on each device. Losses of single places show what was
+    dropped for them."""
     design = Design(network=NETWORK, head=Head(dropout=0.5), optimisation=SMALL.optimisation)
     with on_devices(2):
         keras.utils.set_random_seed(0)
-        engine = make_engine(build_model(design), make_loss(design.optimisation, reduction="none"))
+        engine = make_engine(build_model(design), make_loss(design.optimisation, reduction="none"), parts=2)
         placed = (engine.put(data.images), engine.put(data.labels.astype(np.int32)))
         same = {"rows": np.zeros((1, 29), np.int32), "weights": np.ones((1, 29), np.float32)}
         losses = []
-        for place in (0, 15, 1):  # the first of each device, and one more
+        for place in (0, 16, 1):  # the first of each device, and one more
             counted = np.zeros((1, 29), np.float32)
             counted[0, place] = 1
             batches = same | {"loss_weights": counted, "learning_rates": np.zeros(1, np.float32)}
