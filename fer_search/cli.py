@@ -70,6 +70,9 @@ def main() -> None:
         _complain("stopped at once; the same command goes on from the last epoch", 130)
     except BrokenPipeError:  # who read our output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # a fault of ours
+        what = f"{type(error).__name__}: {error}"
+        _complain(f"unexpected error, nothing on disk is lost ({what}); the same with --debug first shows where", 1)
     else:
         sys.exit(code or 0)
 

@@ -279,3 +279,16 @@ def test_confirm_prints_what_the_best_design_reaches_on_the_test_images(call, se
     assert code == 0
     assert {row["part"] for row in json.loads(out)} == {"test", "test_new"}
     assert call("confirm", run, "--top", 2, "--data", data)[0] == 5
+
+
+def test_a_fault_of_ours_is_one_line_too(call, monkeypatch):
+    def faulty():
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr("fer_search.backend.describe_devices", faulty)
+    code, _, err = call("devices")
+    assert code == 1
+    assert err.strip().splitlines() == [
+        "fer-search: unexpected error, nothing on disk is lost (ZeroDivisionError: two lines); "
+        "the same with --debug first shows where"
+    ]

@@ -26,6 +26,7 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 CONDITION = re.compile(r"\s*([\w .-]+?)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
+MOST_COLUMNS = 8  # of choices, beside each other
 WORDS = {"yes": "true", "no": "false"}
 
 
@@ -88,22 +89,33 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def trials_table(trials: pd.DataFrame) -> Table:
-    """Return the trials with the choices in which they differ."""
+    """Return the trials with the choices in which they differ: a column each, or in words where they are many."""
     choices = [c for c in map(str, trials) if c.startswith(CHOICE) and trials[c].astype(str).nunique() > 1]
+    columns = [*map(label, choices)] if len(choices) <= MOST_COLUMNS else ["choices"]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
-    for name in ("trial", "name", "accuracy", "epochs", "parameters", *map(label, choices), ""):
+    for name in ("trial", "name", "accuracy", "epochs", "parameters"):
+        table.add_column(name, no_wrap=name != "name", overflow="fold")
+    for name in (*columns, ""):
         table.add_column(name, overflow="fold")
     for _, row in trials.iterrows():
-        end = "" if row["status"] == "completed" else str(row["status"])
-        if row["status"] == "failed" and not pd.isna(row["message"]):
-            end = f"failed: {row['message']}"
-        accuracy = percent(row["accuracy"]) if pd.isna(row["low"]) else with_interval(row)
-        name = "" if pd.isna(row["name"]) else row["name"]
-        epochs = "" if pd.isna(row["epochs"]) else str(row["epochs"])
-        table.add_row(
-            row["trial"], name, accuracy, epochs, count(row["parameters"]), *(value(row[c]) for c in choices), end
-        )
+        own = [value(row[c]) for c in choices]
+        if columns == ["choices"]:
+            own = [", ".join(f"{label(c)} {value(row[c])}" for c in choices if not pd.isna(row[c]))]
+        table.add_row(*_result(row), *own, _end(row))
     return table
+
+
+def _result(row: pd.Series) -> tuple[str, ...]:
+    accuracy = percent(row["accuracy"]) if pd.isna(row["low"]) else with_interval(row)
+    name = "" if pd.isna(row["name"]) else str(row["name"])
+    epochs = "" if pd.isna(row["epochs"]) else str(row["epochs"])
+    return str(row["trial"]), name, accuracy, epochs, count(row["parameters"])
+
+
+def _end(row: pd.Series) -> str:
+    if row["status"] == "failed" and not pd.isna(row["message"]):
+        return f"failed: {row['message']}"
+    return "" if row["status"] == "completed" else str(row["status"])
 
 
 def trials_as_json(trials: pd.DataFrame) -> str:
