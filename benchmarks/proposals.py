@@ -138,11 +138,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="response surfaces (default: 20)")
     parser.add_argument("--trials", type=int, help="of each search (default: 40)")
     parser.add_argument("--first", type=int, default=15, help="random trials at the start")
-    parser.add_argument("--samples", type=int, default=20_000, help="random designs that the best of is taken of")
+    parser.add_argument("--samples", type=int, help="random designs that the best of is taken of (default: 20000)")
     parser.add_argument("--only", choices=["ours", "stock", "random"], default=None)
     parser.add_argument("--timing-trials", type=int, help="time a proposal of ours after so many (default: 200)")
     options = parser.parse_args()
     seeds, trials = options.seeds or (1 if options.quick else 20), options.trials or (18 if options.quick else 40)
+    options.samples = options.samples or (500 if options.quick else 20_000)
     timing = options.timing_trials if options.timing_trials is not None else (20 if options.quick else 200)
     kinds = {"ours": BayesianOracle, "stock": Stock}
     if options.only:
@@ -183,10 +184,10 @@ def compare(
 
 
 def mean_and_error(shares: list[float]) -> str:
-    """Return the mean and its standard error, in points."""
+    """Return the mean, and of several its standard error, in points."""
     points = 100 * np.array(shares)
-    error = points.std(ddof=1) / np.sqrt(len(points)) if len(points) > 1 else float("nan")
-    return f"{points.mean():.2f} +- {error:.2f}"
+    error = f" +- {points.std(ddof=1) / np.sqrt(len(points)):.2f}" if len(points) > 1 else ""
+    return f"{points.mean():.2f}{error}"
 
 
 if __name__ == "__main__":
