@@ -67,6 +67,11 @@ def make_loop(design: Design, faces: Faces, validated: int = VALIDATED) -> Any:
     return Loop(trial, data, build_model(design), Watcher())
 
 
+def worth_it(backend: str, precision: str) -> bool:
+    """Return whether a run would choose it: JAX on a CPU gains nothing from bfloat16."""
+    return device().gpu or (backend, precision) != ("jax", "bfloat16")
+
+
 def add_arguments(parser: Any) -> None:
     """Add the options that choose network, data and sizes; what is not given is chosen by ``settle``."""
     parser.add_argument("--data", default="auto", help="FER2013 in any form, or toy (default: auto)")

@@ -82,7 +82,7 @@ def main() -> None:
         common.serve(lambda: prepare(spec))
         return
     began = time.perf_counter()
-    figure_1.settle(options, cpu_images=512, rounds=4)
+    figure_1.settle(options, cpu_images=512, rounds=3)
     gpu, raw, skipped = common.device().gpu, {}, []
     sizes = options.sizes or ([512] if options.quick else [4096, 8192, 16384] if gpu else [1024, 2048])
     base = {"batch": options.batch, "images": options.images, "data": options.data}
@@ -95,6 +95,7 @@ def main() -> None:
         specs = {
             f"{TITLES[b]}, {p}, width {width:g}": base | {"backend": b, "precision": p, "width": width}
             for b, p in itertools.product(common.device().backends, options.precision)
+            if figure_1.worth_it(b, p)
         }
         workers = common.start(specs, skipped)
         found: dict[str, list[dict[str, float]]] = {name: [] for name in workers}

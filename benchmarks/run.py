@@ -35,7 +35,7 @@ SUITE: dict[str, list[str]] = {  # benchmark -> its options in a suite that is t
     "loading": [],
     "memory": [],
     "importance": [],
-    "proposals": ["--seeds", "2", "--trials", "25", "--timing-trials", "60"],
+    "proposals": ["--seeds", "2", "--trials", "21", "--timing-trials", "60"],
 }
 MORE: dict[str, list[str]] = {"parity": []}  # by name alone
 

@@ -96,6 +96,7 @@ def main() -> None:
         specs = {
             f"{TITLES[b]}, {p}, width {width:g}, batch {batch}": base | {"backend": b, "precision": p}
             for b, p in itertools.product(common.device().backends, options.precision)
+            if figure_1.worth_it(b, p)
         }
         workers = common.start(specs, skipped)
         found: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
