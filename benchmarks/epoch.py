@@ -184,10 +184,7 @@ def specs_of(backends: tuple[str, ...], gpu: bool, base: dict[str, Any]) -> dict
     for backend, precision, arm in itertools.product(backends, base["precisions"], ARMS):
         if arm == "ours" or gpu or backend == "tensorflow":
             spec = base | {"backend": backend, "precision": precision, "arm": arm}
-            if backend == "jax" and not gpu:  # it takes several times as long, so it has fewer images
-                spec["images"] = min(base["images"], max(2 * base["batch"], base["images"] // 4))
-                spec["scale"] = base["images"] / spec["images"]
-            specs[f"{arm}, {TITLES[backend]}, {precision}"] = spec
+            specs[f"{arm}, {TITLES[backend]}, {precision}"] = figure_1.fewer(spec)
     return specs
 
 
