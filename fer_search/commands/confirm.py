@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fer_search.commands.options import RESULTS, AsJson, FerplusCsv, ResultsDir, Run
+from fer_search.commands.options import RESULTS, AsJson, Devices, FerplusCsv, ResultsDir, Run
 
 
 def confirm(
@@ -30,6 +30,7 @@ def confirm(
     data: Annotated[str | None, typer.Option(help="Where the run's data set is now. [default: where it was]")] = None,
     ferplus_csv: FerplusCsv = None,
     weights_dir: Annotated[Path | None, typer.Option(help="A folder that may hold pretrained weights.")] = None,
+    devices: Devices = "1",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Confirm anew; the report says that the test was looked at before.")
     ] = False,
@@ -51,6 +52,7 @@ def confirm(
     backend.start()
     from fer_search.confirm.run import Settings, run_confirm
     from fer_search.report.confirmed import confirmed_as_json, confirmed_table
+    from fer_search.search.settings import parse_devices
 
     folder = run or newest_run(results_dir)
     settings = Settings(
@@ -62,6 +64,7 @@ def confirm(
         data=data,
         ferplus_csv=ferplus_csv,
         weights_dir=weights_dir,
+        devices=parse_devices(devices, backend.device_count()),
         overwrite=overwrite,
         command=shlex.join(["fer-search", *sys.argv[1:]]),
     )

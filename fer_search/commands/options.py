@@ -51,6 +51,9 @@ FerplusCsv = Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv, fo
 ResultsDir = Annotated[Path, typer.Option(help="Where run folders are.")]
 Space = Annotated[Path, typer.Option(help="The search space, a Python file.")]
 Run = Annotated[Path | None, typer.Argument(help="The run folder. [default: the newest in the results folder]")]
+Devices = Annotated[
+    str, typer.Option(help="How many GPUs share each batch of a trial: a number, or all that the backend sees.")
+]
 GivenRun = Annotated[Path, typer.Argument(help="The run folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 

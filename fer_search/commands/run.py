@@ -14,6 +14,7 @@ from fer_search.commands.options import (
     RESULTS,
     Baselines,
     Data,
+    Devices,
     FerplusCsv,
     Labels,
     LabelsOption,
@@ -85,9 +86,7 @@ def run(
             help="Where pretrained weights cannot be had: leave those designs out, start at random, or refuse."
         ),
     ] = MissingWeights.skip,
-    devices: Annotated[
-        str, typer.Option(help="How many GPUs share each batch of a trial: a number, or all that the backend sees.")
-    ] = "1",
+    devices: Devices = "1",
     max_disk: Annotated[str, typer.Option(help="Most that checkpoints may take: 800MB, 5GB, none.")] = "1GB",
     extend: Annotated[
         bool, typer.Option("--extend", help="Go on with more --max-trials, --max-epochs or --time-budget.")

@@ -48,6 +48,7 @@ class Settings:
     data: str | None = None
     ferplus_csv: Path | None = None
     weights_dir: Path | None = None
+    devices: int = 1
     overwrite: bool = False
     command: str = ""
 
@@ -154,6 +155,7 @@ class _Confirmation:
             "--epochs": self.settings.epochs,
             "trials": [one.trial for one in self.candidates],
             "backend": backend.start(),
+            "--devices": self.settings.devices,
         }
         before = None if self.settings.overwrite and not (run / FOLDER).exists() else read_record(run)
         if before is not None and not self.settings.overwrite:
@@ -220,6 +222,7 @@ class _Confirmation:
             seed=self.info.seed or 0,
             number=FIRST_NUMBER + number,
             weights_dir=self.settings.weights_dir,
+            devices=self.settings.devices,
             micro_batches=one.micro_batches,
             schedule_losses=one.val_losses,
         )

@@ -30,7 +30,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         import tensorflow as tf
 
         count = inputs.shape[-1]
-        if count % FAST_MULTIPLE:
+        if count % FAST_MULTIPLE and not tf.config.list_physical_devices("GPU"):
             inputs = tf.cast(inputs, tf.float32)
         scale = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones(count)
         offset = tf.convert_to_tensor(self.beta) if self.center else tf.zeros(count)
