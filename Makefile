@@ -23,7 +23,7 @@ search: $(VENV)/installed
 	@$(BIN)/fer-search report
 
 test: $(VENV)/tested
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 bench: $(VENV)/benched
 	@$(BIN)/python benchmarks/run.py --data "$(DATA)" $(BENCH)
