@@ -36,10 +36,17 @@ def read_record(run: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         version = int(record["format"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); restore it, or use --overwrite", BROKEN) from error
+        raise UserError(f"{path} cannot be read ({error}); restore it, or move {path.parent} away", BROKEN) from error
     if version > FORMAT:
         raise UserError(f"{path} has format {version}, newer than this fer-search reads; update it", BROKEN)
     return record
+
+
+def looks_before(record: dict[str, Any] | None) -> int:
+    """Return how often the test images were looked at; a confirmation that ended before its first test did not."""
+    if record is None:
+        return 0
+    return int(record["looks"]) - (not any("tests" in one for one in record["trainings"]))
 
 
 def write_record(run: Path, record: dict[str, Any]) -> None:

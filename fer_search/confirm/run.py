@@ -15,7 +15,7 @@ from rich.console import Console
 from fer_search import backend
 from fer_search.confirm.candidates import Candidate, choose
 from fer_search.confirm.progress import Shown
-from fer_search.confirm.record import FOLDER, FORMAT, check_same, read_record, write_record
+from fer_search.confirm.record import FOLDER, FORMAT, check_same, looks_before, read_record, write_record
 from fer_search.confirm.testset import TestSet, make_test_set
 from fer_search.data.dataset import SIZE, Dataset
 from fer_search.data.load import load_dataset
@@ -113,7 +113,8 @@ class _Confirmation:
                 if (at, seed) not in done:
                     self._train(number, at, seed, stop, shown, len(plan))
         except Stopped:
-            shown.say("Stopped: nothing lost. The same command goes on.")
+            again = ", without --overwrite," if self.settings.overwrite else ""
+            shown.say(f"Stopped: nothing lost. The same command{again} goes on.")
             return 128 + (stop.number or signal.SIGINT)
         finally:
             shown.close()
@@ -157,15 +158,19 @@ class _Confirmation:
             "backend": backend.start(),
             "--devices": self.settings.devices,
         }
-        before = None if self.settings.overwrite and not (run / FOLDER).exists() else read_record(run)
-        if before is not None and not self.settings.overwrite:
-            check_same(run, before, wanted)
-            return before
-        if before is not None:
-            shutil.rmtree(run / FOLDER)
-        record = self._new_record(wanted, trained, (before or {}).get("looks", 0) + 1)
-        write_record(run, record)
+        record = read_record(run)
+        if record is None or self.settings.overwrite:
+            record = self._new_record(wanted, trained, looks_before(record) + 1)
+            shutil.rmtree(self._folder(record), ignore_errors=True)  # of one that was stopped before its first test
+            write_record(run, record)
+        check_same(run, record, wanted)
+        for folder in (run / FOLDER).glob("look_*"):  # of an earlier look: what it found is in no table any more
+            if folder != self._folder(record):
+                shutil.rmtree(folder)
         return record
+
+    def _folder(self, record: dict[str, Any]) -> Path:
+        return self.settings.run / FOLDER / f"look_{record['looks']}"
 
     def _new_record(self, wanted: dict[str, Any], trained: int, looks: int) -> dict[str, Any]:
         trials = load_trials(self.settings.run).set_index("trial")
@@ -212,8 +217,8 @@ class _Confirmation:
     def _train(self, number: int, at: int, seed: int, stop: Stop, shown: Shown, count: int) -> None:
         """Train and test one network, and record what came out."""
         one = self.candidates[at]
-        folder = self.settings.run / FOLDER / f"training_{number:02d}"
-        folder.mkdir(exist_ok=True)
+        folder = self._folder(self.record) / f"training_{number:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
         shown.begin(f"training {number + 1} of {count}: {one.title}, seed {seed}")
         trial = Trial(
             one.design,
@@ -267,6 +272,6 @@ class _Confirmation:
         for one in self.record["trainings"]:
             if one["candidate"] == at and "tests" in one:
                 number = one["seed"] * len(self.candidates) + at
-                with np.load(self.settings.run / FOLDER / f"training_{number:02d}" / PREDICTIONS) as arrays:
+                with np.load(self._folder(self.record) / f"training_{number:02d}" / PREDICTIONS) as arrays:
                     found.append(arrays["probabilities"].astype(np.float64))
         return found

@@ -36,8 +36,8 @@ class Optimisation:
         warmup_epochs: the learning rate rises linearly from 0 over so many epochs first.
         clip_norm: gradients whose norm over all weights is larger are scaled down to it; 0 for none.
         clip_value: every number of every gradient is cut off at it, either way; 0 for none.
-        ema: predict with an exponential moving average of the weights that keeps this share a step (0.999, say); 0
-            for none.
+        ema: predict with an exponential moving average of the weights that keeps this share a step (0.999, say), at
+            most (1 + t) / (10 + t) after t steps; 0 for none.
         focal_gamma: gamma of the focal loss (Lin et al. 2017, arXiv:1708.02002); 0 is cross-entropy.
         class_weights: "balanced" weighs each image's loss by n / (7 * images of its class).
         precision: of the arithmetic; weights and loss are always float32. "bfloat16" is Keras' mixed_bfloat16, "auto"

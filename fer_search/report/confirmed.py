@@ -58,7 +58,8 @@ def notes(run: str | Path) -> list[str]:
     seeds, images = record["settings"]["--seeds"], record["trained"]
     found = [
         f"Each design was trained {words.plural(seeds, 'time')} on {images:,} images, those that the search validated "
-        "on included, for a number of epochs set beforehand; the test images were looked at after that."
+        "on included, for a number of epochs set beforehand; the test images were looked at after that.",
+        'The column "without copies" leaves out the test images whose pixels were trained on.',
     ]
     failed = [one for one in record["trainings"] if "why" in one]
     if failed:
@@ -100,7 +101,7 @@ HEADS = (
     "seeds",
     "accuracy (95% interval)",
     "lowest to highest",
-    "without copies of trained images",
+    "without copies",
 )
 
 

@@ -52,7 +52,7 @@ def record(run):
 
 def test_it_trains_on_all_training_images_and_tests_the_network_that_it_keeps(confirm, run, copied):
     assert confirm(top=1, seeds=1) == 0
-    found, folder = record(run), run / "confirm" / "training_00"
+    found, folder = record(run), run / "confirm" / "look_1" / "training_00"
     train = copied.splits == 0
     assert found["trained"] == train.sum()
     rows = read_epochs(folder / "epochs.csv")
@@ -127,6 +127,21 @@ def test_another_choice_after_the_look_is_refused_and_counted_when_forced(confir
     assert confirm(top=1, seeds=2, overwrite=True) == 0
     assert record(run)["looks"] == 2
     assert any("looked at 2 times" in line for line in notes(run))
+    assert [path.name for path in (run / "confirm").glob("look_*")] == ["look_2"]
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_confirmation_that_tested_nothing_was_no_look(confirm, run, monkeypatch):
+    def stopped(trial, data, watcher):
+        (trial.folder / "partial.weights.h5").write_text("of another design")
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(confirm_module, "train", stopped)
+        assert confirm(top=1, seeds=1) == 130
+    assert confirm(top=1, seeds=2, overwrite=True) == 0
+    assert record(run)["looks"] == 1
+    assert not list(run.rglob("partial.weights.h5"))
 
 
 @pytest.mark.usefixtures("made_up")

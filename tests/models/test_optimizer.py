@@ -36,7 +36,7 @@ class Variables:
         ({"optimizer": "sgd", "momentum": 0.9}, "SGD", {"momentum": 0.9, "nesterov": True}),
         ({"clip_norm": 0.5}, "Adam", {"global_clipnorm": 0.5}),
         ({"clip_value": 0.1}, "Adam", {"clipvalue": 0.1, "global_clipnorm": None}),
-        ({"ema": 0.999}, "Adam", {"use_ema": True, "ema_momentum": 0.999}),
+        ({"ema": 0.999}, "SelectiveAdam", {"use_ema": True, "ema_momentum": 0.999}),
         ({"optimizer": "adamw", "weight_decay": 0.05}, "SelectiveAdamW", {"weight_decay": 0.05}),
     ],
 )
@@ -131,3 +131,16 @@ def test_fit_trains_a_backbone_slowly(finetuned, pixels, tmp_path):
         finetuned.get_layer("probabilities").get_weights()[1],
         rtol=1e-4,
     )
+
+
+def test_averages_warm_up():
+    """After t steps they keep (1 + t) / (10 + t), until that is more than the design's share."""
+    optimizer = make_optimizer(Optimisation(optimizer="sgd", learning_rate=1.0, ema=0.3))
+    weight = keras.Variable(np.zeros(1, "float32"), name="kernel")
+    average, value = 0.0, 0.0
+    for step in range(6):
+        optimizer.apply([keras.ops.array([-1.0])], [weight])
+        value += 1.0
+        keep = min(0.3, (1 + step) / (10 + step)) if step else 0.0
+        average = keep * average + (1 - keep) * value
+        np.testing.assert_allclose(np.asarray(optimizer._model_variables_moving_average[0]), [average], rtol=1e-6)
