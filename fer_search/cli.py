@@ -27,6 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain: the other cuts the variables' names, and takes "[default: ...]" for markup
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": ENVIRONMENT},
 )
 app.command()(run)
@@ -50,7 +51,7 @@ def options(
 
 @app.command()
 def devices() -> None:
-    """Print what this machine has to compute on, and which backend a run takes."""
+    """Print what this machine computes on, and with which backend."""
     from fer_search import backend
 
     backend.start()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -142,6 +143,22 @@ def test_debug_shows_the_traceback(call, monkeypatch, tmp_path):
 def test_every_option_has_a_variable(call, monkeypatch, tiny_space):
     monkeypatch.setenv("FER_SEARCH_RUN_MAX_TRIALS", "0")
     assert "--max-trials must be at least 1" in call("run", "--space", tiny_space)[2]
+
+
+def test_help_names_every_variable_in_a_narrow_terminal(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    commands = call("--help")[1].partition("Commands:")[2]
+    assert "..." not in commands
+    names = [line.split()[0] for line in commands.strip().splitlines()]
+    assert {"run", "confirm", "report", "doctor", "space", "data"} <= set(names)
+    groups = {"space": ["show", "check"], "data": ["info", "download"]}
+    for path in [[name, *more] for name in names for more in ([[m] for m in groups.get(name, [])] or [[]])]:
+        shown = call(*path, "--help")[1]
+        assert max(map(len, shown.splitlines())) <= 80
+        prefix = "_".join(["FER_SEARCH", *path]).upper()
+        options = set(re.findall(r"^  (?:-h, )?--([a-z-]+)", shown, re.MULTILINE)) - {"help"}
+        assert set(re.findall(rf"\b{prefix}_(\w+)\b", shown)) == {o.replace("-", "_").upper() for o in options}
 
 
 def test_json_is_one_event_a_line(searched):

@@ -36,9 +36,9 @@ def confirm(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Train the best designs again, on training and validation images, and test them once.
+    """Train the best designs again, and test them once.
 
-    Only here are test images looked at. Stop it with Ctrl-C, or lose the power: the same command goes on. Writes
+    They are trained on training and validation images. Only here are test images looked at. Stop it with Ctrl-C, or lose the power: the same command goes on. Writes
     RUN/confirm: confirm.json, and of each training its epochs, its predictions and the network as model.keras.
 
     Exit codes: those of fer-search run.

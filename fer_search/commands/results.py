@@ -72,7 +72,7 @@ def doctor(
     run: GivenRun,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without losing anything.")] = False,
 ) -> None:
-    """Check a run folder, and say what is wrong with it; exit code 4 if something is."""
+    """Say what is wrong with a run folder, if anything (exit code 4)."""
     from fer_search.runs.doctor import examine, mend
 
     problems = examine(run)
