@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fer_search.errors import UserError
+from fer_search.report.load import way_out
 from fer_search.report.records import Record, read_records
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # there even where empty
@@ -101,7 +102,7 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); mend it, or move it away") from error
+        raise UserError(f"{file} cannot be read ({error}); {way_out(file)}") from error
 
 
 def _parse(header: str, group: Sequence[tuple[Record, str, int]]) -> pd.DataFrame:
@@ -113,7 +114,7 @@ def _parse(header: str, group: Sequence[tuple[Record, str, int]]) -> pd.DataFram
     except (ValueError, KeyError) as error:
         if len(group) == 1:
             file = group[0][0].epochs_file
-            raise UserError(f"{file} cannot be read ({error}); mend it, or move it away") from error
+            raise UserError(f"{file} cannot be read ({error}); {way_out(file)}") from error
     return pd.concat([_parse(header, [one]) for one in group], ignore_index=True)  # to name the broken one
 
 

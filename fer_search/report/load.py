@@ -12,6 +12,7 @@ from fer_search.errors import UserError
 from fer_search.report.choices import Choice, read_choices
 
 FORMAT = 1  # the newest run.json that is understood
+MENDED = ("oracle.json", "trial.json", "epochs.csv")  # by the doctor, from the other files of the run
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,7 @@ def load_run(run: str | Path) -> RunInfo:
         reading = own
         return _info(path, raw, choices)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"{reading} does not hold what it should ({error!r}); restore it, or run the search anew"
-        raise UserError(message) from error
+        raise UserError(f"{reading} does not hold what it should ({error!r}); {way_out(reading)}") from error
 
 
 def read_json(file: Path, prepare: Callable[[str], str] = str) -> dict[str, Any]:
@@ -158,10 +158,18 @@ def read_json(file: Path, prepare: Callable[[str], str] = str) -> dict[str, Any]
     try:
         content = json.loads(prepare(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); restore it, or move it away if it is a trial's") from error
+        raise UserError(f"{file} cannot be read ({error}); {way_out(file)}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{file} does not hold what it should; restore it, or move it away if it is a trial's")
+        raise UserError(f"{file} does not hold what it should; {way_out(file)}")
     return content
+
+
+def way_out(file: Path) -> str:
+    """Return what to do about a broken file of a run folder, for the end of an error's line."""
+    if file.name not in MENDED:
+        return "restore it from a copy"
+    run = file.parent if file.name == "oracle.json" else file.parent.parent
+    return f"fer-search doctor {run} --repair mends it, or says why not"
 
 
 def _info(path: Path, raw: dict[str, Any], choices: tuple[Choice, ...]) -> RunInfo:

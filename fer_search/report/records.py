@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fer_search.errors import UserError
-from fer_search.report.load import read_json
+from fer_search.report.load import read_json, way_out
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,7 @@ def _record(file: Path) -> Record:
             epochs_file=epochs,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{file} is not a trial that Keras Tuner wrote ({error!r}); restore it, or move it away"
-        ) from error
+        raise UserError(f"{file} is not a trial that Keras Tuner wrote ({error!r}); {way_out(file)}") from error
 
 
 def _without_bulk(text: str) -> str:

@@ -62,7 +62,7 @@ def mend(run: Path, problems: list[Problem]) -> list[str]:
 
 def _problems(run: Path) -> Iterator[Problem]:
     yield from _leftovers(run)
-    info, oracle = _read(run / "run.json"), _read(run / "oracle.json")
+    info, oracle = _read(run / "run.json", "format"), _read(run / "oracle.json", "hyperparameters")
     if info is None and ((run / "run.json").exists() or any(run.glob("trial_*/design.json"))):
         yield Problem(f"{run / 'run.json'} is missing or broken; restore it from a copy")
     if oracle is None:
@@ -82,9 +82,9 @@ def _leftovers(run: Path) -> Iterator[Problem]:
 
 def _trial(folder: Path, trial_id: str, oracle: dict[str, Any], ended: bool) -> Iterator[Problem]:
     file, table = folder / "trial.json", folder / "epochs.csv"
-    trial = _read(file)
+    trial = _read(file, "trial_id", "status", "hyperparameters")
     rows = yield from _table(table, trial)
-    if _read(folder / "design.json") is None and (ended or (folder / "design.json").exists()):
+    if _read(folder / "design.json", "design") is None and (ended or (folder / "design.json").exists()):
         text = f"{folder / 'design.json'} is missing or broken"
         yield Problem(f"{text}; restore it from a copy") if ended else Problem(text, _remover(folder / "design.json"))
     if trial is None:
@@ -188,11 +188,13 @@ def _rebuilt(
     return state | {"status": "COMPLETED"}
 
 
-def _read(file: Path) -> dict[str, Any] | None:
+def _read(file: Path, *needed: str) -> dict[str, Any] | None:
+    """Return a JSON file's object; None where it is missing, broken or lacks what it needs."""
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    return content if isinstance(content, dict) and all(name in content for name in needed) else None
 
 
 def _rebuild_oracle(run: Path) -> None:

@@ -75,9 +75,8 @@ class Attempts:
         values, folder = proposed.hyperparameters.values, self.folder.trial(proposed.trial_id)
         name, record = self.name(proposed.trial_id), folder / "design.json"
         design = self.space.design(proposed.hyperparameters.copy())
-        if record.exists():
-            known = self._record(proposed.trial_id)
-        else:
+        known = self._record(proposed.trial_id)
+        if not known:
             cost = dataclasses.asdict(measure(design))
             budget = values.get("tuner/epochs", self.settings.max_epochs)
             known = {"name": name, "design": design.to_dict(), **cost, "epochs": budget, "values": values}
@@ -133,7 +132,11 @@ class Attempts:
         return before + read_epochs(self.folder.trial(trial_id) / "epochs.csv")
 
     def _record(self, trial_id: str) -> dict[str, Any]:
-        return dict(json.loads((self.folder.trial(trial_id) / "design.json").read_text(encoding="utf-8")))
+        """Return design.json; empty where it is missing or broken, since a search can find out again what it says."""
+        try:
+            return dict(json.loads((self.folder.trial(trial_id) / "design.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return {}
 
     def _trial(self, proposed: TunerTrial, design: Design, epochs: int) -> Trial:
         parent = proposed.hyperparameters.values.get("tuner/trial_id")

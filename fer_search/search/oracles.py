@@ -64,7 +64,9 @@ class SafeOracle(kt.Oracle):
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"{type(error).__name__}: {error}" if isinstance(error, (KeyError, TypeError)) else str(error)
             raise UserError(
-                f"{file} cannot be read ({reason}); see: fer-search doctor {self._project_dir}", BROKEN
+                f"{file} cannot be read ({reason}); fer-search doctor {self._project_dir} --repair mends it, or says "
+                "why not",
+                BROKEN,
             ) from error
         for trial in list(self.ongoing_trials.values()):
             if trial.status in ENDED:

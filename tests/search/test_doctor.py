@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from fer_search.errors import UserError
+from fer_search.report import to_markdown
 from fer_search.runs.doctor import examine, mend
+from fer_search.runs.show import describe_trial
 from fer_search.runs.status import read_status, status_lines
 from fer_search.runs.table import select_trials
 from fer_search.search import attempt
@@ -110,6 +112,74 @@ def test_a_failed_trial_is_not_mended_into_a_completed_one(search, tmp_path, mon
     (tmp_path / "tiny" / "trial_0002" / "trial.json").write_text("")
     [problem] = examine(tmp_path / "tiny")
     assert problem.mend is None
+
+
+LOOKS = (
+    lambda run: status_lines(read_status(run)),
+    lambda run: select_trials(run, [], None),
+    lambda run: describe_trial(run, "0"),
+    to_markdown,
+)
+HARMS = {"emptied": lambda text: "", "torn": lambda text: text[: len(text) // 2], "replaced": lambda text: "[]\n"}
+
+
+@pytest.mark.parametrize("file", ["oracle.json", "trial_0000/trial.json", "trial_0000/epochs.csv"])
+def test_what_can_be_mended_is_said_to_be_and_can(run, state, file):
+    before, whole = state(run)[0]["trial_0000"][:2], (run / file).read_text()
+    for harm in HARMS.values():
+        (run / file).write_text(harm(whole))
+        said = [message for message in refusals(run) if message]
+        assert all(f"{run / file} " in message for message in said)
+        assert all(f"; fer-search doctor {run} --repair mends it" in message for message in said)
+        assert len(said) == len(LOOKS) or file.endswith("epochs.csv")  # where less is wanted of it, less is refused
+        mend(run, examine(run))
+        assert examine(run) == []
+        assert refusals(run) == [""] * len(LOOKS)
+        assert state(run)[0]["trial_0000"][:2] == before
+
+
+@pytest.mark.parametrize("file", ["run.json", "trial_0000/design.json"])
+def test_what_must_be_restored_is_said_to_be(run, file):
+    whole = (run / file).read_text()
+    for harm in HARMS.values():
+        (run / file).write_text(harm(whole))
+        assert all(f"{run / file} " in said and said.endswith("restore it from a copy") for said in refusals(run))
+        assert "restore it from a copy" in texts(run)[0]
+
+
+def refusals(run):
+    """Return what status, trials, show and report say of a run that they cannot show."""
+    return [refusal(look, run) for look in LOOKS]
+
+
+def refusal(look, run):
+    """Return what a command says instead of showing a run; "" where it shows it."""
+    try:
+        look(run)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def test_a_broken_design_is_made_again_by_the_search(search, tmp_path, monkeypatch):
+    """What it says can be had from the proposal; neither the running trial nor a parent fails for want of it."""
+    real = attempt.train
+
+    def train(trial, data, watcher):
+        if trial.number == 2:
+            raise OSError(28, "No space left on device")
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", train)
+    with pytest.raises(UserError, match="no room"):
+        search(tmp_path)
+    monkeypatch.setattr(attempt, "train", real)
+    design = tmp_path / "tiny" / "trial_0002" / "design.json"
+    whole = design.read_text()
+    design.write_text(whole[:50])
+    assert search(tmp_path) == 0
+    assert design.read_text() == whole
+    assert json.loads(design.with_name("trial.json").read_text())["status"] == "COMPLETED"
 
 
 def test_half_a_checkpoint_is_found(run):
