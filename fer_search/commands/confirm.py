@@ -38,8 +38,9 @@ def confirm(
 ) -> None:
     """Train the best designs again, and test them once.
 
-    They are trained on training and validation images. Only here are test images looked at. Stop it with Ctrl-C, or lose the power: the same command goes on. Writes
-    RUN/confirm: confirm.json, and of each training its epochs, its predictions and the network as model.keras.
+    They are trained on training and validation images. Only here are test images looked at. Stop it with Ctrl-C, or
+    lose the power: the same command goes on. Writes RUN/confirm: confirm.json, and of each training its epochs, its
+    predictions and the network as model.keras.
 
     Exit codes: those of fer-search run.
     """

@@ -14,6 +14,7 @@ from keras_tuner.engine.trial import Trial as TunerTrial
 from fer_search.design import Design
 from fer_search.files import disk_is_full, write_json
 from fer_search.models import measure
+from fer_search.search.deaths import DIED, MOST, Mark
 from fer_search.search.early import EarlyEnd, EarlyEndCallback
 from fer_search.search.failures import out_of_memory, reason
 from fer_search.search.folder import RunFolder
@@ -25,6 +26,7 @@ from fer_search.training.checkpoint import BEST, checkpoint_path, keep_only
 from fer_search.training.epochs import Row, read_epochs
 from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, Watcher, train
 
+AGAIN = "again"  # folder in which a parent is trained once more
 MICRO_BATCHES = 4  # of a step, after a trial ran out of memory
 
 
@@ -99,25 +101,32 @@ class Attempts:
 
         Raises:
             Stopped: the watcher said so.
+            TrialFailed: it gives no result, or the process died of it too often (see ``deaths``).
             OSError: the disk is full; the trial goes on once there is room.
         """
-        trial = prepared.trial
-        early = EarlyEndCallback(self._early(prepared), trial.folder / "epochs.csv")
+        early = EarlyEndCallback(self._early(prepared), prepared.trial.folder / "epochs.csv")
         watcher.callbacks = (early, *more)
-        self._rebuild_parent(proposed, watcher.stop)
-        rows: list[Row] | None = None
+        mark = self.mark(proposed)
         try:
-            rows = train(trial, self.data, watcher)
-        except Exception as error:
-            if not out_of_memory(error) or trial.micro_batches > 1:
-                raise
-        if rows is None:  # outside of the handler, whose error holds on to the network that was too large
-            trial = dataclasses.replace(trial, micro_batches=MICRO_BATCHES)
-            write_json(trial.folder / "design.json", self._record(proposed.trial_id) | {"micro_batches": MICRO_BATCHES})
-            rows = train(trial, self.data, watcher)
+            if mark.set() >= MOST:
+                raise TrialFailed(DIED)
+            self._rebuild_parent(proposed, watcher.stop)
+            trial, rows = self._train(proposed, prepared.trial, watcher)
+        except Exception:  # not "finally": what ends the process leaves the mark
+            mark.clear()
+            raise
+        mark.clear()
         why = [early.why, f"out of memory, so in {MICRO_BATCHES} micro-batches a step"][: 1 + (trial.micro_batches > 1)]
         proposed.message = "; ".join(filter(None, why)) or None
         self.oracle.finish(proposed, rows)
+
+    def mark(self, proposed: TunerTrial) -> Mark:
+        """Return what tells later starts that a trial was being trained when the process died."""
+        ancestors, values = [], proposed.hyperparameters.values
+        while parent := values.get("tuner/trial_id"):
+            ancestors.append(self.folder.trial(parent) / AGAIN)
+            values = self.oracle.trials[parent].hyperparameters.values
+        return Mark(self.folder.trial(proposed.trial_id), ancestors)
 
     def fail(self, proposed: TunerTrial, error: Exception) -> None:
         """Record a trial that gave no result; what is no fault of the trial is raised again."""
@@ -130,6 +139,18 @@ class Attempts:
         parent = self.oracle.trials[trial_id].hyperparameters.values.get("tuner/trial_id")
         before = self.history(parent) if parent else []
         return before + read_epochs(self.folder.trial(trial_id) / "epochs.csv")
+
+    def _train(self, proposed: TunerTrial, trial: Trial, watcher: Watcher) -> tuple[Trial, list[Row]]:
+        """Train a trial, where memory does not suffice in micro-batches; return what was trained, and its epochs."""
+        try:
+            return trial, train(trial, self.data, watcher)
+        except Exception as error:
+            if not out_of_memory(error) or trial.micro_batches > 1:
+                raise
+        # outside of the handler, whose error holds on to the network that was too large
+        trial = dataclasses.replace(trial, micro_batches=MICRO_BATCHES)
+        write_json(trial.folder / "design.json", self._record(proposed.trial_id) | {"micro_batches": MICRO_BATCHES})
+        return trial, train(trial, self.data, watcher)
 
     def _record(self, trial_id: str) -> dict[str, Any]:
         """Return design.json; empty where it is missing or broken, since a search can find out again what it says."""
@@ -175,7 +196,7 @@ class Attempts:
         trained, folder = len(self.history(parent)), self.folder.trial(parent)
         if checkpoint_path(folder, trained).exists():
             return
-        before, again = self.oracle.trials[parent], folder / "again"
+        before, again = self.oracle.trials[parent], folder / AGAIN
         if not has_whole_epoch(again):
             self._rebuild_parent(before, stop)
         again.mkdir(exist_ok=True)

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from fer_search.design import Backbone, Design
+from fer_search.files import disk_is_full
 from fer_search.models import Cost, measure
 from fer_search.search.plan import Amount
 from fer_search.search.words import choices_in_words
 from fer_search.space import Space
-from fer_search.training.trial import Trial, TrialData, Watcher, train
+from fer_search.training.trial import Stopped, Trial, TrialData, Watcher, train
 
 SAMPLES = 8  # designs whose arithmetic is counted, besides the baselines
 IMAGE_SECONDS = 2.0  # of training that a timing aims at
@@ -58,30 +59,53 @@ class Sampled:
 
 
 def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLES) -> list[Sampled]:
-    """Return the baselines that will run, and some random designs, always the same."""
+    """Return the baselines that will run, and some random designs, always the same.
+
+    One that cannot be built costs nothing here; the search will say why.
+    """
     found = [(name, space.baseline(name)) for name in baselines]
     rng = np.random.default_rng(0)
     found += [("", space.sample(rng)) for _ in range(samples)]
     designs = [(name or choices_in_words(hp.values), space.design(hp)) for name, hp in found]
-    known: dict[Design, Cost] = {}
-    for _, design in designs:
-        known.setdefault(_bare(design), Cost(0, 0))
-    known = {design: measure(design) for design in known}
+    known = {bare: _cost(bare) for bare in dict.fromkeys(_bare(design) for _, design in designs)}
     return [Sampled(name, design, known[_bare(design)]) for name, design in designs]
 
 
 def time_designs(
-    designs: Sequence[Sampled], data: TrialData, stop: Callable[[], bool] = lambda: False, devices: int = 1
+    designs: Sequence[Sampled],
+    data: TrialData,
+    stop: Callable[[], bool] = lambda: False,
+    devices: int = 1,
+    dear: bool = True,
 ) -> Speed:
-    """Train a cheap and a dear design for two short epochs each, on so many devices; return what was learned."""
-    by_cost = sorted(designs, key=lambda one: one.cost.flops)
-    cheap, dear = by_cost[0], by_cost[-1]
-    image, overhead = _time(cheap, data, SLOWEST_FLOPS, stop, devices)
+    """Train a cheap and a dear design for two short epochs each; return what was learned.
+
+    A design that cannot be trained tells nothing; the search will say why. Where that is the cheap one, the answer is
+    a guess.
+
+    Args:
+        designs: to choose them from.
+        data: to train on.
+        stop: asked while they train; ends it with ``Stopped``.
+        devices: how many share each batch.
+        dear: False for the cheap design alone.
+    """
+    guess = Speed(0.0, SLOWEST_FLOPS, 1.0)
+    by_cost = sorted((one for one in designs if one.cost.flops), key=lambda one: one.cost.flops)
+    if not by_cost:
+        return guess
+    cheap, dearest = by_cost[0], by_cost[-1]
+    if (first := _try(cheap, data, SLOWEST_FLOPS, stop, devices)) is None:
+        return guess
+    image, overhead = first
     speed = 3 * cheap.cost.flops / image
-    if dear.cost.flops < 1.5 * cheap.cost.flops:
-        return Speed(0.0, speed, overhead)
-    slower, more = _time(dear, data, speed, stop, devices)
-    slope = max(slower - image, 0.05 * slower) / (3 * (dear.cost.flops - cheap.cost.flops))
+    known = Speed(0.0, speed, overhead)
+    if not dear or dearest.cost.flops < 1.5 * cheap.cost.flops:
+        return known
+    if (second := _try(dearest, data, speed, stop, devices)) is None:
+        return known
+    slower, more = second
+    slope = max(slower - image, 0.05 * slower) / (3 * (dearest.cost.flops - cheap.cost.flops))
     return Speed(max(image - 3 * cheap.cost.flops * slope, 0.0), 1 / slope, (overhead + more) / 2)
 
 
@@ -110,6 +134,18 @@ def estimate_seconds(
     return float(low), float(high)
 
 
+def _try(
+    one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool], devices: int
+) -> tuple[float, float] | None:
+    """Return what ``_time`` does; None where the design cannot be trained."""
+    try:
+        return _time(one, data, speed, stop, devices)
+    except Exception as error:
+        if isinstance(error, Stopped) or disk_is_full(error):
+            raise
+        return None
+
+
 def _time(one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool], devices: int) -> tuple[float, float]:
     """Return the seconds of a training image, and of what a trial needs besides its images."""
     batch = one.design.optimisation.batch_size
@@ -124,6 +160,13 @@ def _time(one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool],
     wall = time.perf_counter() - began
     epoch = min(rows[1]["seconds"], rows[2]["seconds"])
     return epoch / (count + 8 * FORWARD_SHARE), max(wall - 3 * epoch, 0.0)
+
+
+def _cost(design: Design) -> Cost:
+    try:
+        return measure(design)
+    except Exception:
+        return Cost(0, 0)
 
 
 def _bare(design: Design) -> Design:

@@ -27,7 +27,7 @@ LOCKED, DIFFERENT = 4, 5  # exit codes
 LOCK, LIVE = ".lock", "live.json"  # who holds the folder; what it is doing, for ``fer-search status``
 LOOK_SECONDS = 0.5  # for which a process that only looks whether a folder is in use may keep a run out
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # the file system has no such locks
-WRITTEN = ("oracle.json", "tuner0.json", "run.json", "report.html", "predictions.npz", LIVE)
+WRITTEN = ("oracle.json", "tuner0.json", "run.json", "report.html", "predictions.npz", "training.json", LIVE)
 
 
 class RunFolder:

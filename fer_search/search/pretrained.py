@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_search.choices import draw
 from fer_search.design import Backbone, Design
 from fer_search.errors import UserError
 from fer_search.models import check_weights
@@ -53,9 +54,9 @@ def settle_weights(space: Space, settings: Settings) -> tuple[Space, list[dict[s
 
 
 def _designs(space: Space) -> list[tuple[Values, Design]]:
-    rng = np.random.default_rng(0)
-    found = [space.baseline(name) for name in space.baselines] + [space.sample(rng) for _ in range(SAMPLES)]
-    return [(hp.values, space.design(hp.copy())) for hp in found]
+    rng, hp = np.random.default_rng(0), space.choices()
+    found = [(choices.values, space.design(choices)) for choices in map(space.baseline, space.baselines)]
+    return found + [(values, space.design(hp)) for values in (draw(hp, rng).values for _ in range(SAMPLES))]
 
 
 def _values_to_leave_out(met: list[tuple[Values, Design]], problems: dict[Backbone, str]) -> dict[str, list[Any]]:

@@ -23,6 +23,7 @@ from fer_search.files import disk_is_full, write_json
 from fer_search.search import events
 from fer_search.search.attempt import Attempts
 from fer_search.search.clock import Clock
+from fer_search.search.deaths import Mark
 from fer_search.search.estimate import estimate_seconds, sample_designs, time_designs
 from fer_search.search.folder import DIFFERENT, LIVE, LOCKED, RunFolder, check_same
 from fer_search.search.info import BEFORE, EXTENSIBLE, first_change, identity, new_info
@@ -134,13 +135,23 @@ def new_oracle(settings: Settings, space: Space) -> SafeOracle:
     return make_oracle(s.tuner, space.choices(), s.folder, **options)
 
 
-def estimate(settings: Settings, space: Space, data: TrialData, stop: Callable[[], bool]) -> events.Range:
-    """Return the least and the most seconds that a whole run will probably take, from a few seconds of training."""
+def estimate(
+    settings: Settings, space: Space, data: TrialData, stop: Callable[[], bool], dear: bool = True
+) -> events.Range:
+    """Return the least and the most seconds that a whole run will probably take, from a few seconds of training.
+
+    Args:
+        settings: of the run.
+        space: its designs.
+        data: to train and validate on.
+        stop: asked while it trains; ends it with ``Stopped``.
+        dear: time a dear design too.
+    """
     names = baseline_names(settings, space)
     limit = trial_limit(settings, names)
     amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
     designs = sample_designs(space, names[:limit], 0 if settings.baselines == "only" else 8)
-    speed = time_designs(designs, data, stop, settings.devices)
+    speed = time_designs(designs, data, stop, settings.devices, dear)
     return estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
 
 
@@ -228,6 +239,7 @@ class _Search:
             self._beat(Progress(len(curve) + 1, 0, len(self.data.labels), 0.0, 0.0), self.clock.left())
             watcher = Watcher(stop=stop, progress=self._progress, epoch=self._epoch)
             board = trial_callbacks(self.folder.path, proposed, prepared.name) if self.settings.tensorboard else ()
+            stop.goodbye = self.attempts.mark(proposed).clear
             self.attempts.run(proposed, prepared, watcher, board)
         except Exception as error:
             self.attempts.fail(proposed, error)
@@ -318,10 +330,22 @@ class _Search:
         info["tuner"]["trials"] = self.amount.trials
         if "estimate_seconds" not in info:
             self._say("Training a cheap and a dear design for a moment, to say how long the search will take.")
-            info["estimate_seconds"] = [round(s, 1) for s in estimate(self.settings, self.space, self.data, stop)]
+            info["estimate_seconds"] = [round(s, 1) for s in self._estimate(stop)]
             self.folder.write(info)
         self.started, self.seconds_before = time.monotonic(), self._seconds_of(info)
         return info
+
+    def _estimate(self, stop: Stop) -> events.Range:
+        """Say how long it will take; where a start died of the dear design, from the cheap one alone."""
+        mark = Mark(self.folder.path)
+        stop.goodbye = mark.clear
+        try:
+            seconds = estimate(self.settings, self.space, self.data, stop, mark.set() == 0)
+        except Exception:
+            mark.clear()
+            raise
+        mark.clear()
+        return seconds
 
     def _check_same(self, info: dict[str, Any]) -> None:
         """Refuse to go on with another run; record what --extend adds."""

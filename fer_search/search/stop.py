@@ -20,10 +20,12 @@ class Stop:
     Args:
         number: the signal that asked for it, if any.
         deadline: ``time.monotonic()`` after which its time is up, if it has a limit.
+        goodbye: called as soon as a signal asks; who asks may not wait for the end of the step.
     """
 
     number: int | None = None
     deadline: float | None = None
+    goodbye: Callable[[], None] = lambda: None
 
     @property
     def out_of_time(self) -> bool:
@@ -42,6 +44,7 @@ def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
         if stop.number is not None and number == signal.SIGINT:
             _end_at_once()
         stop.number = number
+        stop.goodbye()
         say("Stopping after this step; once more to stop at once.")
 
     before: dict[int, Callable[..., Any] | int | None] = {}

@@ -1,6 +1,13 @@
+import json
+
 import pytest
 
+from fer_search.design import Design, Residual
 from fer_search.errors import UserError
+from fer_search.models import Cost
+from fer_search.search import estimate
+from fer_search.search.deaths import MARK, Mark
+from fer_search.search.estimate import Sampled, time_designs
 from fer_search.search.folder import RunFolder
 from fer_search.search.settings import Settings
 from fer_search.search.words import in_words
@@ -53,3 +60,44 @@ def test_clearing_removes_what_a_run_wrote_and_nothing_else(tmp_path):
     (tmp_path / "trial_0000").mkdir()
     RunFolder(tmp_path).clear()
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("works", "dear", "timed"), [({1, 9}, True, [1, 9]), ({1}, True, [1, 9]), ({1, 9}, False, [1]), (set(), True, [1])]
+)
+def test_designs_that_cannot_be_trained_do_not_spoil_the_estimate(monkeypatch, works, dear, timed):
+    """Such as the dearest of a space, out of memory; one of no cost cannot even be built."""
+    tried = []
+
+    def time(one, data, speed, stop, devices):
+        tried.append(one.cost.flops)
+        if one.cost.flops not in works:
+            raise MemoryError
+        return 0.001 * one.cost.flops, 1.0
+
+    monkeypatch.setattr(estimate, "_time", time)
+    designs = [Sampled("", Design(network=Residual(stages=((4,),))), Cost(5, flops)) for flops in (0, 9, 1)]
+    speed = time_designs(designs, None, dear=dear)
+    assert tried == timed
+    assert not works or speed.image(1) == pytest.approx(0.001)
+    assert not {9} & works or speed.image(9) == pytest.approx(0.009)
+    assert speed.image(1) > 0
+
+
+def test_a_mark_counts_the_starts_that_died_at_the_place_where_a_training_is(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    mark = Mark(tmp_path, [other])
+    assert [mark.set() for _ in range(4)] == [0, 1, 2, 3]
+    (other / "epochs.csv").write_text("epoch\n1\n")
+    assert [mark.set() for _ in range(2)] == [1, 2]
+    (tmp_path / "partial.weights.h5").write_text("middle of an epoch")
+    assert mark.set() == 1
+    (tmp_path / "epochs.csv").write_text("epoch\n1\n2")  # of which the second line is torn
+    assert [mark.set() for _ in range(2)] == [1, 2]
+    for text in ("", "[]", '{"starts": "two"}'):
+        (tmp_path / MARK).write_text(text)
+        assert [mark.set() for _ in range(2)] == [0, 1]
+    mark.clear()
+    assert mark.set() == 0
+    assert json.loads((tmp_path / MARK).read_text())["starts"] == 1

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -54,8 +55,9 @@ def writes(monkeypatch):
     "error", [Killed(), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))], ids=["killed", "disk full"]
 )
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_each_write_may_be_the_last(search, state, writes, tmp_path, tuner, error):
+def test_each_write_may_be_the_last(search, state, writes, tmp_path, monkeypatch, tuner, error):
     """Every start gets one write further than the last, then dies: at each write of the search, in a fresh process."""
+    monkeypatch.setattr(attempt, "MOST", 10**9)  # it dies at the same place again and again; see the next tests
     assert search(tmp_path / "whole", **options(tuner)) == 0
     broken = tmp_path / "broken"
     writes.error = error
@@ -72,6 +74,106 @@ def test_each_write_may_be_the_last(search, state, writes, tmp_path, tuner, erro
     assert all("no room left" in str(refusal) and refusal.exit_code == 4 for refusal in refusals)
     assert starts > 10
     assert state(broken / "tiny") == state(tmp_path / "whole" / "tiny")
+
+
+def dying(real, error, dies):
+    """Return a training that ends the process where ``dies(trial, epoch)`` says so."""
+
+    def train(trial, data, watcher):
+        progress = watcher.progress
+
+        def die(at):
+            progress(at)
+            if dies(trial, at.epoch):
+                raise error
+
+        watcher.progress = die
+        return real(trial, data, watcher)
+
+    return train
+
+
+def start_until_it_ends(search, *arguments, **options):
+    """Return how many starts of a search died."""
+    for died in range(40):
+        try:
+            assert search(*arguments, **options) == 0
+            return died
+        except Killed:
+            pass
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_a_trial_that_the_process_dies_of_is_given_up(search, tmp_path, monkeypatch, tuner):
+    """As of the kernel's out-of-memory killer: in the first epoch of one, in the second of another."""
+    real = attempt.train
+    at = [(2, 1), (4, 2)]
+    monkeypatch.setattr(attempt, "train", dying(real, Killed, lambda trial, epoch: (trial.number, epoch) in at))
+    given = options(tuner) | {"max_epochs": 4}
+    if tuner == "hyperband":
+        at[1] = (7, 2)  # the first promoted one, whose first epoch this is
+    assert start_until_it_ends(search, tmp_path, **given) == 2 * 3
+    trials = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("tiny/trial_*/trial.json"))]
+    failed = {int(trial["trial_id"]): trial["message"] for trial in trials if trial["status"] == "FAILED"}
+    reason = "the process died 3 times at the same place (killed by the system: out of memory?)"
+    assert failed == {number: reason for number, _ in at}
+    assert all(trial["status"] == "COMPLETED" for trial in trials if int(trial["trial_id"]) not in failed)
+    assert reason in (tmp_path / "out.txt").read_text()
+    assert not list(tmp_path.glob("tiny/**/training.json"))
+
+
+def test_deaths_with_progress_between_them_do_not_count(search, state, tmp_path, monkeypatch):
+    """Two at every place, ten in a trial; and any number of stops that were asked for."""
+    given = {"max_trials": 3, "max_epochs": 5}
+    assert search(tmp_path / "whole", **given) == 0
+    real, deaths = attempt.train, {}
+
+    def dies(trial, epoch):
+        place = trial.number, epoch
+        deaths[place] = deaths.get(place, 0) + 1
+        return deaths[place] <= 2
+
+    monkeypatch.setattr(attempt, "train", dying(real, Killed, dies))
+    assert start_until_it_ends(search, tmp_path / "killed", **given) == 2 * 5 * 3
+    assert state(tmp_path / "killed" / "tiny") == state(tmp_path / "whole" / "tiny")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_is_no_death_even_if_a_kill_comes_before_the_step_ends(search, state, tmp_path, monkeypatch, number):
+    assert search(tmp_path / "whole") == 0
+    real, starts = attempt.train, []
+
+    def train(trial, data, watcher):
+        starts.append(trial.number)
+        if len(starts) <= 6:
+            os.kill(os.getpid(), number)
+            if len(starts) % 2:
+                raise Killed
+        return real(trial, data, watcher)
+
+    monkeypatch.setattr(attempt, "train", train)
+    for _ in range(6):
+        with suppress(Killed):
+            assert search(tmp_path / "stopped") == 128 + number
+    assert search(tmp_path / "stopped") == 0
+    assert starts[:7] == [0] * 7
+    assert state(tmp_path / "stopped" / "tiny") == state(tmp_path / "whole" / "tiny")
+
+
+def test_a_search_begins_though_its_dear_design_kills_the_estimate(search, tmp_path, monkeypatch):
+    asked = []
+
+    def estimate(settings, space, data, stop, dear):
+        asked.append(dear)
+        if dear:
+            raise Killed
+        return 40.0, 80.0
+
+    monkeypatch.setattr(run_module, "estimate", estimate)
+    assert start_until_it_ends(search, tmp_path) == 1
+    assert asked == [True, False]
+    assert not (tmp_path / "tiny" / "training.json").exists()
 
 
 def test_a_full_disk_is_no_failure_of_the_trial(search, writes, tmp_path):
@@ -302,7 +404,7 @@ def test_a_changed_space_is_refused_unless_its_comments_alone_changed(search, ti
 
 
 def test_a_stop_before_the_first_trial_starts_anew(search, tmp_path, monkeypatch):
-    def interrupted(settings, space, data, stop):
+    def interrupted(settings, space, data, stop, dear):
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop()
         raise Stopped
