@@ -3,7 +3,7 @@
 The file holds a function ``design(hp)`` that returns a ``fer_search.design.Design`` and names its choices with Keras
 Tuner's ``hp`` (``hp.Choice``, ``hp.Int``, ``hp.Float``, ``hp.Boolean``, ``hp.conditional_scope``). It may hold
 ``baselines``, name -> values of its choices (what is not named takes the choice's default), and ``references``, name ->
-accuracy published elsewhere.
+accuracy published elsewhere. What it imports from its own folder, and below, is part of it.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Space:
         width: factor on every filter count of every design.
         batch_size: instead of every design's own, if given.
         fixed: choices that have one value in the whole search.
+        modules: file -> content of what the file imports from its own folder.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Space:
     width: float = 1.0
     batch_size: int | None = None
     fixed: dict[str, Any] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -69,8 +71,9 @@ class Space:
 
     @property
     def sha256(self) -> str:
-        """Hash of the file's text, hex."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """Hash of the file's text and of its modules', hex."""
+        texts = [self.text, *(part for pair in self.modules.items() for part in pair)]
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
     def design(self, hp: HyperParameters) -> Design:
         """Return the Design for the values in ``hp``.
@@ -174,14 +177,14 @@ def load_space(
         UserError: the file is missing, is not Python, fails, or holds no space; the message has file and line.
     """
     path = Path(path)
-    text, found = execute(path)
+    text, modules, found = execute(path)
     if not callable(found.get("design")):
         end = f"{path}, line {len(text.splitlines()) or 1}"
         raise UserError(f"{end}: no function design(hp) up to here; copy search_spaces/report.py to see a space")
     baselines, references = found.get("baselines", {}), found.get("references", {})
     _check_tables(path, text, baselines, references)
     space = Space(path, text, found["design"], HyperParameters(), baselines, references, width, batch_size)
-    space = dataclasses.replace(space, all_choices=find_choices(space.design))
+    space = dataclasses.replace(space, all_choices=find_choices(space.design), modules=modules)
     _check_scopes(space)
     for name in baselines:
         space.design(space.baseline(name))

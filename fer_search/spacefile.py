@@ -12,10 +12,13 @@ from typing import Any
 from fer_search import design
 from fer_search.choices import ChoiceError
 from fer_search.errors import UserError
+from fer_search.spaceimports import find_beside, imported_beside
 
 
-def execute(path: Path) -> tuple[str, dict[str, Any]]:
-    """Run a space file; return its text and what it defines.
+def execute(path: Path) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Run a space file; return its text, the modules that it imports from its folder, and what it defines.
+
+    The modules are imported afresh; see ``fer_search.spaceimports.imported_beside``.
 
     Raises:
         UserError: it cannot be read or run; the message has file and line.
@@ -26,14 +29,16 @@ def execute(path: Path) -> tuple[str, dict[str, Any]]:
         raise UserError(f"cannot read the space {path}: {error.strerror}; give --space a Python file") from error
     except UnicodeDecodeError as error:
         raise UserError(f"cannot read the space {path}: it is no UTF-8 text; give --space a Python file") from error
+    modules = imported_beside(path, text)
+    find_beside(path.parent, list(modules))
     found: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
         exec(compile(text, str(path), "exec"), found)
     except SyntaxError as error:
-        raise UserError(f"{path}, line {error.lineno}: {error.msg}") from error
+        raise UserError(f"{error.filename or path}, line {error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:
         raise UserError(f"{place(path, error) or path}: {reason(error)}") from error
-    return text, found
+    return text, modules, found
 
 
 def place(path: Path, error: BaseException) -> str:

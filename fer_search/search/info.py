@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
@@ -90,7 +91,7 @@ def new_info(
         "command": s.command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": backend.versions().get("fer-search"),
-        "space": {"name": space.name, "path": str(space.path), "sha256": space.sha256, "text": space.text},
+        "space": {"name": space.name, "path": str(space.path), "sha256": space.sha256, **space_texts(space)},
         "references": space.references,
         "baselines": space.baselines,
         "data": about | counts | {"notes": list(dataset.notes)},
@@ -110,17 +111,34 @@ def new_info(
     }
 
 
-def first_change(before: str, now: str) -> str:
-    """Return the first statement in which two Python texts differ, in words; "" where comments and layout alone do."""
-    for old, new in zip_longest(_statements(before), _statements(now), fillvalue=""):
-        if old != new:
-            return f"was '{old.strip():.60}', is '{new.strip():.60}'"
+def space_texts(space: Space) -> dict[str, Any]:
+    """Return what run.json keeps of a space's source."""
+    return {"text": space.text, "modules": space.modules}
+
+
+def first_change(before: Mapping[str, Any], space: Space) -> str:
+    """Return in what a space differs from that of a run, in words; "" where comments and layout alone do.
+
+    Args:
+        before: from ``space_texts``; without "modules" in a run that is older than these.
+        space: the space now.
+    """
+    known = before.get("modules", space.modules)
+    pairs = [("", before["text"], space.text)]
+    pairs += [(f" in {name}", known.get(name, ""), space.modules.get(name, "")) for name in {**known, **space.modules}]
+    for where, then, now in pairs:
+        for old, new in zip_longest(_statements(then), _statements(now), fillvalue=""):
+            if old != new:
+                return f"was '{old.strip():.60}', is '{new.strip():.60}'{where}"
     return ""
 
 
 def _statements(text: str) -> list[str]:
-    """Return a Python text line by line, without comments and docstrings."""
-    tree = ast.parse(text)
+    """Return a Python text line by line, without comments and docstrings; as it is where it is no Python."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return text.splitlines()
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]

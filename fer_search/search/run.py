@@ -359,14 +359,17 @@ class _Search:
         then, words = BEFORE | info["identity"], {"data": f"was {info['data']['name']}, is {self.dataset.name}"}
         if info["data"]["name"] == self.dataset.name:
             words["data"] = f"({self.dataset.name}) has other images or labels than it had"
-        words["space"] = first_change(info["space"]["text"], self.space.text)
-        if not words["space"]:  # other comments
+        words["space"] = first_change(info["space"], self.space)
+        if not words["space"]:  # other comments, or a run.json from before it held the modules
             now["space"] = then["space"]
         more = check_same(self.folder.path, then, now, EXTENSIBLE if s.extend else (), words)
         if "--max-epochs" in more and s.tuner == "hyperband":
             raise UserError(
                 "--extend: Hyperband's rungs follow from --max-epochs; choose another --name for more", DIFFERENT
             )
+        if "modules" not in info["space"] and self.space.modules:
+            info["space"]["modules"] = self.space.modules
+            self.folder.write(info)
         if more:
             before = {name: info["identity"].get(name) for name in more}
             done = len(list(self.folder.path.glob("trial_*/trial.json")))

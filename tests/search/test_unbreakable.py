@@ -1,6 +1,7 @@
 """Searches that are killed, run out of disk, time or luck, are extended, or fail: nothing is lost, and it is said."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -401,6 +402,39 @@ def test_a_changed_space_is_refused_unless_its_comments_alone_changed(search, ti
     with pytest.raises(UserError, match=r"space was .*\[4, 2, 6\].* is .*\[4, 8\].* --overwrite") as caught:
         search(tmp_path, max_trials=1)
     assert caught.value.exit_code == 5
+
+
+def test_a_changed_module_of_the_space_is_refused_too(search, tiny_space, tmp_path):
+    module = tiny_space.with_name("widths.py")
+    module.write_text("FILTERS = [4, 2, 6]\n")
+    tiny_space.write_text("import widths\n" + tiny_space.read_text().replace("[4, 2, 6]", "widths.FILTERS"))
+    assert search(tmp_path, max_trials=1) == 0
+    record = tmp_path / "tiny" / "run.json"
+    assert json.loads(record.read_text())["space"]["modules"] == {"widths.py": "FILTERS = [4, 2, 6]\n"}
+    module.write_text("# What it is.\nFILTERS = [4, 2,  6]\n")
+    assert search(tmp_path, max_trials=1) == 0
+    module.write_text("FILTERS = [4, 8]\n")
+    with pytest.raises(UserError, match=r"space was .*\[4, 2, 6\]', is .*\[4, 8\]' in widths.py\..*") as caught:
+        search(tmp_path, max_trials=1)
+    assert caught.value.exit_code == 5
+
+
+def test_a_run_from_before_modules_were_recorded_goes_on_and_records_them(search, tiny_space, tmp_path):
+    module = tiny_space.with_name("widths.py")
+    module.write_text("FILTERS = [4, 2, 6]\n")
+    tiny_space.write_text("import widths\n" + tiny_space.read_text().replace("[4, 2, 6]", "widths.FILTERS"))
+    assert search(tmp_path, max_trials=1) == 0
+    record = tmp_path / "tiny" / "run.json"
+    info = json.loads(record.read_text())
+    del info["space"]["modules"]
+    text_alone = hashlib.sha256(info["space"]["text"].encode()).hexdigest()
+    info["space"]["sha256"] = info["identity"]["space"] = text_alone
+    record.write_text(json.dumps(info))
+    assert search(tmp_path, max_trials=1) == 0
+    assert search(tmp_path, max_trials=1) == 0
+    module.write_text("FILTERS = [4, 8]\n")
+    with pytest.raises(UserError, match=r"widths\.py"):
+        search(tmp_path, max_trials=1)
 
 
 def test_a_stop_before_the_first_trial_starts_anew(search, tmp_path, monkeypatch):
