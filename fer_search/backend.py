@@ -6,6 +6,7 @@ Nothing here is imported by the parts that need no Keras; ``start`` is called on
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.metadata
 import importlib.util
 import os
@@ -34,6 +35,7 @@ def start() -> str:
         backend, _ = choose()
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    first = "keras" not in sys.modules
     try:
         with _native_stderr_held():
             if backend == "jax":
@@ -47,6 +49,9 @@ def start() -> str:
         raise UserError(
             f"KERAS_BACKEND={backend}: {error}; install it with: pip install 'fer-search{extra}'"
         ) from error
+    if first:  # what the libraries are made of stays for good: collections, two a trial, need not go through it
+        gc.collect()
+        gc.freeze()
     return str(keras.backend.backend())
 
 

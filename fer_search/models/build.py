@@ -11,6 +11,7 @@ import keras
 from fer_search.design import IMAGE_SIZE, Backbone, Design, Plain, Residual
 from fer_search.models.backbone import apply_backbone
 from fer_search.models.head import apply_head
+from fer_search.models.initial import drawn_on_host
 from fer_search.models.loss import make_loss
 from fer_search.models.optimizer import make_optimizer
 from fer_search.models.parts import add_noise
@@ -30,6 +31,8 @@ def build_model(design: Design, weights_dir: Path | None = None, pretrained: boo
     smoothing is not in the loss: it is part of the augmentation, which gives labels that are smoothed already, so who
     trains with ``fit`` alone trains without it.
 
+    Its initial weights are those that ``keras.utils.set_random_seed`` determines, the same on every backend.
+
     Args:
         design: what to build.
         weights_dir: a folder that may hold pretrained weights; see ``fer_search.models.weights.find_weights``.
@@ -39,7 +42,8 @@ def build_model(design: Design, weights_dir: Path | None = None, pretrained: boo
     Raises:
         UserError: pretrained weights are wanted and cannot be had.
     """
-    model = build_network(design, weights_dir, pretrained)
+    with drawn_on_host():
+        model = build_network(design, weights_dir, pretrained)
     waits = isinstance(design.network, Backbone) and design.network.frozen_epochs > 0
     optimizer = make_optimizer(design.optimisation, backbone_factor(design), waits)
     model.compile(optimizer=optimizer, loss=make_loss(design.optimisation), metrics=["accuracy"])
@@ -47,7 +51,7 @@ def build_model(design: Design, weights_dir: Path | None = None, pretrained: boo
 
 
 def build_network(design: Design, weights_dir: Path | None = None, pretrained: bool = True) -> keras.Model:
-    """Build the network alone, not compiled; see ``build_model``."""
+    """Build the network alone, not compiled, its initial weights drawn by the backend; see ``build_model``."""
     network = design.network
     with _precision(design.optimisation.precision):
         pixels = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1), name="pixels")

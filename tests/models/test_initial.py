@@ -1,0 +1,63 @@
+"""On JAX too, by tests/test_jax.py."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+from keras import initializers
+from scipy import stats
+
+from fer_search.design import Backbone, Design, Head, Residual
+from fer_search.models import build_model
+from fer_search.models.initial import drawn_on_host
+
+DESIGN = Design(network=Residual(stages=((3,), (4,))), head=Head(dense=(5,), dropout=0.2))
+DISTRIBUTIONS = (
+    initializers.GlorotUniform, initializers.HeNormal, initializers.LecunUniform, initializers.RandomNormal,
+    initializers.RandomUniform, initializers.TruncatedNormal, initializers.Orthogonal,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DISTRIBUTIONS)
+def test_the_distribution_is_kerass(kind):
+    shape = (3, 3, 32, 64)
+    with drawn_on_host():
+        ours, again = (np.ravel(kind(seed=1)(shape)) for _ in range(2))
+    theirs = np.ravel(kind(seed=1)(shape))
+    assert ours.dtype == theirs.dtype == np.float32
+    np.testing.assert_array_equal(ours, again)
+    assert not np.array_equal(ours, theirs)
+    assert stats.ks_2samp(ours, theirs).pvalue > 0.01
+    np.testing.assert_allclose(abs(ours).max(), abs(theirs).max(), rtol=0.2)
+
+
+def test_weights_depend_on_the_seed_alone_and_on_no_backend():
+    random.seed(4)
+    model = build_model(DESIGN)
+    kernel, seed = model.get_weights()[0], model.get_layer("stage1_block1_conv1").kernel_initializer.seed
+    assert seed == 325664384  # the second that Python draws after 4
+    drawn = np.random.default_rng(seed).random((3, 3, 1, 3), np.float32)
+    np.testing.assert_allclose(kernel, (2 * drawn - 1) * (6 / (9 + 27)) ** 0.5, rtol=1e-6)
+    for seed, equal in ((4, True), (5, False)):
+        keras.utils.set_random_seed(seed)
+        assert (kernel == build_model(DESIGN).get_weights()[0]).all() == equal
+
+
+def test_a_backbones_weights_are_drawn_alike():
+    models = []
+    for _ in range(2):
+        random.seed(4)
+        models.append(build_model(Design(network=Backbone("MobileNet", weights="none", alpha=0.25))))
+    for first, second in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_initialisers_are_kerass_own_again_and_in_a_models_configuration():
+    layer = next(layer for layer in build_model(DESIGN).layers if isinstance(layer, keras.layers.Conv2D))
+    found = keras.saving.serialize_keras_object(layer.kernel_initializer)
+    assert (found["module"], found["class_name"]) == ("keras.initializers", "GlorotUniform")
+    before = np.asarray(initializers.GlorotUniform(seed=1)((2, 2)))
+    with pytest.raises(KeyError), drawn_on_host():
+        raise KeyError
+    np.testing.assert_array_equal(np.asarray(initializers.GlorotUniform(seed=1)((2, 2))), before)
