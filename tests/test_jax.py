@@ -10,7 +10,7 @@ import keras
 import pytest
 
 HERE = Path(__file__).parent
-ON_BOTH = ("augment", "training/test_fit.py", "training/test_devices.py", "training/test_jax_engine.py")
+ON_BOTH = ("augment", *(f"training/test_{name}.py" for name in ("fit", "statistics", "devices", "jax_engine")))
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from keras import ops
 def averaged(model: keras.Model) -> Iterator[None]:
     """Give a model, for as long as this lasts, the averages that its optimiser keeps; one without any stays as it is.
 
-    Averaged are the trained weights, by Keras' optimiser (``use_ema``); BN's own moving statistics stay those of the
-    training.
+    Averaged are the trained weights, by Keras' optimiser (``use_ema``); BN's statistics are measured anew for them, see
+    ``fer_search.training.statistics``.
     """
     if not model.optimizer.use_ema:
         yield

@@ -16,6 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from fer_search.augment import Plan, augment
 from fer_search.training.engine import RandomSeeds, cut, fill_up, seed_random_layers
 from fer_search.training.scalars import Scalars
+from fer_search.training.statistics import measuring
 
 State = tuple[list[Any], list[Any], list[Any]]  # trainable, non-trainable, optimiser's
 
@@ -49,6 +50,7 @@ class JaxEngine:
         self._train = jax.jit(
             self._train_steps if self.loop else self._train_step, donate_argnums=0, out_shardings=everywhere
         )
+        self._measure = jax.jit(self._measure_steps if self.loop else self._measure_step, out_shardings=everywhere)
         self._predict = jax.jit(self._predict_steps if self.loop else self._predict_step, out_shardings=everywhere)
 
     def put(self, array: np.ndarray) -> jax.Array:
@@ -77,6 +79,15 @@ class JaxEngine:
                 variable.assign(value)
         self.state = None
         del self.epoch
+
+    def measure(self, images: Any, batches: Plan) -> None:
+        trainable, others, _ = ([v.value for v in group] for group in self._variables())
+        steps = len(batches["rows"])
+        placed = self._put_batches(batches)
+        for step in [steps] if self.loop else range(steps):
+            others = self._measure(trainable, others, images, placed, step)
+        for variable, value in zip(self.model.non_trainable_variables, others, strict=True):
+            variable.assign(value)
 
     def predict(self, images: Any, batches: Plan) -> np.ndarray:
         trainable, others, _ = ([v.value for v in group] for group in self._variables())
@@ -162,15 +173,28 @@ class JaxEngine:
         parts = [self._shared(cut(array, self.parts), None, "batch") for array in batch]
         return jax.lax.scan(body, start, parts)[0]
 
+    def _measure_steps(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, steps: Any) -> Any:
+        def body(step: Any, others: list[Any]) -> list[Any]:
+            return self._measure_step(trainable, others, images, batches, step)
+
+        return jax.lax.fori_loop(0, steps, body, others)
+
+    def _measure_step(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, step: Any) -> Any:
+        x = self._images(images, {name: values[step] for name, values in batches.items()})
+        with measuring(self.model, step):
+            return self.model.stateless_call(trainable, others, x, training=True)[1]
+
     def _predict_steps(self, trainable: list[Any], others: list[Any], images: Any, batches: Any) -> Any:
         steps = jnp.arange(len(batches["rows"]))
         return jax.lax.map(lambda step: self._predict_step(trainable, others, images, batches, step), steps)
 
     def _predict_step(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, step: Any) -> Any:
-        now = {name: values[step] for name, values in batches.items()}
-        rows = images[now["rows"]]
-        x, _ = self._augment(rows, jnp.zeros((len(rows), self.classes)), now)
+        x = self._images(images, {name: values[step] for name, values in batches.items()})
         return self.model.stateless_call(trainable, others, x, training=False)[0]
+
+    def _images(self, images: Any, now: dict[str, Any]) -> Any:
+        rows = images[now["rows"]]
+        return self._augment(rows, jnp.zeros((len(rows), self.classes)), now)[0]
 
 
 @jax.jit

@@ -9,7 +9,7 @@ import time
 import keras
 import numpy as np
 
-from fer_search.augment import Plan, draw_plan
+from fer_search.augment import Plan, draw_plan, view_maps
 from fer_search.data.dataset import CLASSES
 from fer_search.design import Augmentation
 from fer_search.models import hold_backbone, make_loss
@@ -22,6 +22,7 @@ from fer_search.training.partial import PARTIAL, PERIOD, load_partial, save_part
 from fer_search.training.predict import predict_views
 from fer_search.training.schedule import learning_rates
 from fer_search.training.score import score
+from fer_search.training.statistics import draw_rows, measured_layers
 from fer_search.training.task import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
 
 CHUNK_SECONDS = 1.0  # about how long the device works between two looks at the stop flag and the clock
@@ -64,6 +65,7 @@ class Loop:
         batches = self._draw(epoch, val_losses)
         loss, accuracy, before = self._train(epoch, batches)
         with averaged(self.model):
+            self._measure_statistics(epoch)
             clean = self._validate()
             shown = self._validate_augmented(epoch) if self.data.augment_validation else clean
         losses = {"training": loss} | ({"validation": clean["loss"]} if len(self.data.val_labels) else {})
@@ -127,6 +129,20 @@ class Loop:
             self.chunk *= 2
         elif seconds > CHUNK_SECONDS * 2:
             self.chunk = max(1, self.chunk // 2)
+
+    def _measure_statistics(self, epoch: int) -> None:
+        """Give BN the statistics of training images, seen as the first view of a prediction sees them.
+
+        The report's protocol predicts with Keras' moving ones, as the report did.
+        """
+        if self.data.augment_validation or not measured_layers(self.model):
+            return
+        rng = self._random(random.STATISTICS, epoch)
+        batches: Plan = {"rows": draw_rows(rng, len(self.data.labels), self.optimisation.batch_size)}
+        maps = view_maps(self.trial.design.augmentation, self.trial.design.evaluation)
+        if maps is not None:
+            batches["maps"] = np.tile(maps[0], (*batches["rows"].shape, 1, 1))
+        self.engine.measure(self.train_data[0], batches)
 
     def _validate(self) -> dict[str, float]:
         labels = self.data.val_labels

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 # What is drawn from a stream; each has its own, so that adding one never shifts another.
-WEIGHTS, ORDER, AUGMENTATION, DROPOUT, VALIDATION = range(5)
+WEIGHTS, ORDER, AUGMENTATION, DROPOUT, VALIDATION, STATISTICS = range(6)
 
 
 def generator(stream: int, seed: int, trial: int, epoch: int = 0) -> np.random.Generator:

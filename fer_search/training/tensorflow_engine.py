@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from fer_search.augment import Plan, augment
 from fer_search.training.engine import RandomSeeds, cut, fill_up, random_states, seed_random_layers
+from fer_search.training.statistics import measuring
 
 Tensors = dict[str, tf.Tensor]
 _prepare = tf.function(augment, jit_compile=True, autograph=False)  # one for all trials: it depends on shapes alone
@@ -47,15 +48,17 @@ class TensorFlowEngine:
         self.strategy = tf.distribute.get_strategy()
         self.devices = self.strategy.num_replicas_in_sync
         model.optimizer.build(model.trainable_variables)
-        self._step, self._predict_step = self._take_step, self._predict_share
+        self._step, self._predict_step, self._measure_step = self._take_step, self._predict_share, self._measure_share
         # Keras adds gradients up over devices even where there is one, through a custom gradient that TensorFlow
         # registers for good, and with it the whole graph: 15 MB a trial. And it does so after it has clipped them.
         model.optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
         if self.devices > 1:
             self._step, self._predict_step = self._take_step_on_all, self._predict_step_on_all
+            self._measure_step = self._measure_step_on_all
         elif tf.config.list_physical_devices("GPU") if jit is None else jit:
             self._step = tf.function(self._take_step, jit_compile=True, autograph=False)
         self._train, self._predict = _Program(self._train_steps), _Program(self._predict_steps)
+        self._measure = _Program(self._measure_steps)
 
     def put(self, array: np.ndarray) -> Any:
         if self.devices == 1:
@@ -76,6 +79,9 @@ class TensorFlowEngine:
 
     def end_epoch(self) -> None:
         del self.epoch  # the steps write to the model's variables themselves
+
+    def measure(self, images: Any, batches: Plan) -> None:
+        self._measure(images, self._tensors(batches))
 
     def predict(self, images: Any, batches: Plan) -> np.ndarray:
         steps, batch = batches["rows"].shape
@@ -145,6 +151,21 @@ class TensorFlowEngine:
         first = tf.distribute.get_replica_context().replica_id_in_sync_group * size
         return values[first : first + size]
 
+    def _measure_steps(self, images: Any, batches: Tensors) -> Any:
+        def body(step: Any) -> tuple[Any]:
+            with measuring(self.model, step):  # around all devices' threads, which are traced in turns
+                self._measure_step(images, {name: values[step] for name, values in batches.items()})
+            return (step + 1,)
+
+        steps = batches["rows"].shape[0]
+        return tf.while_loop(lambda step: step < steps, body, (tf.constant(0),), parallel_iterations=1)[0]
+
+    def _measure_share(self, images: Any, now: Tensors) -> None:
+        self.model(self._images(images, now), training=True)
+
+    def _measure_step_on_all(self, images: Any, now: Tensors) -> None:
+        self.strategy.run(self._measure_share, (images, now))
+
     def _predict_steps(self, images: Any, batches: Tensors) -> Any:
         steps, batch = batches["rows"].shape
 
@@ -156,10 +177,13 @@ class TensorFlowEngine:
         return tf.while_loop(lambda step, _: step < steps, body, (0, out), parallel_iterations=1)[1].stack()
 
     def _predict_share(self, images: Any, now: Tensors) -> Any:
+        return self.model(self._images(images, now), training=False)
+
+    def _images(self, images: Any, now: Tensors) -> Any:
+        """Return this device's share of a step's images."""
         now = {name: self._share(values) for name, values in now.items()}
         rows = now["rows"]
-        x, _ = _prepare(tf.gather(images, rows), tf.zeros((rows.shape[0], self.classes)), now)
-        return self.model(x, training=False)
+        return _prepare(tf.gather(images, rows), tf.zeros((rows.shape[0], self.classes)), now)[0]
 
     def _predict_step_on_all(self, images: Any, now: Tensors) -> Any:
         shares = self.strategy.run(self._predict_share, (images, now))

@@ -1,0 +1,109 @@
+"""BN predicts with statistics measured on training images, on both backends."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from cases import SMALL, make_trial
+
+from fer_search.design import Augmentation, Design, Evaluation, Head, Optimisation, Residual
+from fer_search.models import build_model, make_loss
+from fer_search.training.checkpoint import load_checkpoint
+from fer_search.training.engine import make_engine
+from fer_search.training.predict import predict_images
+from fer_search.training.statistics import draw_rows, measured_layers
+from fer_search.training.trial import TrialData, train
+
+DROPPING = Design(
+    network=Residual(stages=((4,), (6,)), dropout=0.5, noise=0.3),
+    head=Head(dense=(8,), dropout=0.2),
+    optimisation=Optimisation(precision="float32"),
+)
+
+
+@pytest.fixture(scope="module")
+def data(faces):
+    rows, others = faces.rows("train")[:120], faces.rows("test")[:70]
+    return TrialData(faces.images[rows], faces.labels[rows], faces.images[others], faces.labels[others])
+
+
+def engine_of(design):
+    model = build_model(design)
+    return model, make_engine(model, make_loss(design.optimisation, reduction="none"))
+
+
+def values(variables):
+    return [np.asarray(keras.ops.convert_to_numpy(v)) for v in variables]
+
+
+def test_they_are_the_means_over_the_batches_without_dropout_and_noise(data):
+    model, engine = engine_of(DROPPING)
+    images, rows = engine.put(data.images), np.arange(90, dtype=np.int32).reshape(3, 30)
+    before = values(model.trainable_variables)
+    engine.measure(images, {"rows": rows})
+    for layer in measured_layers(model):
+        assert layer.momentum == 0.99
+    # The same again by Keras alone: its own training calls, at the momentum that makes a running mean.
+    expected = build_model(dataclasses.replace(DROPPING, network=Residual(stages=((4,), (6,))), head=Head(dense=(8,))))
+    expected.set_weights(values(model.weights))
+    for step, batch in enumerate(rows):
+        for layer in measured_layers(expected):
+            layer.momentum = step / (step + 1)
+        expected(data.images[batch][..., None].astype("float32"), training=True)
+    for ours, theirs in zip(measured_layers(model), measured_layers(expected), strict=True):
+        np.testing.assert_allclose(*map(np.asarray, (ours.moving_mean, theirs.moving_mean)), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(*map(np.asarray, (ours.moving_variance, theirs.moving_variance)), rtol=2e-3)
+    for a, b in zip(before, values(model.trainable_variables), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_trial_keeps_what_it_validated_with(tmp_path, data):
+    design = dataclasses.replace(
+        SMALL, augmentation=Augmentation(crop=40, flip=True), evaluation=Evaluation(views="flip")
+    )
+    trial = make_trial(tmp_path / "trial", 1, design=design)
+    (row,) = train(trial, data)
+    model = build_model(design)
+    for file in ("best.weights.h5", None):
+        model.load_weights(trial.folder / file) if file else load_checkpoint(model, trial.folder, 1)
+        found = predict_images(model, design, data.val_images)
+        assert np.mean(found.argmax(1) == data.val_labels) == pytest.approx(row["val_accuracy"])
+        chosen = found[np.arange(len(found)), data.val_labels]
+        assert -np.log(chosen).mean() == pytest.approx(row["val_loss"], rel=1e-4)
+
+
+def test_the_report_s_protocol_predicts_with_moving_statistics(tmp_path, data):
+    """Of the training's four steps they keep 0.99 each: they have hardly left the 1 that they began with."""
+    found = {}
+    for protocol in (False, True):
+        trial = make_trial(tmp_path / str(protocol), 1)
+        train(trial, dataclasses.replace(data, augment_validation=protocol))
+        model = build_model(trial.design)
+        load_checkpoint(model, trial.folder, 1)
+        found[protocol] = np.concatenate([np.asarray(x.moving_variance) for x in measured_layers(model)])
+    assert np.abs(found[True] - 1).max() < 0.5 < np.abs(found[False] - 1).max()
+
+
+def test_frozen_statistics_stay(data):
+    model, engine = engine_of(DROPPING)
+    first, *others = measured_layers(model)
+    first.trainable = False
+    assert measured_layers(model) == others
+    before = values([first.moving_mean, first.moving_variance])
+    engine.measure(engine.put(data.images), {"rows": np.arange(40, dtype=np.int32)[None]})
+    for a, b in zip(before, values([first.moving_mean, first.moving_variance]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.abs(np.asarray(others[0].moving_mean)).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "shape"),
+    [(28709, 256, (4, 256)), (5000, 2000, (1, 2000)), (100, 64, (1, 64)), (40, 64, (1, 40))],
+)
+def test_rows_are_whole_batches_of_different_images(images, batch, shape):
+    rows = draw_rows(np.random.default_rng(0), images, batch)
+    assert rows.shape == shape
+    assert rows.dtype == np.int32
+    assert len(np.unique(rows)) == rows.size
+    assert rows.max() < images
