@@ -10,7 +10,11 @@ import keras
 import pytest
 
 HERE = Path(__file__).parent
-ON_BOTH = ("augment", *(f"training/test_{name}.py" for name in ("fit", "statistics", "devices", "jax_engine")))
+ON_BOTH = (
+    "augment",
+    "models/test_initial.py",
+    *(f"training/test_{name}.py" for name in ("fit", "statistics", "devices", "jax_engine")),
+)
 
 
 @pytest.mark.slow

@@ -15,10 +15,13 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from fer_search.augment import Plan, augment
 from fer_search.training.engine import RandomSeeds, cut, fill_up, seed_random_layers
-from fer_search.training.scalars import Scalars
+from fer_search.training.scalars import Asked, Scalars
 from fer_search.training.statistics import measuring
 
 State = tuple[list[Any], list[Any], list[Any]]  # trainable, non-trainable, optimiser's
+
+# So that jnp's functions, many of them jitted themselves, take it for the tensor that it is.
+jax.tree_util.register_pytree_node(Asked, lambda a: ((a.tensor,), a.number), lambda number, of: Asked(*of, number))
 
 
 class JaxEngine:
@@ -37,7 +40,7 @@ class JaxEngine:
     """
 
     def __init__(self, model: keras.Model, loss: keras.losses.Loss, loop: bool | None = None, parts: int = 1) -> None:
-        self.model, self.loss, self.parts, self.scalars = model, loss, parts, Scalars(model)
+        self.model, self.loss, self.parts, self.scalars = model, loss, parts, Scalars(model, loss)
         self.classes = model.output.shape[-1]
         model.optimizer.build(model.trainable_variables)
         # The place of the learning rate among the optimiser's variables: every step sets it.

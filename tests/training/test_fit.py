@@ -15,7 +15,9 @@ from fer_search.training.score import score
 EPOCHS, IMAGES, BATCH = 3, 120, 30
 CASES = {
     "adam, class weights": Optimisation(learning_rate=3e-3, class_weights="balanced"),
-    "adamw, focal loss": Optimisation(optimizer="adamw", learning_rate=3e-3, weight_decay=0.05, focal_gamma=2.0),
+    "adamw, clipping, focal loss": Optimisation(
+        optimizer="adamw", learning_rate=3e-3, weight_decay=0.05, clip_value=0.01, focal_gamma=2.0
+    ),
     "sgd, Nesterov, decay, clipping, averages": Optimisation(
         optimizer="sgd", learning_rate=0.03, momentum=0.9, weight_decay=0.01, clip_norm=0.5, ema=0.9
     ),

@@ -11,7 +11,7 @@ import pytest
 from cases import NETWORK, RICH, SMALL, make_trial, timeless
 
 from fer_search.design import Design, Head, Optimisation, Residual
-from fer_search.models import build_model, make_loss
+from fer_search.models import build_model, make_loss, make_optimizer
 from fer_search.models.random_layers import Dropout, GaussianNoise
 from fer_search.training.batches import draw_batches, in_order
 from fer_search.training.trial import Stopped, TrialData, Watcher, train
@@ -93,28 +93,59 @@ def test_the_loop_inside_the_program_is_the_loop_outside(data):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
-def test_designs_that_differ_in_scalars_share_a_program(data):
-    """Lowered, not compiled: the text of the program is what JAX' cache on disk goes by."""
+def lowered(design, factor=1.0, waits=0):
+    """Return the text of a design's training step, which is what JAX' cache on disk goes by, and its scalars."""
+    model = build_model(design)
+    model.optimizer = make_optimizer(design.optimisation, factor, waits > 0)
+    if waits:
+        model.optimizer.frozen_steps = waits
+    engine = JaxEngine(model, make_loss(design.optimisation, reduction="none"))
+    images = np.zeros((40, 48, 48), "uint8")
+    placed = engine.put(images), engine.put(np.zeros(40, "int32"))
+    rows, weights = draw_batches(np.random.default_rng(0), 40, 20)
+    batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": weights[:, 0]}
+    engine.begin_epoch(placed, batches, np.random.default_rng(0))
+    carry = (engine.state, engine.put(np.zeros((2, 3), np.float32)))
+    return engine._train.lower(carry, *engine.epoch, 0).as_text(), engine.scalars.values()
 
-    def program(dropout, noise, decay, ema, rate=0.1):
-        design = Design(
-            network=Residual(stages=NETWORK.stages, noise=noise),
-            head=Head(dense=(4,), dropout=dropout),
-            optimisation=Optimisation(
-                optimizer="sgd", momentum=0.9, learning_rate=rate, weight_decay=decay, ema=ema, precision="float32"
-            ),
-        )
-        engine = JaxEngine(build_model(design), make_loss(design.optimisation, reduction="none"))
-        placed = engine.put(data.images), engine.put(data.labels.astype("int32"))
-        rows, weights = draw_batches(np.random.default_rng(0), 40, 20)
-        batches = {"rows": rows, "weights": weights, "loss_weights": weights, "learning_rates": weights[:, 0]}
-        engine.begin_epoch(placed, batches, np.random.default_rng(0))
-        carry = (engine.state, engine.put(np.zeros((2, 3), np.float32)))
-        assert [getattr(owner, name) for owner, name in engine.scalars.places] == [*dropout, noise, decay, ema]
-        return engine._train.lower(carry, *engine.epoch, 0).as_text()
 
-    first = program((0.2, 0.5), 0.1, 1e-4, 0.9)
-    assert program((0.3, 0.1), 0.2, 1e-2, 0.99, rate=0.01) == first
+def scalar_design(dropout=(0.0,), noise=0.0, optimizer="sgd", **optimisation):
+    return Design(
+        network=Residual(stages=NETWORK.stages, noise=noise),
+        head=Head(dense=(4,), dropout=dropout),
+        optimisation=Optimisation(optimizer=optimizer, precision="float32", **optimisation),
+    )
+
+
+SCALARS = {
+    "dropout, noise, decay, averages": (
+        {"dropout": (0.2, 0.5), "noise": 0.1, "weight_decay": 1e-4, "ema": 0.9, "learning_rate": 0.1},
+        {"dropout": (0.3, 0.1), "noise": 0.2, "weight_decay": 1e-2, "ema": 0.99, "learning_rate": 0.01},
+        6,  # one is a backbone's share of the rate, 1
+    ),
+    "momentum, norm, focal loss": (
+        {"momentum": 0.9, "clip_norm": 1.0, "focal_gamma": 2.0},
+        {"momentum": 0.5, "clip_norm": 0.1, "focal_gamma": 0.5},
+        3,
+    ),
+    "values": ({"optimizer": "adam", "clip_value": 0.1}, {"optimizer": "adam", "clip_value": 3}, 1),
+}
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_designs_that_differ_in_scalars_share_a_program(name):
+    *pair, count = SCALARS[name]
+    (first, one), (second, other) = (lowered(scalar_design(**fields)) for fields in pair)
+    assert first == second
+    assert len(one) == len(other) == count
+    none, nothing = lowered(scalar_design(optimizer=pair[0].get("optimizer", "sgd")))
+    assert (none != first, len(nothing)) == (True, 0)
+
+
+def test_backbones_that_differ_in_their_share_and_wait_share_a_program():
+    (first, one), (second, other) = (lowered(scalar_design(), factor, waits) for factor, waits in ((0.1, 3), (0.3, 5)))
+    assert first == second
+    np.testing.assert_allclose([one, other], [[0.1, 3], [0.3, 5]])
 
 
 def test_a_rate_that_is_an_input_drops_what_keras_drops(rng):
