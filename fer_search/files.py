@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import tempfile
@@ -36,6 +37,28 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     sync_folder(path.parent)
 
 
+class Memory(io.BytesIO):
+    """A file in memory; its name lets Keras take it for one of weights."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
+
+
+def write_hdf5(path: Path, write: Callable[[Memory], object]) -> None:
+    """Replace an HDF5 file whole, made in memory first.
+
+    HDF5 crashes the process where there is no room for what it keeps back until it closes a file, or no quota; here the
+    disk gives an OSError.
+
+    Args:
+        path: the file.
+        write: writes the whole content to the memory that it is given.
+    """
+    memory = Memory()
+    write(memory)
+    write_atomic(path, lambda beside: beside.write_bytes(memory.getbuffer()))
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a text file whole (UTF-8)."""
     write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
@@ -66,7 +89,7 @@ def remove_parts(folder: Path) -> None:
 def disk_is_full(error: BaseException) -> bool:
     """Whether an error, or what it came from, says that there is no room for a file.
 
-    HDF5 reports a failed write in several ways; only the system's words are the same in all of them.
+    Libraries report a failed write in several ways; only the system's words are the same in all of them.
     """
     seen: BaseException | None = error
     while seen is not None:

@@ -1,34 +1,46 @@
 """Kills real searches at random instants and checks that each ends as one that was never interrupted.
 
-    python tests/soak.py 100                 # SIGKILL 100 times, spread over the four tuners; about 10 s a kill
+    python tests/soak.py 100                 # SIGKILL 100 times, spread over the four tuners; about SECONDS s a kill
     python tests/soak.py 20 --tuner grid --seed 7
 
-Each tuner searches a tiny space on the toy faces, once in peace and once killed again and again, anywhere between the
-start of the process and its end. The folders must then agree: every trial.json and epochs.csv (their times left out),
-oracle.json, and every number in the kept weights, bit for bit. Exit code 1 if they do not.
+Each tuner searches a tiny space on the toy faces, once in peace and again and again killed, anywhere between the start
+of the process and its end. The folders must then agree: every trial.json and epochs.csv (their times left out),
+oracle.json, every number in the kept weights, bit for bit, and the names of the files. Exit code 1 if they do not.
+
+The searches that are killed are forks of this process, which has imported everything and computed nothing: it has one
+thread, and a start of it costs no imports. Those in peace, and the last starts, are the command itself, so that a fork
+that were anything else would show. The third death of a trial at one place is its failure, as promised; so a search is
+killed twice at most before its trial gets on.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import random
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}  # before NumPy
+
 import h5py
 import numpy as np
 
+from fer_search import backend, cli
+
 SPACE = """
-from fer_search.design import Augmentation, Design, Head, Optimisation, Residual
+from fer_search.design import Augmentation, Design, Head, Optimisation, Plain
 def design(hp):
     filters = hp.Choice("filters", [4, 2, 6])
     return Design(
-        network=Residual(stages=((filters,), (filters,)), downsample=hp.Choice("downsample", ["strided", "max_pool"])),
+        network=Plain(stages=((filters,), (filters,)), downsample=hp.Choice("downsample", ["strided", "max_pool"])),
         head=Head(dropout=hp.Choice("dropout", [0.0, 0.2])),
         augmentation=Augmentation(rotation=10, flip=True, mixup_alpha=0.3),
         optimisation=Optimisation(batch_size=32, learning_rate=hp.Choice("rate", [0.01, 0.003])),
@@ -36,56 +48,64 @@ def design(hp):
 baselines = {"plain": {}}
 """
 TUNERS = {
-    "random": ["--max-trials", "6", "--max-epochs", "4", "--patience", "2"],
-    "bayesian": ["--max-trials", "7", "--max-epochs", "4", "--prune", "median"],
-    "grid": ["--max-trials", "6", "--max-epochs", "4"],
-    "hyperband": ["--max-epochs", "4", "--factor", "2", "--max-disk", "1MB"],
+    "random": ["--max-trials", "5", "--max-epochs", "3", "--patience", "2"],
+    "bayesian": ["--max-trials", "6", "--max-epochs", "3", "--prune", "median"],
+    "grid": ["--max-trials", "5", "--max-epochs", "3"],
+    "hyperband": ["--max-trials", "9", "--max-epochs", "4", "--factor", "2", "--max-disk", "0.2MB"],
 }
+LONGEST = 3  # trials that a start may live for
 
 
-def command(folder: Path, tuner: str) -> list[str]:
+def options(folder: Path, tuner: str) -> list[str]:
     where = ["--space", str(folder.parent / "tiny.py"), "--data", "toy", "--results-dir", str(folder)]
-    return [
-        sys.executable,
-        "-m",
-        "fer_search.cli",
-        "run",
-        *where,
-        "--limit-train",
-        "128",
-        "--tuner",
-        tuner,
-        *TUNERS[tuner],
-    ]
+    return ["run", *where, "--limit-train", "128", "--tuner", tuner, *TUNERS[tuner]]
 
 
 def run_in_peace(folder: Path, tuner: str) -> float:
     """Run a search to its end; return how long that took."""
     began = time.monotonic()
-    done = subprocess.run(command(folder, tuner), capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "fer_search.cli", *options(folder, tuner)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return time.monotonic() - began
 
 
-def run_killed(folder: Path, tuner: str, kills: int, longest: float, rng: random.Random) -> int:
-    """Kill a search at random instants, then let it end; return how many kills hit a living process."""
-    hits = 0
-    for _ in range(kills):
-        process = subprocess.Popen(command(folder, tuner), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        time.sleep(rng.uniform(0, longest))
-        hits += process.poll() is None
-        process.kill()
-        _, err = process.communicate()
-        assert process.returncode in (0, -9), err
-        if process.returncode == 0:  # it ended before it was hit: start over, to be hit again
-            remove(folder)
-    done = subprocess.run(command(folder, tuner), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return hits
+def start(folder: Path, tuner: str) -> int:
+    """Start a search in a fork; return its process id. What it says is in a file beside its folder."""
+    assert len(os.listdir("/proc/self/task")) == 1
+    if process := os.fork():
+        return process
+    code: object = 1
+    try:
+        out = os.open(folder.with_suffix(".txt"), os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.argv = ["fer-search", *options(folder, tuner)]
+        cli.main()
+    except SystemExit as ended:
+        code = ended.code or 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
 
 
-def remove(folder: Path) -> None:
-    subprocess.run(["rm", "-r", str(folder)], check=True)
+def kill(process: int, folder: Path) -> bool:
+    """Kill a search, as soon as that is no third death at one place; return whether it still ran."""
+    while True:
+        os.kill(process, signal.SIGSTOP)
+        _, status = os.waitpid(process, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            code = os.waitstatus_to_exitcode(status)
+            assert code == 0, folder.with_suffix(".txt").read_text()
+            return False
+        marks = [json.loads(mark.read_text()) for mark in folder.glob("*/trial_*/training.json")]
+        if all(mark["starts"] < 3 for mark in marks):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            return True
+        os.kill(process, signal.SIGCONT)
+        time.sleep(0.2)
 
 
 def state(run: Path) -> dict:
@@ -101,6 +121,7 @@ def state(run: Path) -> dict:
             "trial": trial,
             "rows": rows,
             "weights": {p.name: weights(p) for p in folder.glob("*.h5")},
+            "files": sorted(path.name for path in folder.iterdir()),
         }
     oracle = json.loads((run / "oracle.json").read_text())
     return found | {"oracle": {key: value for key, value in oracle.items() if key != "display"}}
@@ -116,14 +137,26 @@ def weights(path: Path) -> dict[str, bytes]:
 
 
 def soak(tuner: str, kills: int, rng: random.Random, root: Path) -> tuple[int, bool]:
-    """Return how many kills hit, and whether the killed search ended as the other."""
+    """Return how many kills hit, and whether every killed search ended as the one in peace."""
     peace, killed = root / f"{tuner}-peace", root / f"{tuner}-killed"
-    longest = run_in_peace(peace, tuner)
-    hits = run_killed(killed, tuner, kills, longest, rng)
-    same = state(peace / "tiny") == state(killed / "tiny")
-    trials = len(list((killed / "tiny").glob("trial_*")))
-    print(f"{tuner}: {hits} kills, {trials} trials, {'equal bit for bit' if same else 'DIFFERENT'}", flush=True)
-    return hits, same
+    began, seconds = time.monotonic(), run_in_peace(peace, tuner)
+    expected = state(peace / "tiny")
+    longest = LONGEST * seconds / (len(expected) - 1)
+    hits, same = 0, []
+    while hits < kills:
+        process = start(killed, tuner)
+        time.sleep(rng.uniform(0, longest))
+        if kill(process, killed):
+            hits += 1
+        else:  # it came to its end; the next one starts anew
+            same.append(state(killed / "tiny") == expected)
+            shutil.rmtree(killed)
+    run_in_peace(killed, tuner)
+    same.append(state(killed / "tiny") == expected)
+    said = "all equal bit for bit" if all(same) else f"{same.count(False)} DIFFERENT"
+    took = f"{time.monotonic() - began:.0f} s"
+    print(f"{tuner}: {hits} kills, {len(same)} searches of {len(expected) - 1} trials, {said}, {took}", flush=True)
+    return hits, all(same)
 
 
 def main() -> int:
@@ -133,13 +166,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     args = parser.parse_args()
     tuners = [args.tuner] if args.tuner else list(TUNERS)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    backend.start()
+    for module in ("search.run", "search.views", "report"):  # what a start would import
+        importlib.import_module(f"fer_search.{module}")
     rng, results = random.Random(args.seed), []
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "tiny.py").write_text(SPACE)
         for tuner in tuners:
             results.append(soak(tuner, -(-args.count // len(tuners)), rng, Path(folder)))
-    print(f"{sum(hits for hits, _ in results)} kills, {sum(not same for _, same in results)} searches that differ")
+    print(f"{sum(hits for hits, _ in results)} kills, {sum(not same for _, same in results)} tuners that differ")
     return 0 if all(same for _, same in results) else 1
 
 

@@ -5,8 +5,7 @@ of the trials that Hyperband may still promote. Of the best trials the weights o
 optimiser's state: two thirds of Adam's checkpoints. Where that is more than the limit, the least promising go first; a
 promotable trial whose checkpoint went is trained once more when it is promoted, which gives the same weights.
 
-The limit holds at every instant: room is left for what a running trial has at most, the checkpoints of its last two
-epochs and of its best one.
+The limit holds at every instant: room is left for what a running trial has at most (``most_bytes``).
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from pathlib import Path
 import h5py
 from keras_tuner.engine.trial import Trial
 
-from fer_search.files import write_atomic
+from fer_search.design import Design
+from fer_search.files import Memory, write_hdf5
 from fer_search.search.folder import RunFolder
 from fer_search.search.oracles import HyperbandOracle, SafeOracle
 from fer_search.training.checkpoint import BEST, checkpoint_path, checkpointed_epochs, keep_only
@@ -25,9 +25,11 @@ from fer_search.training.epochs import read_epochs
 KEPT_WEIGHTS = 5  # trials that keep the weights of their best epoch
 OPTIMISER = "optimizer"  # Keras' name of the optimiser's state in a checkpoint
 STATE_BYTES = 12  # of a parameter in a checkpoint: float32, and Adam's two moments
+AVERAGE_BYTES = 4  # more, where the optimiser keeps an average
+HDF5_SHARE = 1.01  # of a checkpoint's size in its numbers' size; 1.001 for Figure 1
 
 
-def tidy(folder: RunFolder, oracle: SafeOracle, max_bytes: int | None = None, parameters: int = 0) -> None:
+def tidy(folder: RunFolder, oracle: SafeOracle, max_bytes: int | None = None, room: int = 0) -> None:
     """Remove the checkpoints that cannot matter any more, and the least promising beyond the limit.
 
     It depends on what the folder holds alone: after a kill the next start removes what the last one left.
@@ -36,7 +38,7 @@ def tidy(folder: RunFolder, oracle: SafeOracle, max_bytes: int | None = None, pa
         folder: of the run.
         oracle: knows the trials.
         max_bytes: limit for all checkpoints together; None for none.
-        parameters: of the network that is trained next; room is left for the three checkpoints that it has at most.
+        room: bytes below the limit that are left for the trial that is trained next.
     """
     best = ranked(oracle)[:KEPT_WEIGHTS]
     going_on = oracle.promotable() if isinstance(oracle, HyperbandOracle) else []
@@ -53,7 +55,18 @@ def tidy(folder: RunFolder, oracle: SafeOracle, max_bytes: int | None = None, pa
     if max_bytes is not None:
         spare = [path for i in reversed(going_on) if i not in busy for path in _last(folder.path / f"trial_{i}")]
         spare += [folder.path / f"trial_{i}" / BEST for i in reversed(best[1:])]
-        _shrink(folder.path, spare, max_bytes - 3 * STATE_BYTES * parameters)
+        _shrink(folder.path, spare, max_bytes - room)
+
+
+def most_bytes(design: Design, parameters: int) -> int:
+    """Return what the checkpoints of a trial take at most while it is trained.
+
+    Those are the ones of its last two epochs and of its best one. Where averages predict, the best is a file of its own
+    and beside the others while it is replaced.
+    """
+    averages = bool(design.optimisation.ema)
+    files, of_parameter = 3 + averages, STATE_BYTES + averages * AVERAGE_BYTES
+    return int(files * of_parameter * parameters * HDF5_SHARE)
 
 
 def ranked(oracle: SafeOracle) -> list[str]:
@@ -92,13 +105,13 @@ def _strip(path: Path) -> None:
     except OSError:  # broken; fer-search doctor says so
         return
 
-    def write(beside: Path) -> None:
-        with h5py.File(path) as file, h5py.File(beside, "w") as stripped:
+    def write(memory: Memory) -> None:
+        with h5py.File(path) as file, h5py.File(memory, "w") as stripped:
             for name in file:
                 if name != OPTIMISER:
                     file.copy(name, stripped)
 
-    write_atomic(path, write)
+    write_hdf5(path, write)
 
 
 def _last(path: Path) -> list[Path]:

@@ -27,7 +27,7 @@ from fer_search.search.deaths import Mark
 from fer_search.search.estimate import estimate_seconds, sample_designs, time_designs
 from fer_search.search.folder import DIFFERENT, LIVE, LOCKED, RunFolder, check_same
 from fer_search.search.info import BEFORE, EXTENSIBLE, first_change, identity, new_info
-from fer_search.search.keep import ranked, tidy
+from fer_search.search.keep import most_bytes, ranked, tidy
 from fer_search.search.oracles import SafeOracle, make_oracle
 from fer_search.search.plan import planned
 from fer_search.search.predictions import keep_predictions, predicted_trial
@@ -226,8 +226,8 @@ class _Search:
     def _run_trial(self, proposed: TunerTrial, stop: Stop) -> None:
         try:
             prepared = self.attempts.prepare(proposed)
-            tidy(self.folder, self.oracle, self._max_bytes(), prepared.parameters)
             trial = prepared.trial
+            tidy(self.folder, self.oracle, self._max_bytes(), most_bytes(trial.design, prepared.parameters))
             own = read_epochs(trial.folder / "epochs.csv")
             curve = tuple(row["val_accuracy"] for row in (*trial.history, *own))
             values = proposed.hyperparameters.values

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import keras
 
-from fer_search.files import PART, sync_folder, write_atomic
+from fer_search.files import PART, sync_folder, write_atomic, write_hdf5
 from fer_search.training.averages import averaged
 from fer_search.training.partial import PARTIAL
 
@@ -33,7 +33,7 @@ def checkpointed_epochs(folder: Path) -> list[int]:
 
 def save_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
     """Write the state after an epoch."""
-    write_atomic(checkpoint_path(folder, epoch), model.save_weights)
+    write_hdf5(checkpoint_path(folder, epoch), model.save_weights)
 
 
 def load_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
@@ -55,7 +55,7 @@ def mark_best(folder: Path, epoch: int, model: keras.Model) -> None:
     """
     if model.optimizer.use_ema:
         with averaged(model):
-            write_atomic(folder / BEST, model.save_weights)
+            write_hdf5(folder / BEST, model.save_weights)
         return
     checkpoint, beside = checkpoint_path(folder, epoch), folder / f"{PART}best.weights.h5"
     beside.unlink(missing_ok=True)

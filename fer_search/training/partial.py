@@ -14,7 +14,7 @@ import h5py
 import keras
 import numpy as np
 
-from fer_search.files import write_atomic
+from fer_search.files import Memory, write_hdf5
 from fer_search.training.engine import random_states
 
 PARTIAL = "partial.weights.h5"
@@ -43,15 +43,15 @@ class Partial:
 def save_partial(model: keras.Model, folder: Path, epoch: int, step: int, sums: np.ndarray, seconds: float) -> None:
     """Write the state of a model in the middle of an epoch to the folder of its trial."""
 
-    def write(path: Path) -> None:
-        model.save_weights(path)
-        with h5py.File(path, "a") as file:
+    def write(memory: Memory) -> None:
+        model.save_weights(memory)
+        with h5py.File(memory, "a") as file:
             group = file.create_group("partial")
             group.attrs.update({"epoch": epoch, "step": step, "sums": sums, "seconds": seconds})
             for number, state in enumerate(random_states(model)):
                 group[f"{number:04d}"] = keras.ops.convert_to_numpy(state)
 
-    write_atomic(folder / PARTIAL, write)
+    write_hdf5(folder / PARTIAL, write)
 
 
 def load_partial(model: keras.Model, folder: Path, epoch: int) -> Partial | None:

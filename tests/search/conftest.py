@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -17,9 +18,21 @@ from fer_search.search.settings import Settings
 from fer_search.search.views import Lines
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, keep_only, mark_best
 from fer_search.training.epochs import COLUMNS, append_epoch, read_epochs, rewrite_epochs
+from fer_search.training.partial import PARTIAL
 from fer_search.training.trial import Progress, Stopped
 
-CHECKPOINT_BYTES = 1000
+CHECKPOINT_BYTES = 1008
+
+
+def write_state(path, state):
+    """Write what stands for a checkpoint; its size is on paper alone where that is large."""
+    path.write_bytes(HDF5 + state.encode() + b"\n")
+    os.truncate(path, CHECKPOINT_BYTES)
+
+
+def read_state(path):
+    with path.open("rb") as file:
+        return file.read(len(HDF5) + 100)[len(HDF5) :].split(b"\n")[0].decode()
 
 
 def fake_train(trial, data, watcher):
@@ -31,11 +44,7 @@ def fake_train(trial, data, watcher):
     if table.exists():
         rewrite_epochs(table, rows)
     start = (trial.folder, before + len(rows)) if rows else (trial.parent, before)
-    state = (
-        checkpoint_path(*start).read_bytes()[len(HDF5) :].decode().strip()
-        if rows or trial.parent
-        else f"{trial.seed} {trial.number}"
-    )
+    state = read_state(checkpoint_path(*start)) if rows or trial.parent else f"{trial.seed} {trial.number}"
     model = SimpleNamespace(stop_training=False, optimizer=SimpleNamespace(use_ema=False))
     for callback in watcher.callbacks:
         callback.set_model(model)
@@ -49,10 +58,8 @@ def fake_train(trial, data, watcher):
             raise Stopped
         value = int(state[:8], 16) / 2**32
         row = dict.fromkeys(COLUMNS, value) | {"epoch": epoch, "seconds": 0.1}
-        write_atomic(
-            checkpoint_path(trial.folder, epoch),
-            lambda p, s=state: p.write_bytes(HDF5 + s.ljust(CHECKPOINT_BYTES).encode()),
-        )
+        (trial.folder / PARTIAL).unlink(missing_ok=True)
+        write_atomic(checkpoint_path(trial.folder, epoch), lambda p, s=state: write_state(p, s))
         if value > max((r["val_accuracy"] for r in rows), default=-1):
             mark_best(trial.folder, epoch, model)
         append_epoch(table, row)

@@ -309,7 +309,7 @@ def test_a_small_disk_changes_nothing_but_what_is_kept(search, state, tmp_path, 
     """Hyperband's parents whose checkpoints made room are trained again, with the same result."""
     given = {"tuner": "hyperband", "max_trials": None, "max_epochs": 8, "factor": 2, "baselines": "none"}
     assert search(tmp_path / "large", **given, max_disk=None) == 0
-    monkeypatch.setattr("fer_search.search.keep.STATE_BYTES", 0)
+    monkeypatch.setattr(run_module, "most_bytes", lambda design, parameters: 0)
     most, real = [0], attempt.train
 
     def watching(trial, data, watcher):
