@@ -30,7 +30,7 @@ def data(faces):
     return TrialData(faces.images[rows], faces.labels[rows], faces.images[others], faces.labels[others])
 
 
-def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, data):
+def test_a_stopped_training_goes_on_bit_for_bit_and_another_of_other_scalars_compiles_nothing(tmp_path, data):
     rich = replace(RICH, optimisation=replace(RICH.optimisation, precision="float32"))  # bfloat16 compiles slowly
     models, seen = [], []
     whole = train(make_trial(tmp_path / "whole", 2, design=rich), data, Watcher(built=models.append))
@@ -44,6 +44,13 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, data):
     assert (optimizer.weight_decay, optimizer.ema_momentum) == (5e-4, 0.9)
     assert {layer.rate for layer in models[0].layers if isinstance(layer, Dropout)} == {0.2}
     assert list((Path(os.environ["FER_SEARCH_CACHE"]) / "jax").iterdir())  # programs are kept
+
+    events = []
+    jax.monitoring.register_event_listener(lambda event, **_: events.append(event.rpartition("/")[2]))
+    scalars = {"momentum": 0.5, "weight_decay": 1e-3, "clip_norm": 0.1, "ema": 0.5, "focal_gamma": 0.5}
+    other = replace(rich, optimisation=replace(rich.optimisation, **scalars), head=replace(rich.head, dropout=0.3))
+    train(make_trial(tmp_path / "other", 1, design=other), data)
+    assert events.count("cache_hits") == events.count("compile_requests_use_cache") > 1  # nothing was compiled
 
 
 @pytest.mark.skipif(
