@@ -32,8 +32,8 @@ def section(view: View) -> Section:
         ]
         charts += so_far
         text = (
-            f"A dot is a trial, with its best epoch's accuracy, whatever the number of epochs.{dotted(view)} The line, "
-            "and what follows in this section, is of the whole search, whatever is filtered."
+            f"A dot is a trial, with its best epoch's accuracy, whatever the number of epochs.{dotted(view)} The line, and "
+            "what follows in this section, is of the whole search, whatever is filtered."
         )
         parts += [note(text), tag("div", *(chart.placeholder() for chart in so_far), class_="charts")]
     rungs, more = _promotions(view)
