@@ -16,10 +16,10 @@ import plotly.graph_objects as go
 import plotly.offline
 
 from fer_search.report.figures.theme import DARK, MUTED, SEQUENCE
-from fer_search.report.markup import Child, Markup, join, tag
+from fer_search.report.markup import Markup, join, tag
 
 CDN = "https://cdn.plot.ly"
-SCRIPTS = ("data.js", "charts.js", "roles.js", "effects.js", "ranking.js", "page.js")  # in their order
+SCRIPTS = ("data.js", "charts.js", "roles.js", "ranking.js", "page.js")  # in their order
 CONFIG = {
     "displaylogo": False,
     "showSendToCloud": False,  # Plotly's charts otherwise offer to upload themselves
@@ -237,19 +237,3 @@ def by_budget(parts: Mapping[str, Markup | None], default: str) -> Markup:
         default: the budget that is shown first.
     """
     return join(*(tag("div", part, data_budget=name, hidden=name != default) for name, part in parts.items() if part))
-
-
-def unfiltered(*content: Child) -> Markup:
-    """Return content that is of all trials, and hidden while the filter bar lets only some of them through."""
-    return tag("div", *content, class_="unfiltered")
-
-
-def selection() -> Markup:
-    """Return the warning that is shown while the best trials alone are."""
-    return tag(
-        "span",
-        " Among the best trials alone, effects look smaller than they are, and so do importances: they were picked by "
-        "their accuracy.",
-        class_="selection",
-        hidden=True,
-    )

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fer_search.report import words
-from fer_search.report.compare import bins, level_of, on_scale, recalls
-from fer_search.report.effects import RECALL
+from fer_search.report.compare import bins
 from fer_search.report.ranking import Column
 from fer_search.report.trials import CHOICE
 from fer_search.report.view import View
@@ -32,10 +31,8 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
     Returns:
         - "trial", "title", "status", "message": of each trial; "ended": whether no other trial went on from it;
         - "accuracy": budget -> accuracies; budget "any" has each trial's own best;
-        - "recalls": budget -> emotion -> recalls in the epoch of that accuracy; emotions that are known of all trials;
         - "choices": name, label, groups (names of its values or ranges), place (of each trial among them, -1 for none),
-          ordered (whether they are numbers), first (the places in the space's order) and scale ("log" or "linear", of a
-          number that is drawn on one);
+          ordered (whether they are numbers) and values;
         - "again": what its script makes of the command that trains one trial again; null where there is none;
         - "epochs": that each trial trained;
         - "columns": of the ranking: name, heading, kind, cells (markup) and values to sort by;
@@ -49,7 +46,6 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
         "message": trials["message"].astype(object).where(trials["message"].notna(), None).tolist(),
         "ended": trials["went_on_as"].isna().astype(int).tolist(),
         "accuracy": _accuracies(view),
-        "recalls": {budget_name(budget): _recalls(view, budget) for budget in view.budgets},
         "choices": [_choice(view, choice) for choice in view.varied],
         "given": {
             name.removeprefix(CHOICE): _plain(trials[name]) for name in trials.columns if name.startswith(CHOICE)
@@ -107,14 +103,6 @@ def _accuracies(view: View) -> dict[str, list[int]]:
     return found
 
 
-def _recalls(view: View, budget: int | None) -> dict[str, list[int]]:
-    compared = view.compared(budget)
-    found = recalls(compared, view.curves).set_axis(compared.trials["trial"])
-    trials = view.trials["trial"].astype(object)
-    known = [name for name in found.columns if len(found) and found[name].notna().all()]
-    return {name.removeprefix(RECALL): _whole(trials.map(found[name])) for name in known}
-
-
 def _whole(shares: pd.Series) -> list[int]:
     return (shares.astype(float) * SCALE).round().fillna(-1).astype(int).tolist()
 
@@ -126,17 +114,7 @@ def _choice(view: View, choice: Any) -> dict[str, Any]:
     place[scored.to_numpy()] = np.where(np.isnan(places), -1, places).astype(int)
     ordered = bool(pd.api.types.is_numeric_dtype(view.trials[CHOICE + choice.name])) and len(groups) > 2
     label = words.label(choice.name)
-    found, _ = level_of(view.trials[scored], choice)
-    log = not found and on_scale(view.trials.loc[scored, CHOICE + choice.name], choice)[1]
-    return {
-        "name": choice.name,
-        "label": label,
-        "groups": groups,
-        "place": place.tolist(),
-        "ordered": ordered,
-        "first": [found.index(value) for value in choice.values if value in found],
-        "scale": "" if found else "log" if log else "linear",
-    }
+    return {"name": choice.name, "label": label, "groups": groups, "place": place.tolist(), "ordered": ordered}
 
 
 def _plain(values: pd.Series) -> list:

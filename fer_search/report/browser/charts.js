@@ -20,7 +20,7 @@ function figure(chart, dark) {
   const touch = matchMedia("(pointer: coarse)").matches;
   if (touch && layout.dragmode !== "select") layout.dragmode = false;  // a finger scrolls the page
   const config = touch ? { ...settings.config, displayModeBar: false } : settings.config;
-  return { data: paint(data, dark), layout, config, caption: view.caption, of: view.of, headline: view.headline };
+  return { data: paint(data, dark), layout, config, caption: view.caption, of: view.of };
 }
 
 function draw(element, dark = night.matches) {
@@ -29,7 +29,6 @@ function draw(element, dark = night.matches) {
   const caption = element.parentNode.querySelector("figcaption");
   if (drawn.caption) caption.firstChild.data = drawn.caption.replace(/^t/, "T");
   if (drawn.of) caption.querySelector(".of").textContent = drawn.of;
-  if (drawn.headline) element.closest("[data-budget]").querySelector(".headline.filtered").textContent = drawn.headline;
   Plotly.react(element, drawn.data, drawn.layout, drawn.config);
   if (!first) return;
   element.on("plotly_click", event => {

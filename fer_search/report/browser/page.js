@@ -9,9 +9,6 @@ function update() {
   now = { state, ...filtered(state), version: (now?.version ?? 0) + 1 };
   for (const part of document.querySelectorAll("[data-budget]"))
     part.hidden = part.dataset.budget !== state.budget && !(state.budget === "any" && part.dataset.budget === settings.budget);
-  for (const part of document.querySelectorAll(".unfiltered")) part.hidden = isFiltered(state);
-  for (const part of document.querySelectorAll(".filtered")) part.hidden = !isFiltered(state);
-  for (const part of document.querySelectorAll(".selection")) part.hidden = state.top === 100;
   if (form) {
     writeHash();
     const count = now.shown.length === table.trial.length ? "" : ` of ${table.trial.length.toLocaleString("en")}`;

@@ -26,7 +26,6 @@ def plot_effects(table: pd.DataFrame, of: str = "") -> go.Figure:
         y=[_name(row) for _, row in shown.iterrows()],
         error_x={"type": "data", "array": half.round(3).tolist(), "color": MUTED, "thickness": 1.5, "width": 4},
         mode="markers+text",
-        meta={"role": "adds", "colors": [TRIAL, BEST, MUTED]},
         marker={"size": 11, "color": colours},
         text=[f"<i>{text(row['verdict'].partition(',')[0])}</i>" for _, row in shown.iterrows()],
         textposition="top center",
@@ -56,7 +55,6 @@ def plot_emotions(table: pd.DataFrame, of: str = "") -> go.Figure:
     cells = [[grid.loc[(row, emotion)] for emotion in emotions] for row in rows]
     most = max((abs(100 * cell["difference"]) for line in cells for cell in line), default=1.0) or 1.0
     figure.add_heatmap(
-        meta={"role": "recalled"},
         x=emotions,
         y=rows,
         z=[[round(100 * cell["difference"], 2) for cell in line] for line in cells],

@@ -31,7 +31,6 @@ def plot_importances(table: pd.DataFrame, title: str = "Importance of each choic
         colours[-1] = BEST
     names = [text(label(name), 24) for name in shown["choice"]]
     figure.add_bar(
-        meta={"role": "chance"},
         x=shown["chance"].round(5).tolist(),
         y=names,
         orientation="h",
@@ -41,7 +40,6 @@ def plot_importances(table: pd.DataFrame, title: str = "Importance of each choic
         name="may be noise",
     )
     figure.add_scatter(
-        meta={"role": "matters", "colors": [BEST, TRIAL, MUTED]},
         x=shown["share"].tolist(),
         y=names,
         error_x={

@@ -7,7 +7,7 @@ import pandas as pd
 from fer_search.report import words
 from fer_search.report.compare import varied
 from fer_search.report.figures.importance import plot_importances
-from fer_search.report.frame import Chart, Section, by_budget, selection, unfiltered
+from fer_search.report.frame import Chart, Section, by_budget
 from fer_search.report.importance import conclusion, pairs
 from fer_search.report.markup import Markup, join, tag
 from fer_search.report.sections.table import folded, note, table
@@ -33,22 +33,20 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
     compared = view.compared(budget)
     choices = varied(compared.trials, view.info.choices)
     found = view.importances(budget)
-    headline = unfiltered(tag("p", conclusion(found), class_="headline"), elsewhere(view, budget))
+    headline = join(tag("p", conclusion(found), class_="headline"), elsewhere(view, budget))
     if found.empty:
         return headline, []
-    filtered = tag("p", class_="headline filtered", hidden=True, aria_live="polite")
     of = words.plural(len(compared.trials), "trial") + (f" at {words.plural(budget, 'epoch')}" if budget else "")
     chart = Chart(f"importance-{budget_name(budget)}", plot_importances(found, of=of), "rows")
     text = note(
         "The share of the differences between these trials that each choice explains (functional ANOVA's main effects, "
-        "what chance explains taken off); its 95% interval is a bootstrap over the trials. "
+        "what chance explains taken off), whatever is filtered above; its 95% interval is a bootstrap over the trials. "
         "Grey: the inconclusive zone, what a choice without any effect may reach by chance (F test at 95%, Holm's "
         "correction). Filled dot: beyond it, it matters; hollow: inconclusive. A choice that is active in some trials "
-        "only counts with those.",
-        selection(),
+        f"only counts with those.{_rest(found)}"
     )
     both = pairs(compared, choices)
-    return join(headline, filtered, text, chart.placeholder(), unfiltered(_rest(found), _pairs(both))), [chart]
+    return join(headline, text, chart.placeholder(), _pairs(both)), [chart]
 
 
 def elsewhere(view: View, budget: int | None) -> Markup | None:
@@ -68,10 +66,10 @@ def elsewhere(view: View, budget: int | None) -> Markup | None:
     return tag("p", f"What does stand out: {'; '.join(said)}.") if said else None
 
 
-def _rest(found: pd.DataFrame) -> Markup | None:
+def _rest(found: pd.DataFrame) -> str:
     left = 1 - float(found["share"].sum())
     known = left > 0 and (found["verdict"] == "matters").any()
-    return tag("p", f"The rest, {left:.0%}, is seeds, noise and choices acting together.") if known else None
+    return f" The rest, {left:.0%}, is seeds, noise and choices acting together." if known else ""
 
 
 def _pairs(found: pd.DataFrame) -> Markup | None:

@@ -31,10 +31,7 @@ def section(view: View) -> Section:
             for name in (axes if view.curves["epoch"].notna().any() else axes[:1])
         ]
         charts += so_far
-        text = (
-            f"A dot is a trial, with its best epoch's accuracy, whatever the number of epochs.{dotted(view)} The line, and "
-            "what follows in this section, is of the whole search, whatever is filtered."
-        )
+        text = f"A dot is a trial, with its best epoch's accuracy, whatever the number of epochs.{dotted(view)}"
         parts += [note(text), tag("div", *(chart.placeholder() for chart in so_far), class_="charts")]
     rungs, more = _promotions(view)
     parts.append(rungs)
