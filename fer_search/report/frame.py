@@ -15,11 +15,14 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.offline
 
-from fer_search.report.figures.theme import DARK, MUTED, SEQUENCE
+from fer_search.report.figures.theme import BEST, DARK, MUTED, SEQUENCE, TRIAL
 from fer_search.report.markup import Markup, join, tag
 
 CDN = "https://cdn.plot.ly"
-SCRIPTS = ("data.js", "charts.js", "roles.js", "ranking.js", "page.js")  # in their order
+SCRIPTS = (  # in their order
+    *("data.js", "charts.js", "roles.js", "statistics.js", "effects.js", "importances.js", "learned.js"),
+    *("ranking.js", "page.js"),
+)
 CONFIG = {
     "displaylogo": False,
     "showSendToCloud": False,  # Plotly's charts otherwise offer to upload themselves
@@ -31,7 +34,7 @@ SHORT = {  # headings that are too long for the navigation, by the section's id
     **{"choices": "Each choice", "interactions": "Together", "curves": "Curves", "search": "Search", "cost": "Cost"},
     **{"network": "Best network", "path": "Baseline to best", "published": "Published", "repeat": "Repeat"},
 }
-OWN = ("dots", "lines")  # roles whose points are trials
+OWN = ("dots", "lines", "flow")  # roles whose points are trials
 REDRAWN = {
     "dots": ("y", "text"),
     "curves": ("x", "y", "text"),
@@ -182,7 +185,8 @@ def _head(name: str, plotly: str) -> Markup:
 
 
 def _scripts(content: dict, plotly: str, watch: float | None) -> list[Markup]:
-    settings: dict[str, Any] = {"config": CONFIG, "dark": DARK, "palette": SEQUENCE, "muted": MUTED, "watch": watch}
+    settings: dict[str, Any] = {"config": CONFIG, "dark": DARK, "palette": SEQUENCE, "watch": watch}
+    settings |= {"muted": MUTED, "trial": TRIAL, "best": BEST}
     settings["plotly"] = f"{CDN}/plotly-{plotly_version()}.min.js" if plotly == "cdn" else None
     parts = [_packed("content", json.dumps(content, separators=(",", ":"), allow_nan=False))]
     if plotly == "inline" and content["charts"]:
@@ -237,3 +241,23 @@ def by_budget(parts: Mapping[str, Markup | None], default: str) -> Markup:
         default: the budget that is shown first.
     """
     return join(*(tag("div", part, data_budget=name, hidden=name != default) for name, part in parts.items() if part))
+
+
+def of_all(content: Markup | None) -> Markup | None:
+    """Return content that is of all trials: hidden while the filter leaves some out."""
+    return tag("div", content, class_="of-all") if content else None
+
+
+def either(whole: str, name: str, element: str = "span", kind: str = "") -> Markup:
+    """Return words of all trials, and the place of the script's own while the filter leaves some out.
+
+    Args:
+        whole: the words.
+        name: what the script (browser/learned.js) calls the place.
+        element: that they stand in.
+        kind: class of it.
+    """
+    return join(
+        tag(element, whole, class_=f"of-all {kind}".strip()),
+        tag(element, class_=f"of-shown {kind}".strip(), data_words=name, hidden=True),
+    )

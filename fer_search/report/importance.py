@@ -45,7 +45,7 @@ def importances(compared: Comparison, choices: Sequence[Choice], level: float = 
         return pd.DataFrame(columns=columns)
     rng = np.random.default_rng(seed)
     draws = _draws(found, rng)
-    low, high = np.quantile(np.maximum(draws, 0), [(1 - level) / 2, (1 + level) / 2], axis=1)
+    low, high = np.quantile(np.clip(draws, 0, 1), [(1 - level) / 2, (1 + level) / 2], axis=1)
     table = pd.DataFrame({"choice": [fit.terms[at].choice.name for fit, at in found]})
     table["share"] = [max(0.0, _share(fit, at)) for fit, at in found]
     table["low"], table["high"] = np.minimum(low, table["share"]), np.maximum(high, table["share"])

@@ -6,13 +6,15 @@ The script draws, filters and sorts from it, so that the ten thousandth trial is
 from __future__ import annotations
 
 import shlex
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fer_search.report import words
-from fer_search.report.compare import bins
+from fer_search.report.compare import bins, level_of, recalls
+from fer_search.report.effects import RECALL
 from fer_search.report.ranking import Column
 from fer_search.report.trials import CHOICE
 from fer_search.report.view import View
@@ -32,7 +34,8 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
         - "trial", "title", "status", "message": of each trial; "ended": whether no other trial went on from it;
         - "accuracy": budget -> accuracies; budget "any" has each trial's own best;
         - "choices": name, label, groups (names of its values or ranges), place (of each trial among them, -1 for none),
-          ordered (whether they are numbers) and values;
+          ordered (whether they are numbers), and kind, values and log of the space;
+        - "recalls": budget -> emotion -> of each trial, in the epoch of its accuracy at that budget, -1 for none;
         - "again": what its script makes of the command that trains one trial again; null where there is none;
         - "epochs": that each trial trained;
         - "columns": of the ranking: name, heading, kind, cells (markup) and values to sort by;
@@ -46,6 +49,7 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
         "message": trials["message"].astype(object).where(trials["message"].notna(), None).tolist(),
         "ended": trials["went_on_as"].isna().astype(int).tolist(),
         "accuracy": _accuracies(view),
+        "recalls": {budget_name(budget): _recalls(view, budget) for budget in view.budgets},
         "choices": [_choice(view, choice) for choice in view.varied],
         "given": {
             name.removeprefix(CHOICE): _plain(trials[name]) for name in trials.columns if name.startswith(CHOICE)
@@ -103,18 +107,41 @@ def _accuracies(view: View) -> dict[str, list[int]]:
     return found
 
 
+def _recalls(view: View, budget: int | None) -> dict[str, list[int]]:
+    compared = view.compared(budget)
+    found = recalls(compared, view.curves).set_index(compared.trials["trial"].astype(object))
+    every = found.reindex(view.trials["trial"].astype(object))
+    return {str(name).removeprefix(RECALL): _whole(every[name]) for name in every if every[name].notna().any()}
+
+
 def _whole(shares: pd.Series) -> list[int]:
     return (shares.astype(float) * SCALE).round().fillna(-1).astype(int).tolist()
 
 
 def _choice(view: View, choice: Any) -> dict[str, Any]:
-    scored = view.trials["accuracy"].notna()
+    scored, values = view.trials["accuracy"].notna(), view.trials[CHOICE + choice.name]
     groups, places = bins(view.trials[scored], choice)
     place = np.full(len(view.trials), -1)
     place[scored.to_numpy()] = np.where(np.isnan(places), -1, places).astype(int)
+    known = {value: at for value, at in zip(values[scored], place[scored], strict=True) if at >= 0}
+    place[~scored] = _places(values[~scored], known, not level_of(view.trials[scored], choice)[0])
     ordered = bool(pd.api.types.is_numeric_dtype(view.trials[CHOICE + choice.name])) and len(groups) > 2
     label = words.label(choice.name)
-    return {"name": choice.name, "label": label, "groups": groups, "place": place.tolist(), "ordered": ordered}
+    space = {"kind": choice.kind, "values": list(choice.values), "log": choice.log}
+    shown = {"name": choice.name, "label": label, "groups": groups, "place": place.tolist(), "ordered": ordered}
+    return shown | space
+
+
+def _places(values: pd.Series, known: dict, ranges: bool) -> list[int]:
+    """Return the places of trials without a result, so that a filter finds them: of the same value, or number below."""
+    numbers = sorted(known) if ranges else []
+
+    def place(value: Any) -> int:
+        if pd.isna(value):
+            return -1
+        return known[numbers[max(0, bisect_right(numbers, value) - 1)]] if ranges else known.get(value, -1)
+
+    return [place(value) for value in values]
 
 
 def _plain(values: pd.Series) -> list:

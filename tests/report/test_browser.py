@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import runs
+from chromium import NEEDED, Browser
 from test_page import evil_run
 
 from fer_search import report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install '.[test]'")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (shutil.which("chromium") and shutil.which("chromedriver")), reason="no chromium"),
-]
-ARGUMENTS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-quic", "--hide-scrollbars", "--window-size=1280,1000"),
-)
-
+pytestmark = NEEDED
 
 # From chart to chart, a screen at a time; then which are there, and which of them were drawn.
 SCROLL = """
@@ -37,73 +26,6 @@ const done = arguments[0], shown = elements.filter(one => one.offsetParent);
   done([shown.map(one => one.id), shown.filter(one => one.querySelector("svg.main-svg")).map(one => one.id)]);
 })();
 """
-
-
-class Browser:
-    """A browser with a page open.
-
-    Args:
-        driver: selenium's.
-    """
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-
-    def open(self, page: Path, state: str = "") -> None:
-        """Open a page and wait until its scripts have started."""
-        self.driver.get("about:blank")
-        self.logs()
-        self.driver.get(page.as_uri() + state)
-        self.wait("typeof now === 'object' && now && (!elements.length || window.Plotly)")
-
-    def js(self, code: str) -> Any:
-        """Return what an expression gives."""
-        return self.driver.execute_script(f"return {code}")
-
-    def wait(self, code: str, seconds: float = 20) -> None:
-        """Wait until an expression is true."""
-        end = time.monotonic() + seconds
-        while not self.js(code):
-            assert time.monotonic() < end, f"never true: {code}"
-            time.sleep(0.05)
-
-    def logs(self) -> tuple[list[str], list[str]]:
-        """Return the console's errors and the addresses requested, since the last call."""
-        errors = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"]
-        return errors, sent
-
-    def choose(self, name: str, value: str) -> None:
-        """Choose in a list or type into a field of the filter form, as a reader does."""
-        self.driver.execute_script(
-            "const one = form.elements[arguments[0]]; one.value = arguments[1];"
-            "one.dispatchEvent(new Event('input', {bubbles: true}))",
-            *(name, value),
-        )
-
-    def draw(self, chart: str) -> None:
-        """Scroll to a chart and wait until it is drawn."""
-        self.driver.execute_script(f"document.getElementById({chart!r}).scrollIntoView()")
-        self.wait(f"document.querySelector('#{chart} svg.main-svg') && !stale(document.getElementById({chart!r}))")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in ARGUMENTS:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_script_timeout(60)
-    yield Browser(driver)
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report.write_report(runs.write_random(tmp_path_factory.mktemp("runs") / "run", trials=30))
 
 
 @pytest.mark.parametrize("kind", ["random", "hyperband", "stock", "evil", "empty", "one", "failed"])

@@ -12,10 +12,11 @@ function paint(value, dark, key = "") {
   return dark && /color$/.test(key) && settings.dark[value] || value;
 }
 
-function figure(chart, dark) {
+function figure(element, dark) {
+  const chart = charts[element.id], part = element.closest("[data-budget]");
   const layout = paint(structuredClone(chart.layout), dark);
   const focus = now.state.trial >= 0 ? now.state.trial : now.shown[0] ?? 0;
-  const view = { ...now, chart, layout, focus, ink: dark ? "white" : "black" };
+  const view = { ...now, chart, layout, focus, part, budget: part?.dataset.budget, ink: dark ? "white" : "black" };
   const data = chart.data.flatMap(trace => roles[trace.meta?.role] ? roles[trace.meta.role](trace, view) : [trace]);
   const touch = matchMedia("(pointer: coarse)").matches;
   if (touch && layout.dragmode !== "select") layout.dragmode = false;  // a finger scrolls the page
@@ -24,11 +25,14 @@ function figure(chart, dark) {
 }
 
 function draw(element, dark = night.matches) {
-  const drawn = figure(charts[element.id], dark), first = !element.dataset.drawn;
+  const drawn = figure(element, dark), first = !element.dataset.drawn;
   element.dataset.drawn = now.version;
-  const caption = element.parentNode.querySelector("figcaption");
-  if (drawn.caption) caption.firstChild.data = drawn.caption.replace(/^t/, "T");
-  if (drawn.of) caption.querySelector(".of").textContent = drawn.of;
+  const [title, of] = element.parentNode.querySelector("figcaption").childNodes;
+  if (drawn.caption) title.data = drawn.caption.replace(/^t/, "T");
+  const whole = element.dataset.of ??= of.textContent;
+  of.textContent = drawn.of ?? whole;
+  element.setAttribute("aria-label", [title.data, of.textContent].filter(Boolean).join(", "));
+  if (element.style.height && drawn.layout.height) element.style.height = `${drawn.layout.height}px`;
   Plotly.react(element, drawn.data, drawn.layout, drawn.config);
   if (!first) return;
   element.on("plotly_click", event => {

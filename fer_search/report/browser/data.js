@@ -49,9 +49,9 @@ function writeHash() {
   history.replaceState(null, "", hash ? "#" + hash : location.pathname + location.search);
 }
 
-function readHash() {
-  if (!location.hash.includes("=")) return;  // a section's name
-  for (const [name, value] of new URLSearchParams(location.hash.slice(1)))
+function readHash(hash = location.hash) {
+  if (!hash.includes("=")) return;  // a section's name
+  for (const [name, value] of new URLSearchParams(hash.slice(1)))
     for (const one of form.elements)
       if (one.name === name) {
         if (one.type === "checkbox") one.checked ||= one.value === value;
@@ -59,16 +59,17 @@ function readHash() {
       }
 }
 
-// Which trials the choices let through: "listed" for the ranking, "shown" for charts at the budget, best first.
+// Which trials the choices let through: "listed" for the ranking, "shown" for charts at the budget, best first, of "all"
+// that have a result there.
 function filtered(state) {
   const accuracy = table.accuracy[state.budget] || table.accuracy.any, rows = [...table.trial.keys()];
   const through = row => (!state.status || table.status[row] === state.status)
     && [...state.picked].every(([choice, places]) => places.has(table.choices[choice].place[row]));
-  const listed = rows.filter(through);
+  const listed = rows.filter(through), all = accuracy.filter(one => one >= 0).length;
   const known = listed.filter(row => accuracy[row] >= 0).sort((a, b) => accuracy[b] - accuracy[a] || a - b);
   const shown = known.slice(0, Math.ceil(known.length * state.top / 100));
   const among = new Set(shown);
-  return { accuracy, shown, among, listed: state.top < 100 ? listed.filter(row => among.has(row)) : listed };
+  return { accuracy, all, shown, among, listed: state.top < 100 ? listed.filter(row => among.has(row)) : listed };
 }
 
 const escaped = text => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -86,5 +87,10 @@ function describe(row, accuracy) {
 function say(value) {
   if (value === true) return "yes";
   if (value === false) return "no";
-  return typeof value === "number" && !Number.isInteger(value) ? String(+value.toPrecision(4)) : String(value);
+  return typeof value === "number" && !Number.isInteger(value) ? general(value, 4) : String(value);
+}
+
+function general(number, digits) {  // 0.00032, 1e-5, 12: as words.py writes numbers
+  const [digit, exponent] = number.toExponential(digits - 1).split("e");
+  return exponent < -4 || exponent >= digits ? `${+digit}e${+exponent}` : String(+number.toPrecision(digits));
 }

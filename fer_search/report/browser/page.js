@@ -8,7 +8,8 @@ function update() {
   const state = chosen();
   now = { state, ...filtered(state), version: (now?.version ?? 0) + 1 };
   for (const part of document.querySelectorAll("[data-budget]"))
-    part.hidden = part.dataset.budget !== state.budget && !(state.budget === "any" && part.dataset.budget === settings.budget);
+    if (!(part.hidden = part.dataset.budget !== state.budget && !(state.budget === "any" && part.dataset.budget === settings.budget)))
+      showWords(part);
   if (form) {
     writeHash();
     const count = now.shown.length === table.trial.length ? "" : ` of ${table.trial.length.toLocaleString("en")}`;
@@ -50,7 +51,7 @@ async function start() {
   const content = JSON.parse(await unpack("content-gzip"));
   table = content.table;
   charts = content.charts;
-  if (!table.trial) table = { trial: [], accuracy: { any: [] }, choices: [], columns: [], curves: {} };  // of several runs
+  if (!table.trial) table = { trial: [], accuracy: { any: [] }, choices: [], columns: [], curves: {}, recalls: {} };  // of several runs
   settings.budget = document.querySelector("[data-budget]:not([hidden])")?.dataset.budget;
   prepareRanking();
   if (form) {
@@ -62,7 +63,10 @@ async function start() {
       form.elements.t.value = form.elements.sort.value = "";  // a reset leaves hidden controls as they are
       update();
     }));
-    addEventListener("hashchange", () => { if (location.hash.includes("=")) { form.reset(); setTimeout(() => { readHash(); update(); }); } });
+    addEventListener("hashchange", () => {
+      const hash = location.hash;  // which the reset empties
+      if (hash.includes("=")) { form.reset(); setTimeout(() => { readHash(hash); update(); }); }
+    });
     const pick = form.querySelector(".pick");  // it closes as menus do
     document.addEventListener("click", event => { if (pick && !pick.contains(event.target)) pick.open = false; });
     document.addEventListener("keydown", event => { if (pick && event.key === "Escape") pick.open = false; });

@@ -1,14 +1,8 @@
 // How each kind of trace (its meta.role, given by the figure) shows what the reader chose. Each takes the trace as the
 // figure made it, and the view {state, accuracy, shown, among, listed, chart}; it returns what to draw in its place.
 const MOST_DOTS = 400, MOST_LINES = 500, MOST_CURVES = 300;
-const roles = { dots, star, means, front, lines, cells, curves, curve, trial };
+const roles = { dots, star, means, front, best, flow, time, lines, cells, curves, curve, trial };
 const RISING = ["#5a6fc0", "#2a9d9d", "#52b96a", "#b5c334", "#eab71a"];  // legible on light and dark
-
-// The 97.5% quantile of Student's t: exact for few degrees of freedom, Cornish and Fisher's expansion beyond.
-function student(freedom) {
-  const exact = [NaN, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447][freedom], z = 1.95996;
-  return exact || z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2);
-}
 
 function colourOf(row, state, otherwise) {
   if (!state.colour) return otherwise;
@@ -43,8 +37,15 @@ function dots(trace, view) {
   if (trace.meta.y !== "own") {
     view.layout.yaxis.range = heights(view);
     view.of = `${counted(points(trace, view, false).length)} ${budgetWords(view.state.budget)}`;
-  }
+  } else ownCaption(view);
   return [drawn, around];
+}
+
+// Of trials at their own epochs: how many of them are left.
+function ownCaption(view) {
+  const every = view.chart.data.filter(one => one.meta?.role === "dots");
+  const [left, all] = [every.flatMap(one => points(one, view, false)), every.flatMap(one => one.customdata)];
+  if (left.length < all.length) view.of = `${left.length.toLocaleString("en")} of ${counted(all.length)}, filtered`;
 }
 
 // The ends of the accuracy axis, the same in all panels: of every trial that is shown, with some room.
@@ -89,6 +90,38 @@ function front(trace, view) {
   const found = points(source, view, false).sort((a, b) => a.x - b.x || b.y - a.y)
     .filter(one => one.y > best && (best = one.y));
   return [{ ...trace, x: found.map(one => one.x), y: found.map(one => one.y / SCALE) }];
+}
+
+// The best so far of those shown.
+function best(trace, view) {
+  const found = points(view.chart.data.find(one => one.meta?.role === "dots"), view, false).sort((a, b) => a.x - b.x);
+  let high = 0;
+  return [{ ...trace, x: found.map(one => one.x), y: found.map(one => (high = Math.max(high, one.y)) / SCALE) }];
+}
+
+// From each promoted trial to where it went, a piece of three points, where both are shown.
+function flow(trace, view) {
+  const listed = new Set(view.listed), keep = (_, k) => listed.has(trace.customdata[k - k % 3]) && listed.has(trace.customdata[k - k % 3 + 1]);
+  return [{ ...trace, x: trace.x.filter(keep), y: trace.y.filter(keep) }];
+}
+
+// Where the time of the listed trials went: a trace for each place of a choice's values.
+function time(trace, view) {
+  if (view.listed.length === table.trial.length) return [trace];
+  const seconds = table.columns.find(one => one.name === "seconds").values, spent = rows => rows.reduce((sum, row) => sum + (seconds[row] || 0), 0);
+  const { place } = trace.meta, rows = view.listed.filter(row => seconds[row] !== null), all = spent(rows);
+  const groups = table.choices.map(choice => rows.filter(row => choice.place[row] === place));
+  const names = table.choices.map(choice => escaped(cut(choice.groups[place] ?? "", 28)));
+  view.of = `${duration(all)} of training, ${rows.length.toLocaleString("en")} of ${counted(table.trial.length)}, filtered`;
+  return [{
+    ...trace, x: groups.map(group => spent(group) / (all || 1)), text: names,
+    customdata: groups.map((group, k) => `${names[k]}: ${duration(spent(group))} in ${counted(group.length)}`),
+  }];
+}
+
+function duration(seconds) {
+  const [size, unit] = [[86400, "days"], [3600, "h"], [60, "min"]].find(([size]) => seconds >= 1.5 * size) || [];
+  return size ? `${(seconds / size).toFixed(1)} ${unit}` : `${seconds.toFixed(0)} s`;
 }
 
 // Parallel coordinates: every trial's line, found once in the figure, then put into the band of its rank.

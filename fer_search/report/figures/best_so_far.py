@@ -100,6 +100,7 @@ def _draw(info: _Info, references: Mapping[str, float], against: str) -> go.Figu
     figure.add_scatter(
         x=np.array(info.x),
         y=np.array(info.best),
+        meta={"role": "best"},
         mode="lines",
         line={"color": BEST, "width": 2.5, "shape": "hv"},
         hovertemplate="best so far %{y:.1%}<extra></extra>",

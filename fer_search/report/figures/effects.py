@@ -24,6 +24,7 @@ def plot_effects(table: pd.DataFrame, of: str = "") -> go.Figure:
     figure.add_scatter(
         x=(100 * shown["difference"]).round(3).tolist(),
         y=[_name(row) for _, row in shown.iterrows()],
+        meta={"role": "effects"},
         error_x={"type": "data", "array": half.round(3).tolist(), "color": MUTED, "thickness": 1.5, "width": 4},
         mode="markers+text",
         marker={"size": 11, "color": colours},
@@ -60,6 +61,7 @@ def plot_emotions(table: pd.DataFrame, of: str = "") -> go.Figure:
         z=[[round(100 * cell["difference"], 2) for cell in line] for line in cells],
         text=[[points(cell["difference"]) + ("*" if cell["sure"] else "") for cell in line] for line in cells],
         customdata=[[text(f"{cell.name[1]}: {in_words(cell)}") for cell in line] for line in cells],
+        meta={"role": "emotions"},
         texttemplate="%{text}",
         hovertemplate="%{customdata}<extra></extra>",
         colorscale=DIVERGING,

@@ -36,6 +36,7 @@ def plot_importances(table: pd.DataFrame, title: str = "Importance of each choic
         orientation="h",
         width=0.62,
         marker={"color": GRID},
+        meta={"role": "zone"},
         hoverinfo="skip",
         name="may be noise",
     )
@@ -50,6 +51,7 @@ def plot_importances(table: pd.DataFrame, title: str = "Importance of each choic
             "thickness": 1.5,
             "width": 4,
         },
+        meta={"role": "importances"},
         mode="markers",
         marker={
             "size": 11,

@@ -49,12 +49,21 @@ def _add_lines(figure: go.Figure, shown: pd.DataFrame, place: dict[int, int]) ->
     ends = shown.set_index("trial")[["round", "accuracy"]]
     x: list = []
     y: list = []
+    ends_of: list[str] = []
     for row in rows(shown[shown["parent"].notna()]):
         if row.parent in ends.index:
             start = ends.loc[row.parent]
             x += [place[int(start["round"])], place[int(row.round)], None]
             y += [round(float(start["accuracy"]), 5), round(float(row.accuracy), 5), None]
+            ends_of += [row.parent, row.trial, row.trial]
     gaps = np.array(x, float), np.array(y, float)
     figure.add_scatter(
-        x=gaps[0], y=gaps[1], mode="lines", line={"color": BEST, "width": 1}, opacity=0.5, hoverinfo="skip"
+        x=gaps[0],
+        y=gaps[1],
+        customdata=np.array(ends_of, str),
+        meta={"role": "flow"},
+        mode="lines",
+        line={"color": BEST, "width": 1},
+        opacity=0.5,
+        hoverinfo="skip",
     )

@@ -38,6 +38,7 @@ def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:
                 for cell in cells
             ],
             orientation="h",
+            meta={"role": "time", "place": k},
             marker={"color": SEQUENCE[k % len(SEQUENCE)]},
             hovertemplate="%{y}<br>%{customdata}<extra></extra>",
             textposition="inside",

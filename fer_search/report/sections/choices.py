@@ -10,7 +10,7 @@ from fer_search.report.effects import effects
 from fer_search.report.figures.choice import draw_compared
 from fer_search.report.figures.effects import plot_effects, plot_emotions
 from fer_search.report.figures.theme import y_range
-from fer_search.report.frame import Chart, Section, by_budget
+from fer_search.report.frame import Chart, Section, by_budget, either, of_all
 from fer_search.report.markup import Markup, join, tag
 from fer_search.report.sections.table import folded, note, table
 from fer_search.report.tables import budget_name
@@ -64,16 +64,15 @@ def _effects(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
     charts = [Chart(f"effects-{name}", plot_effects(found, of), "labelled")]
     if len(emotions):
         charts.append(Chart(f"emotions-{name}", plot_emotions(found, of), "labelled"))
-    text = note(
-        f"{_how(accuracy)}, over all of these trials, whatever is filtered above, with its 95% interval. Coloured, or "
-        f"with a star: sure at 95% after Holm's correction for the number of comparisons, {len(accuracy)}."
-    )
+    how = f"{_how(accuracy)}, with its 95% interval: {words.plural(len(accuracy), 'comparison')} over these trials."
+    sure = " Coloured, or with a star: sure at 95% after Holm's correction for the number of comparisons."
+    text = note(either(how, "effects"), sure)
     drawn = (chart.placeholder() for chart in charts)
     return join(
         tag("h3", "What each value adds"),
         text,
         *drawn,
-        folded("The same as tables", _table(accuracy), _levels(compared, choices)),
+        of_all(folded("The same as tables", _table(accuracy), _levels(compared, choices))),
     ), charts
 
 

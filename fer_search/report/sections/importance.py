@@ -7,7 +7,7 @@ import pandas as pd
 from fer_search.report import words
 from fer_search.report.compare import varied
 from fer_search.report.figures.importance import plot_importances
-from fer_search.report.frame import Chart, Section, by_budget
+from fer_search.report.frame import Chart, Section, by_budget, either, of_all
 from fer_search.report.importance import conclusion, pairs
 from fer_search.report.markup import Markup, join, tag
 from fer_search.report.sections.table import folded, note, table
@@ -33,20 +33,21 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
     compared = view.compared(budget)
     choices = varied(compared.trials, view.info.choices)
     found = view.importances(budget)
-    headline = join(tag("p", conclusion(found), class_="headline"), elsewhere(view, budget))
     if found.empty:
-        return headline, []
+        return join(tag("p", conclusion(found), class_="headline"), elsewhere(view, budget)), []
+    headline = either(conclusion(found), "conclusion", "p", "headline")
     of = words.plural(len(compared.trials), "trial") + (f" at {words.plural(budget, 'epoch')}" if budget else "")
     chart = Chart(f"importance-{budget_name(budget)}", plot_importances(found, of=of), "rows")
     text = note(
         "The share of the differences between these trials that each choice explains (functional ANOVA's main effects, "
-        "what chance explains taken off), whatever is filtered above; its 95% interval is a bootstrap over the trials. "
+        "what chance explains taken off); its 95% interval is a bootstrap over the trials. "
         "Grey: the inconclusive zone, what a choice without any effect may reach by chance (F test at 95%, Holm's "
         "correction). Filled dot: beyond it, it matters; hollow: inconclusive. A choice that is active in some trials "
-        f"only counts with those.{_rest(found)}"
+        "only counts with those. ",
+        either(_rest(found), "importances"),
     )
     both = pairs(compared, choices)
-    return join(headline, text, chart.placeholder(), _pairs(both)), [chart]
+    return join(headline, of_all(elsewhere(view, budget)), text, chart.placeholder(), of_all(_pairs(both))), [chart]
 
 
 def elsewhere(view: View, budget: int | None) -> Markup | None:
@@ -69,7 +70,7 @@ def elsewhere(view: View, budget: int | None) -> Markup | None:
 def _rest(found: pd.DataFrame) -> str:
     left = 1 - float(found["share"].sum())
     known = left > 0 and (found["verdict"] == "matters").any()
-    return f" The rest, {left:.0%}, is seeds, noise and choices acting together." if known else ""
+    return f"The rest, {left:.0%}, is seeds, noise and choices acting together." if known else ""
 
 
 def _pairs(found: pd.DataFrame) -> Markup | None:

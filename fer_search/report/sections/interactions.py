@@ -43,22 +43,26 @@ def section(view: View, choices: list[dict]) -> Section:
         "over an axis to keep the trials that pass there (the filter bar shows it). No dot on an axis: "
         f"the choice was not active.{left}"
     )
-    below = note("Mean accuracy and number of trials; a blank cell was never tried.")
+    below = note("Mean accuracy and number of trials; a blank cell: none of these trials.")
     body = join(
         *(text, lines.placeholder(), tag("h3", "Any two choices"), below),
-        *(tag("p", *controls, class_="controls"), pair.placeholder(), _never(choices)),
+        *(
+            tag("p", *controls, class_="controls"),
+            pair.placeholder(),
+            _never(choices, view.trials["accuracy"].notna().to_numpy()),
+        ),
     )
     return Section("interactions", title, body, [lines, pair])
 
 
-def _never(choices: list[dict]) -> Markup | None:
-    """Pairs of values that no trial with a result had; ranges of numbers are left out."""
+def _never(choices: list[dict], scored: np.ndarray) -> Markup | None:
+    """Pairs of values that no trial with a result (``scored``, bool) had; ranges of numbers are left out."""
     known = [choice for choice in choices if not choice["ordered"]]
     missing = []
     for at, a in enumerate(known):
         for b in known[at + 1 :]:
             x, y = np.array(a["place"]), np.array(b["place"])
-            both = (x >= 0) & (y >= 0)
+            both = scored & (x >= 0) & (y >= 0)
             tried = set(zip(x[both].tolist(), y[both].tolist(), strict=True))
             missing += [
                 f"{a['label']} {left} with {b['label']} {right}"
@@ -70,4 +74,4 @@ def _never(choices: list[dict]) -> Markup | None:
         return None
     more = [tag("li", f"and {len(missing) - MOST_NEVER} more")] if len(missing) > MOST_NEVER else []
     items = [tag("li", one) for one in missing[:MOST_NEVER]]
-    return folded(f"Never tried: {words.plural(len(missing), 'pair')} of values", tag("ul", *items, *more))
+    return folded(f"Never tried by any trial: {words.plural(len(missing), 'pair')} of values", tag("ul", *items, *more))

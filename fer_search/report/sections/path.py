@@ -18,7 +18,7 @@ def section(view: View) -> Section:
     if len(steps) < 2:
         return Section("path", title, Markup())
     chart = Chart("path-chart", plot_path(steps), "rows")
-    at = f" Compared at {words.plural(view.budget, 'epoch')}." if view.budget else ""
+    at = f" Compared at {words.plural(view.budget, 'epoch')}, whatever is chosen above." if view.budget else ""
     text = note(
         "One change at a time, the one with the largest estimated gain first. Filled: measured, a trial had this very "
         f"design. Hollow: estimated from all trials.{at} To measure a step, add it to the space's baselines. The last "
