@@ -20,8 +20,8 @@ from fer_search.report.markup import Markup, join, tag
 
 CDN = "https://cdn.plot.ly"
 SCRIPTS = (  # in their order
-    *("data.js", "charts.js", "roles.js", "statistics.js", "effects.js", "importances.js", "learned.js"),
-    *("ranking.js", "page.js"),
+    *("data.js", "charts.js", "roles.js", "statistics.js", "effects.js", "importances.js", "pairs.js"),
+    *("learned.js", "ranking.js", "page.js"),
 )
 CONFIG = {
     "displaylogo": False,

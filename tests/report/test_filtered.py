@@ -15,8 +15,9 @@ from chromium import NEEDED, Browser
 from fer_search import report
 from fer_search.report.compare import varied
 from fer_search.report.effects import effects
-from fer_search.report.importance import conclusion, importances
+from fer_search.report.importance import conclusion, importances, pairs
 from fer_search.report.view import View, load_view
+from fer_search.report.words import label
 
 pytestmark = NEEDED
 Keep = Callable[[pd.DataFrame], Any]
@@ -95,7 +96,18 @@ def test_numbers_are_pythons(browser: Browser, page: Path, view: View, name: str
         drawn = pd.concat([one[column] for one in others], axis=1).astype(float)
         spread = drawn.max(axis=1) - drawn.min(axis=1) + 0.02
         assert (found[column].astype(float) - drawn.mean(axis=1)).abs().le(spread).all(), column
+    assert_same_pairs(pd.DataFrame(browser.js("learnedFrom(passing('9')).pairs")), pairs(some, choices))
     assert browser.js("conclusionOf(learnedFrom(passing('9')).importances)") == conclusion(explained.reset_index())
+
+
+def assert_same_pairs(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    assert len(found) == len(expected)
+    if len(expected):
+        names = [expected[name].map(label) for name in ("choice", "other")]
+        expected = expected.set_index(pd.MultiIndex.from_arrays(names))
+        found = found.set_index(["choice", "other"]).loc[expected.index]  # those of the same p are in either order
+        np.testing.assert_allclose(found[["share", "p"]], expected[["share", "p"]], rtol=1e-6, atol=1e-9)
+        assert found["verdict"].tolist() == expected["verdict"].tolist()
 
 
 def test_rounded_numbers_of_the_page_are_no_others(view: View) -> None:
@@ -147,7 +159,7 @@ def test_charts_and_words_follow(browser: Browser, page: Path) -> None:
     assert text(browser, "figcaption").count(count) == 3
     assert text(browser, ".note").count("A selection by accuracy") == 2
     assert text(browser, ".headline") == browser.js("conclusionOf(learnedFrom(passing('9')).importances)")
-    assert text(browser, "details") == ""  # tables and pairs are of all trials
+    assert text(browser, "details") == ""  # they are of all trials; so few leave no pairs to tell
 
     browser.driver.execute_script("form.querySelector('[type=reset]').click()")
     browser.wait("location.hash === ''")
@@ -156,6 +168,16 @@ def test_charts_and_words_follow(browser: Browser, page: Path) -> None:
     assert browser.js("document.getElementById('effects-9').data[0].y") == whole
     assert (text(browser, "figcaption"), text(browser, ".note"), text(browser, ".headline")) == before
     assert browser.logs()[0] == []
+
+
+def test_strongest_pairs_follow(browser: Browser, page: Path) -> None:
+    show(browser, page, "s=completed")
+    browser.draw("importance-9")
+    expected = browser.js("learnedFrom(passing('9')).pairs.slice(0, 6).map(pair => [pair.choice, pair.other])")
+    cells = "[...document.querySelectorAll('[data-budget=\"9\"] .of-shown details tbody tr')].map(row => "
+    assert len(expected) == 6
+    assert browser.js(cells + "[...row.cells].slice(0, 2).map(cell => cell.textContent))") == expected
+    assert "pair" in text(browser, ".of-shown p")
 
 
 def test_too_few_trials_say_so(browser: Browser, page: Path) -> None:

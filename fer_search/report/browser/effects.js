@@ -35,12 +35,13 @@ function fitOf(terms, responses) {
   for (const term of terms) slices.push([slices.at(-1)?.[1] ?? 1, (slices.at(-1)?.[1] ?? 1) + term.columns.length]);
   const gram = x.map(a => x.map(b => inner(a, b))), inverse = inverseOf(gram, RIDGE);
   const coefficients = responses.map(y => product(inverse, x.map(column => inner(column, y))));
-  const variance = responses.map((y, k) => {
-    const left = Float64Array.from(y);
-    x.forEach((column, j) => { for (let row = 0; row < n; row++) left[row] -= column[row] * coefficients[k][j]; });
-    return inner(left, left) / spare;
+  const left = responses.map((y, k) => {
+    const over = Float64Array.from(y);
+    x.forEach((column, j) => { for (let row = 0; row < n; row++) over[row] -= column[row] * coefficients[k][j]; });
+    return over;
   });
-  return { terms, slices, x, responses, gram, inverse, coefficients, variance, spare, n };
+  const variance = left.map(over => inner(over, over) / spare);
+  return { terms, slices, x, responses, gram, inverse, coefficients, left, variance, spare, n };
 }
 
 // For each choice that can be judged, the fit that holds it and its place there: one fit of all, or else one for each.

@@ -21,7 +21,7 @@ function learnedFrom(found) {
   const names = Object.keys(recalls).filter(name => shown.every(trial => recalls[name][trial] >= 0));
   const responses = [accuracy, ...names.map(name => recalls[name])].map(one => Float64Array.from(shown, trial => one[trial] / SCALE));
   found.fits = shown.length ? fitsOf(table.choices, shown, responses) : [];
-  return Object.assign(found, { effects: effectsOf(found.fits, ["accuracy", ...names]), importances: importancesOf(found.fits) });
+  return Object.assign(found, { effects: effectsOf(found.fits, ["accuracy", ...names]), importances: importancesOf(found.fits), pairs: pairsOf(found.fits, shown) });
 }
 
 // The words of a part, of all trials (Python's) or of those that pass: which of the two stand there, and the latter.
@@ -33,6 +33,19 @@ function showWords(part) {
 
 function tell(part, name, ...sentences) {
   part.querySelector(`.of-shown[data-words="${name}"]`).textContent = sentences.filter(Boolean).join(" ");
+}
+
+// In Python's table of the strongest pairs, these.
+function tellPairs(part, pairs) {
+  const place = part.querySelector('.of-shown[data-words="pairs"]'), folded = part.querySelector(".of-all details");
+  if (!place || !folded || !pairs.length) return;
+  const said = line("p", pairsInWords(pairs)), copy = folded.cloneNode(true), [row] = copy.querySelector("tbody").rows;
+  copy.querySelector("tbody").replaceChildren(...pairs.slice(0, MOST_PAIRS).map(({ choice, other, share, p, verdict }) => {
+    const one = row.cloneNode(true);
+    [choice, other, `${(100 * share).toFixed(0)}%`, general(p, 2), verdict].forEach((text, k) => { one.cells[k].textContent = text; });
+    return one;
+  }));
+  place.replaceChildren(said, copy);
 }
 
 const ofWhich = ({ shown, all }) => `${shown.length.toLocaleString("en")} of ${counted(all)}`;
@@ -102,7 +115,8 @@ function importances(trace, view) {
   const whole = share => `${(100 * share).toFixed(0)}%`, known = left > 0 && table.some(row => row.verdict === "matters");
   tell(view.part, "conclusion", conclusionOf(table));
   tell(view.part, "importances", known && `The rest, ${whole(left)}, is seeds, noise and choices acting together.`,
-    `These are the ${ofWhich(found)} that the filter lets through.`, now.state.top < 100 && CAUTION, "The strongest pairs, which are of all trials, are hidden.");
+    `These are the ${ofWhich(found)} that the filter lets through.`, now.state.top < 100 && CAUTION);
+  tellPairs(view.part, learnedFrom(found).pairs);
   caption(view, found, !rows.length);
   if (!rows.length) return [];
   view.layout.height = 90 + 28 * Math.max(rows.length, 2);

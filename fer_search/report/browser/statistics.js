@@ -55,10 +55,10 @@ function holm(p) {
   return corrected;
 }
 
-// As numpy's: linear between the two nearest.
+// As numpy's, to the last digit: linear between the two nearest, from the nearer one.
 function quantile(sorted, share) {
-  const at = share * (sorted.length - 1), low = Math.floor(at);
-  return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+  const at = share * (sorted.length - 1), low = Math.floor(at), [a, b] = [sorted[low], sorted[low + 1] ?? sorted[low]];
+  return at - low < 0.5 ? a + (b - a) * (at - low) : b - (b - a) * (1 - (at - low));
 }
 
 // The inverse of a positive definite matrix, a list of rows, with a trace of ridge: Gauss and Jordan's elimination.

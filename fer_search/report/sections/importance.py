@@ -47,7 +47,8 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
         either(_rest(found), "importances"),
     )
     both = pairs(compared, choices)
-    return join(headline, of_all(elsewhere(view, budget)), text, chart.placeholder(), of_all(_pairs(both))), [chart]
+    beyond = either(_pairs(both) or "", "pairs", "div")
+    return join(headline, of_all(elsewhere(view, budget)), text, chart.placeholder(), beyond), [chart]
 
 
 def elsewhere(view: View, budget: int | None) -> Markup | None:
