@@ -214,6 +214,9 @@ def test_promotions_follow(browser: Browser, tmp_path: Path) -> None:
     flow = browser.js("document.getElementById('bracket-2').data.find(one => one.meta?.role === 'flow').x")
     assert len(flow) == 3 * kept.sum()  # from, to and a gap
     assert flow[2::3] == [None] * kept.sum()
+    low, high = browser.js("document.getElementById('bracket-2').layout.yaxis.range")
+    shown = trials.loc[trials["choice.mixup_alpha"] == 0.3, "accuracy"]
+    assert low < shown.min() < shown.max() < high
 
 
 def test_failed_trials_of_a_value_are_listed(browser: Browser, page: Path) -> None:

@@ -13,10 +13,11 @@ function importancesOf(fits) {
   const tested = fits.map(({ fit, at }) => testOf(fit, at)), p = holm(tested.map(one => one.p));
   const alpha = 0.05 / Math.max(1, p.filter(one => one >= 0.05).length);
   return fits.map(({ fit, at }, k) => {
-    const { choice } = fit.terms[at], share = Math.max(0, tested[k].share), drawn = Float64Array.from(draws[k], one => Math.min(1, Math.max(one, 0))).sort();
+    const { choice: { name, label } } = fit.terms[at], share = Math.max(0, tested[k].share), chance = tested[k].chance(alpha);
+    const drawn = Float64Array.from(draws[k], one => Math.min(1, Math.max(one, 0))).sort();
     const low = Math.min(quantile(drawn, 0.025), share), high = Math.max(quantile(drawn, 0.975), share);
     const verdict = p[k] < 0.05 ? "matters" : high < LITTLE_SHARE ? "little" : "inconclusive";
-    return { choice: choice.name, label: choice.label, share, low, high, chance: tested[k].chance(alpha), p: p[k], first: first[k] / count, verdict };
+    return { choice: name, label, share, low, high, chance, p: p[k], first: first[k] / count, verdict };
   }).sort((a, b) => b.share - a.share || b.first - a.first);
 }
 

@@ -6,7 +6,8 @@ const kept = new Map();  // what was worked out for a filter: colour or selectio
 
 // What the filter lets through at a budget (a part of the page may be of another one than the reader's, who chose "any").
 function passing(budget) {
-  const { top, status, picked } = now.state, key = JSON.stringify([budget, top, status, ...[...picked].map(([choice, places]) => [choice, ...places])]);
+  const { top, status, picked } = now.state, ticked = [...picked].map(([choice, places]) => [choice, ...places]);
+  const key = JSON.stringify([budget, top, status, ticked]);
   if (!kept.has(key)) {
     if (kept.size >= MOST_KEPT) kept.clear();
     const { accuracy, shown, all } = budget === now.state.budget ? now : filtered({ ...now.state, budget });
@@ -21,7 +22,10 @@ function learnedFrom(found) {
   const names = Object.keys(recalls).filter(name => shown.every(trial => recalls[name][trial] >= 0));
   const responses = [accuracy, ...names.map(name => recalls[name])].map(one => Float64Array.from(shown, trial => one[trial] / SCALE));
   found.fits = shown.length ? fitsOf(table.choices, shown, responses) : [];
-  return Object.assign(found, { effects: effectsOf(found.fits, ["accuracy", ...names]), importances: importancesOf(found.fits), pairs: pairsOf(found.fits, shown) });
+  found.effects = effectsOf(found.fits, ["accuracy", ...names]);
+  found.importances = importancesOf(found.fits);
+  found.pairs = pairsOf(found.fits, shown);
+  return found;
 }
 
 // The words of a part, of all trials (Python's) or of those that pass: which of the two stand there, and the latter.
@@ -55,12 +59,14 @@ const inPoints = share => { const text = (100 * share).toFixed(1); return (text.
 function caption(view, found, empty) {
   view.of = `${ofWhich(found)}${found.budget === "any" ? "" : ` ${budgetWords(found.budget)}`}, filtered`;
   if (!empty) return;
-  const said = { text: "Too few of these trials, or too much alike,<br>to say anything.", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 };
+  const said = { showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 };
+  said.text = "Too few of these trials, or too much alike,<br>to say anything.";
   const axis = { visible: false, range: [0, 1] };
   Object.assign(view.layout, { annotations: [said], shapes: [], xaxis: axis, yaxis: axis, height: 120 });
 }
 
-const nameOf = row => `${escaped(cut(`${row.label}: ${row.value}`, 30))}<br><span style='font-size:11px'>instead of ${escaped(cut(row.against, 20))}</span>`;
+const nameOf = row => `${escaped(cut(`${row.label}: ${row.value}`, 30))}<br>`
+  + `<span style='font-size:11px'>instead of ${escaped(cut(row.against, 20))}</span>`;
 const inWords = row => escaped(`${row.label} ${row.value} instead of ${row.against}: ${inPoints(row.difference)} points, 95% `
   + `${inPoints(row.low)} to ${inPoints(row.high)}: ${row.verdict}`);
 
@@ -68,10 +74,12 @@ function effects(trace, view) {
   const found = passing(view.budget);
   if (!found.partial) return [trace];
   const rows = learnedFrom(found).effects.filter(row => row.response === "accuracy").reverse();
-  const how = rows.length > 1 && rows.every(row => row.alone) ? ", each choice by itself because there are too few trials to take their effects apart"
+  const of = `the ${ofWhich(found)} that the filter lets through`, alone = rows.length > 1 && rows.every(row => row.alone);
+  const how = alone ? ", each choice by itself because there are too few trials to take their effects apart"
     : " with the other choices being the same (least squares)";
-  tell(view.part, "effects", rows.length ? `What a value adds${how}, with its 95% interval: ${rows.length} comparisons over the ${ofWhich(found)} that the filter lets through.`
-    : `Too few trials pass the filter to say what a value adds: ${ofWhich(found)}.`, now.state.top < 100 && CAUTION, "The tables, which are of all trials, are hidden.");
+  const said = `What a value adds${how}, with its 95% interval: ${rows.length} comparison${rows.length === 1 ? "" : "s"} over ${of}.`;
+  tell(view.part, "effects", rows.length ? said : `Too few trials pass the filter to say what a value adds: ${ofWhich(found)}.`,
+    now.state.top < 100 && CAUTION, "The tables, which are of all trials, are hidden.");
   caption(view, found, !rows.length);
   if (!rows.length) return [];
   view.layout.height = 100 + 44 * Math.max(rows.length, 2);
@@ -90,8 +98,9 @@ function emotions(trace, view) {
   const cells = learnedFrom(found).effects.filter(row => row.response !== "accuracy"), names = [...new Set(cells.map(row => row.response))];
   caption(view, found, !cells.length);
   if (!cells.length) return [];
-  const rows = cells.filter(row => row.response === names[0]).reverse().map(nameOf);
-  const lines = rows.map(name => cells.filter(row => nameOf(row) === name)), most = Math.max(...cells.map(row => Math.abs(100 * row.difference))) || 1;
+  const starts = [...cells.keys()].filter(k => k % names.length === 0).reverse();  // of each comparison
+  const lines = starts.map(k => cells.slice(k, k + names.length)), rows = lines.map(line => nameOf(line[0]));
+  const most = Math.max(...cells.map(row => Math.abs(100 * row.difference))) || 1;
   view.layout.height = 90 + 38 * Math.max(rows.length, 2);
   return [{
     ...trace, x: names, y: rows, z: lines.map(line => line.map(row => 100 * row.difference)), zmin: -most, zmax: most,

@@ -9,7 +9,8 @@ function pairsOf(fits, trials) {
   const pairs = terms.flatMap((a, i) => terms.slice(i + 1).map((b, j) => {
     const { squares, freedom } = explainedByCells(left, places[i], places[i + 1 + j]), rest = spare - freedom;
     const noise = (variance * spare - squares) / rest, share = Math.max(0, (squares - freedom * noise) / total);
-    return { choice: a.choice.label, other: b.choice.label, share, freedom, rest, p: noise > 0 ? beyondF(squares / freedom / noise, freedom, rest) : 1 };
+    const p = noise > 0 ? beyondF(squares / freedom / noise, freedom, rest) : 1;
+    return { choice: a.choice.label, other: b.choice.label, share, freedom, rest, p };
   })).filter(pair => pair.freedom >= 1 && pair.rest >= 3);
   const p = holm(pairs.map(pair => pair.p));
   return pairs.map((pair, k) => ({ ...pair, p: p[k], verdict: p[k] < 0.05 ? "matters" : "inconclusive" }))

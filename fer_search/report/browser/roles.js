@@ -35,23 +35,24 @@ function dots(trace, view) {
   const around = { type: "scatter", mode: "markers", hoverinfo: "skip", x: ring.map(one => one.x), y: ring.map(one => one.y / SCALE),
     marker: { symbol: "circle-open", size: 18, color: view.ink, opacity: 1, line: { width: 3 } } };
   if (trace.meta.y !== "own") {
-    view.layout.yaxis.range = heights(view);
+    view.layout.yaxis.range = ends(view.shown.map(row => view.accuracy[row]));
     view.of = `${counted(points(trace, view, false).length)} ${budgetWords(view.state.budget)}`;
   } else ownCaption(view);
   return [drawn, around];
 }
 
-// Of trials at their own epochs: how many of them are left.
+// Of trials at their own epochs: how many of them are left, and where they are, if the figure does not say.
 function ownCaption(view) {
   const every = view.chart.data.filter(one => one.meta?.role === "dots");
   const [left, all] = [every.flatMap(one => points(one, view, false)), every.flatMap(one => one.customdata)];
+  view.layout.yaxis.range ??= ends(left.map(one => one.y));
   if (left.length < all.length) view.of = `${left.length.toLocaleString("en")} of ${counted(all.length)}, filtered`;
 }
 
-// The ends of the accuracy axis, the same in all panels: of every trial that is shown, with some room.
-function heights({ shown, accuracy }) {
-  if (!shown.length) return [0, 1];
-  const high = accuracy[shown[0]] / SCALE, low = accuracy[shown.at(-1)] / SCALE, room = Math.max(0.08 * (high - low), 0.004);
+// The ends of an accuracy axis that holds all of these, with some room; the same in all panels of the trials shown.
+function ends(accuracies) {
+  if (!accuracies.length) return [0, 1];
+  const [high, low] = [Math.max, Math.min].map(end => accuracies.reduce((a, b) => end(a, b)) / SCALE), room = Math.max(0.08 * (high - low), 0.004);
   return [low - room, high + 1.3 * room];
 }
 

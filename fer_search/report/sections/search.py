@@ -62,7 +62,7 @@ def _promotions(view: View) -> tuple[Markup | None, list[Chart]]:
         "Hyperband trains many trials a little and lets the best go on. Vermilion: those that went on. Where ranks at "
         "a rung agree little with the next one's, it stops the wrong trials: raise the epochs of the first "
         "rung. (Of those that went on alone, from four on: over all trials the agreement would be higher.) "
-        "The table is of all trials, whatever is filtered above."
+        "The table and the words below the charts are of all trials, whatever is filtered above."
     )
     panels = tag("div", *(chart.placeholder() for chart in charts), class_="charts")
     return join(tag("h3", "Promotions"), text, panels, table(heads, lines, numbers=range(1, 6))), charts
