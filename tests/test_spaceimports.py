@@ -13,14 +13,14 @@ from fer_search.spaceimports import imported_beside
 
 SPACE = """
 import json
-import common
+import own_lists
 from fer_search.design import Design, Residual
 def design(hp):
     from parts.heads import HEAD  # only when it is called
-    return Design(network=Residual(stages=((hp.Choice("filters", common.FILTERS),),)), head=HEAD)
+    return Design(network=Residual(stages=((hp.Choice("filters", own_lists.FILTERS),),)), head=HEAD)
 """
 FILES = {
-    "common.py": "from parts import rates\nFILTERS = [4, 2]\n",
+    "own_lists.py": "from parts import rates\nFILTERS = [4, 2]\n",
     "parts/__init__.py": "",
     "parts/heads.py": "from fer_search.design import Head\nfrom .rates import DROPOUT\nHEAD = Head(dropout=DROPOUT)\n",
     "parts/rates.py": "DROPOUT = 0.1\n",
@@ -45,7 +45,7 @@ def made(folder: Path, files=FILES) -> Path:
 
 def test_what_a_space_imports_from_its_folder_is_part_of_it(space):
     loaded = load_space(space)
-    files = ["common.py", "parts/__init__.py", "parts/heads.py", "parts/rates.py"]
+    files = ["own_lists.py", "parts/__init__.py", "parts/heads.py", "parts/rates.py"]
     assert loaded.modules == {name: FILES[name] for name in files}
     assert loaded.design(loaded.choices()).head.dropout == (0.1,)
     before = loaded.sha256
@@ -57,7 +57,7 @@ def test_what_a_space_imports_from_its_folder_is_part_of_it(space):
 
 def test_the_modules_of_two_spaces_do_not_mix(space, tmp_path):
     load_space(space)
-    other = load_space(made(tmp_path / "yours", FILES | {"common.py": "FILTERS = [8, 6]\n"}))
+    other = load_space(made(tmp_path / "yours", FILES | {"own_lists.py": "FILTERS = [8, 6]\n"}))
     assert other.all_choices.values == {"filters": 8}
     assert load_space(space).all_choices.values == {"filters": 4}
 
@@ -81,6 +81,6 @@ def test_wrong_modules_are_named(space):
         load_space(space)
     wrong.write_bytes(b"\xff")
     assert imported_beside(space, SPACE)["parts/rates.py"] == "\ufffd"
-    (space.parent / "common.py").unlink()
-    with pytest.raises(UserError, match=r"space\.py, line \d+: ModuleNotFoundError: No module named 'common'"):
+    (space.parent / "own_lists.py").unlink()
+    with pytest.raises(UserError, match=r"space\.py, line \d+: ModuleNotFoundError: No module named 'own_lists'"):
         load_space(space)
