@@ -15,6 +15,7 @@ import keras_tuner as kt
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
+from threadpoolctl import threadpool_limits
 
 from fer_search.errors import UserError
 from fer_search.files import write_json
@@ -208,7 +209,8 @@ class BayesianOracle(SafeOracle, kt.oracles.BayesianOptimizationOracle):
         tried = [trial.hyperparameters.values for trial in ended]
         running = [t.hyperparameters.values for t in self.trials.values() if t.status not in ENDED]
         rng = np.random.default_rng([self.seed, len(self.trials)])
-        values = propose(self.hyperparameters.space, tried, scores, self.beta, rng, running)
+        with threadpool_limits(1, user_api="blas"):  # its matrices are small: more threads wait for each other
+            values = propose(self.hyperparameters.space, tried, scores, self.beta, rng, running)
         if values is None or self._duplicate(values):
             return self._random_populate_space()
         return {"status": TrialStatus.RUNNING, "values": values}
