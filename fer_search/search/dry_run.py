@@ -12,7 +12,14 @@ from fer_search.augment import augment, draw_plan
 from fer_search.data.dataset import CLASSES
 from fer_search.data.load import describe
 from fer_search.inspection.describe import describe_space
-from fer_search.search.estimate import FORWARD_SHARE, Sampled, Speed, estimate_seconds, sample_designs, time_designs
+from fer_search.search.estimate import (
+    Sampled,
+    Speed,
+    counted_images,
+    estimate_seconds,
+    sample_designs,
+    time_designs,
+)
 from fer_search.search.plan import planned
 from fer_search.search.pretrained import settle_weights
 from fer_search.search.run import baseline_names, load_data, new_oracle, trial_data, trial_limit
@@ -82,7 +89,7 @@ def _costs(designs: list[Sampled], speed: Speed, data: TrialData, width: int) ->
     for head in ("parameters", "GFLOP an image", "seconds an epoch"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("design", no_wrap=True, overflow="ellipsis", max_width=max(width - 53, 20))
-    images = len(data.labels) + FORWARD_SHARE * len(data.val_labels)
+    images = counted_images(len(data.labels), len(data.val_labels))
     for one in designs:
         seconds = images * speed.image(one.cost.flops)
         table.add_row(f"{one.cost.parameters:,}", f"{one.cost.flops / 1e9:.3g}", f"{seconds:.3g}", one.name)

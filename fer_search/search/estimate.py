@@ -21,12 +21,13 @@ from fer_search.models import Cost, measure
 from fer_search.search.plan import Amount
 from fer_search.search.words import choices_in_words
 from fer_search.space import Space
+from fer_search.training.statistics import IMAGES
 from fer_search.training.trial import Stopped, Trial, TrialData, Watcher, train
 
 SAMPLES = 8  # designs whose arithmetic is counted, besides the baselines
 IMAGE_SECONDS = 2.0  # of training that a timing aims at
 SLOWEST_FLOPS = 3e10  # a second, assumed before anything is known: what a few CPU cores do
-FORWARD_SHARE = 1 / 3  # a validation image's part of a training image's time
+FORWARD_SHARE = 1 / 3  # of a training image's time: of one that is validated, or that BN's statistics are measured on
 SPREAD = (0.8, 1.4)  # later epochs were seen to take this much of what a timing says: clocks, caches, neighbours
 
 
@@ -122,7 +123,7 @@ def estimate_seconds(
         images: training images an epoch.
         val_images: validation images an epoch.
     """
-    counted = images + FORWARD_SHARE * val_images
+    counted = counted_images(images, val_images)
     epoch = np.array([counted * speed.image(one.cost.flops) for one in designs])
     drawn = epoch[baselines:] if len(epoch) > baselines else epoch
     named = sum(budget * seconds for budget, seconds in zip(amount.budgets, epoch[:baselines], strict=False))
@@ -132,6 +133,11 @@ def estimate_seconds(
     low = SPREAD[0] * (fixed + named + others * max(drawn.mean() - sampling, drawn.min()))
     high = SPREAD[1] * (fixed + named + others * min(drawn.mean() + sampling, drawn.max()))
     return float(low), float(high)
+
+
+def counted_images(images: int, val_images: int) -> float:
+    """Return how many training images take as long as an epoch of these, with its validation."""
+    return images + FORWARD_SHARE * (val_images + min(images, IMAGES))
 
 
 def _try(
@@ -159,7 +165,7 @@ def _time(one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool],
         rows = train(trial, short, Watcher(stop=stop))
     wall = time.perf_counter() - began
     epoch = min(rows[1]["seconds"], rows[2]["seconds"])
-    return epoch / (count + 8 * FORWARD_SHARE), max(wall - 3 * epoch, 0.0)
+    return epoch / counted_images(count, 8), max(wall - 3 * epoch, 0.0)
 
 
 def _cost(design: Design) -> Cost:

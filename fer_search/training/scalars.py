@@ -8,7 +8,7 @@ so inputs anyway. Whether there is any of these at all changes the program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from fer_search.models.random_layers import Dropout, GaussianNoise
 
+Place = tuple[dict[str, Any], str]  # the attributes of an object, and a name among them
 ASKED = ("momentum", "clipvalue", "global_clipnorm", "frozen_steps")  # of optimisers: code asks whether there is any
 
 
@@ -30,7 +31,7 @@ class Scalars:
 
     def __init__(self, model: keras.Model, loss: keras.losses.Loss) -> None:
         optimizer, layers = model.optimizer.__dict__, model.layers
-        self.places: list[tuple[dict[str, Any], str]] = []  # the attributes of an object, and a name among them
+        self.places: list[Place] = []
         self.places += [(layer.__dict__, "rate") for layer in layers if isinstance(layer, Dropout)]
         self.places += [(layer.__dict__, "stddev") for layer in layers if isinstance(layer, GaussianNoise)]
         averages = ("ema_momentum",) if model.optimizer.use_ema else ()
@@ -46,14 +47,26 @@ class Scalars:
     @contextmanager
     def given(self, values: Any) -> Iterator[None]:
         """Give the model and the optimiser, for as long as a step is traced, tensors in the scalars' place."""
-        before = [owner[name] for owner, name in self.places]
-        try:
-            for (owner, name), value, number in zip(self.places, values, before, strict=True):
-                owner[name] = Asked(value, number) if name in ASKED else value
+        numbers = (owner[name] for owner, name in self.places)
+        given = [
+            Asked(value, number) if name in ASKED else value
+            for (_, name), value, number in zip(self.places, values, numbers, strict=True)
+        ]
+        with replaced(self.places, given):
             yield
-        finally:
-            for (owner, name), value in zip(self.places, before, strict=True):
-                owner[name] = value
+
+
+@contextmanager
+def replaced(places: Sequence[Place], values: Sequence[Any]) -> Iterator[None]:
+    """Put values in places, for as long as a step is traced."""
+    before = [owner[name] for owner, name in places]
+    try:
+        for (owner, name), value in zip(places, values, strict=True):
+            owner[name] = value
+        yield
+    finally:
+        for (owner, name), value in zip(places, before, strict=True):
+            owner[name] = value
 
 
 class Asked:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cases import SMALL, make_trial
 
-from fer_search.design import Augmentation, Design, Evaluation, Head, Optimisation, Residual
+from fer_search.design import Augmentation, Backbone, Design, Evaluation, Head, Optimisation, Residual
 from fer_search.models import build_model, make_loss
 from fer_search.training.checkpoint import load_checkpoint
 from fer_search.training.engine import make_engine
@@ -95,6 +95,25 @@ def test_frozen_statistics_stay(data):
     for a, b in zip(before, values([first.moving_mean, first.moving_variance]), strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.abs(np.asarray(others[0].moving_mean)).max() > 0
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_backbone_is_measured_with_the_rest_unless_its_statistics_are_frozen(data, frozen):
+    """Measured anew they are the same, whatever they were before: Keras' moving ones would have moved on."""
+    network = Backbone(name="MobileNet", alpha=0.25, weights="none", train_from=1, frozen_statistics=False)
+    model, engine = engine_of(Design(network=network, optimisation=Optimisation(precision="float32")))
+    (backbone,) = (layer for layer in model.layers if isinstance(layer, keras.Model))
+    inside = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in inside:
+        layer.trainable = not frozen
+    images, rows = engine.put(data.images), np.arange(80, dtype=np.int32).reshape(2, 40)
+    found = [values([v for layer in inside for v in (layer.moving_mean, layer.moving_variance)])]
+    for _ in range(2):
+        engine.measure(images, {"rows": rows})
+        found.append(values([v for layer in inside for v in (layer.moving_mean, layer.moving_variance)]))
+    for before, once, twice in zip(*found, strict=True):
+        np.testing.assert_allclose(once, twice, rtol=1e-3, atol=1e-4)
+        assert np.array_equal(before, once) == frozen
 
 
 @pytest.mark.parametrize(
