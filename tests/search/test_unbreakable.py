@@ -404,10 +404,16 @@ def test_a_changed_space_is_refused_unless_its_comments_alone_changed(search, ti
     assert caught.value.exit_code == 5
 
 
-def test_a_changed_module_of_the_space_is_refused_too(search, tiny_space, tmp_path):
-    module = tiny_space.with_name("widths.py")
-    module.write_text("FILTERS = [4, 2, 6]\n")
+@pytest.fixture
+def module(tiny_space):
+    """A file beside the space, which imports it."""
+    file = tiny_space.with_name("widths.py")
+    file.write_text("FILTERS = [4, 2, 6]\n")
     tiny_space.write_text("import widths\n" + tiny_space.read_text().replace("[4, 2, 6]", "widths.FILTERS"))
+    return file
+
+
+def test_a_changed_module_of_the_space_is_refused_too(search, module, tmp_path):
     assert search(tmp_path, max_trials=1) == 0
     record = tmp_path / "tiny" / "run.json"
     assert json.loads(record.read_text())["space"]["modules"] == {"widths.py": "FILTERS = [4, 2, 6]\n"}
@@ -419,10 +425,7 @@ def test_a_changed_module_of_the_space_is_refused_too(search, tiny_space, tmp_pa
     assert caught.value.exit_code == 5
 
 
-def test_a_run_from_before_modules_were_recorded_goes_on_and_records_them(search, tiny_space, tmp_path):
-    module = tiny_space.with_name("widths.py")
-    module.write_text("FILTERS = [4, 2, 6]\n")
-    tiny_space.write_text("import widths\n" + tiny_space.read_text().replace("[4, 2, 6]", "widths.FILTERS"))
+def test_a_run_from_before_modules_were_recorded_goes_on_and_records_them(search, module, tmp_path):
     assert search(tmp_path, max_trials=1) == 0
     record = tmp_path / "tiny" / "run.json"
     info = json.loads(record.read_text())
