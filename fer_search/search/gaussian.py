@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from keras_tuner import HyperParameters
 from keras_tuner.engine import hyperparameters as kinds
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 CANDIDATES = 3000  # random designs whose bound is computed
@@ -41,13 +42,13 @@ class Encoding:
         self.free = [choice for choice in self.space if not isinstance(choice, kinds.Fixed)]
         self.levels = [_levels(choice) for choice in self.free]
         self.defaults = np.array([choice.value_to_prob(choice.default) for choice in self.free], float)
+        self._hp = HyperParameters()  # says which choices are active; made once, since merging takes milliseconds
+        self._hp.merge(self.space)
 
     def row(self, values: Mapping[str, Any]) -> np.ndarray:
         """Return the row of a design's values."""
-        hp = HyperParameters()
-        hp.merge(self.space)
-        hp.values = dict(values)
-        active = [hp.is_active(choice) and choice.name in values for choice in self.free]
+        self._hp.values = dict(values)
+        active = [self._hp.is_active(choice) and choice.name in values for choice in self.free]
         given = [
             c.value_to_prob(values[c.name]) if on else d
             for c, on, d in zip(self.free, active, self.defaults, strict=True)
@@ -128,23 +129,28 @@ class Process:
     """
 
     def __init__(self, features: list[np.ndarray], scores: np.ndarray) -> None:
-        self.features = features
         self.mean, self.scale = float(scores.mean()), float(scores.std()) or 1.0
         y = (scores - self.mean) / self.scale
         squares = np.stack([_squares(f, f) for f in features])
         theta = _fit(squares, y)
         self.weights, self.signal, noise = np.exp(-2 * theta[:-2]), np.exp(theta[-2]), np.exp(theta[-1])
         kernel = self.signal * _matern(np.tensordot(self.weights, squares, 1))
-        self.factor = cho_factor(kernel + noise * np.eye(len(y)), lower=True)
-        self.alpha = cho_solve(self.factor, y)
+        factor = cho_factor(kernel + noise * np.eye(len(y)), lower=True)
+        self.alpha = cho_solve(factor, y)
+        # The noise keeps the factor's condition under 1e4, so its inverse is safe, and a prediction is a product.
+        self.whiten = solve_triangular(factor[0], np.eye(len(y)), lower=True)
+        self.points = self._scaled(features)
 
     def predict(self, features: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and standard deviation (without noise) of designs' scores, float (m,) each."""
-        pairs = zip(self.weights, features, self.features, strict=True)
-        cross = self.signal * _matern(sum(w * _squares(new, old) for w, new, old in pairs))
-        explained = np.einsum("ij,ji->i", cross, cho_solve(self.factor, cross.T))
+        cross = self.signal * _matern(_squares(self._scaled(features), self.points))
+        explained = np.square(cross @ self.whiten.T).sum(1)
         deviation = np.sqrt(np.maximum(self.signal - explained, 1e-12))
         return self.mean + self.scale * (cross @ self.alpha), self.scale * deviation
+
+    def _scaled(self, features: list[np.ndarray]) -> np.ndarray:
+        """Return coordinates in length scales, (n, coordinates): squared distances there add up over the choices."""
+        return np.concatenate([np.sqrt(w) * f for w, f in zip(self.weights, features, strict=True)], axis=1)
 
 
 def propose(
@@ -176,9 +182,9 @@ def propose(
         mean, deviation = process.predict(encoding.features(rows))
         return mean + beta * deviation
 
-    taken = {_key(row) for row in known} | {
-        _key(r) for r in encoding.settle(np.stack([encoding.row(v) for v in [*seen, *tried]]))
-    }
+    taken = {_key(row) for row in known}
+    if seen:
+        taken |= {_key(row) for row in encoding.settle(np.stack([encoding.row(values) for values in seen]))}
     drawn = encoding.settle(rng.random((CANDIDATES, len(encoding.free))))
     starts = np.concatenate([drawn, known[np.argsort(-scores)[:CLIMBERS]]])
     heights = bound(starts)
@@ -226,6 +232,12 @@ def _matern(squared: np.ndarray) -> np.ndarray:
     return (1 + r + r**2 / 3) * np.exp(-r)
 
 
+def _inverse(factor: np.ndarray) -> np.ndarray:
+    """Return the inverse of the matrix with this lower Cholesky factor."""
+    lower = np.tril(dpotri(factor, lower=1)[0])
+    return lower + np.tril(lower, -1).T
+
+
 def _fit(squares: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the likeliest log length scales, log signal variance and log noise variance.
 
@@ -247,7 +259,7 @@ def _fit(squares: np.ndarray, y: np.ndarray) -> np.ndarray:
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(theta)
         alpha = cho_solve(factor, y)
-        inverse = cho_solve(factor, np.eye(n))
+        inverse = _inverse(factor[0])
         outer = np.outer(alpha, alpha) - inverse  # minus twice the gradient of the loss by the kernel
         by_square = outer * (-5 / 6 * signal * (1 + r) * decay)
         gradient = np.empty_like(theta)
