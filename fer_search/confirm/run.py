@@ -24,13 +24,14 @@ from fer_search.errors import UserError
 from fer_search.files import disk_is_full, write_atomic
 from fer_search.models import measure
 from fer_search.report import RunInfo, load_run, load_trials
+from fer_search.search.deaths import DIED, MOST, Mark
 from fer_search.search.failures import reason
 from fer_search.search.folder import DIFFERENT, LOCKED, RunFolder
 from fer_search.search.stop import Stop, stopping
 from fer_search.training.checkpoint import keep_only
 from fer_search.training.epochs import read_epochs
 from fer_search.training.predict import predict_images
-from fer_search.training.trial import Stopped, Trial, TrialData, Watcher, train, trained_model
+from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, Watcher, train, trained_model
 
 FIRST_NUMBER = 1_000_000  # of the trainings, as trials: no search gets there, so their random numbers are their own
 MODEL, PREDICTIONS = "model.keras", "test.npz"  # of a training: the network, and what it predicts
@@ -232,17 +233,22 @@ class _Confirmation:
             schedule_losses=one.val_losses,
         )
         result: dict[str, Any] = {"candidate": at, "seed": seed}
+        mark = Mark(folder)
         try:
+            if mark.set() >= MOST:
+                raise TrialFailed(DIED)
             rows = train(trial, self.data, Watcher(stop=stop, progress=shown.steps, epoch=shown.epoch))
             result |= {"seconds": sum(row["seconds"] for row in rows), "tests": self._test(trial)}
         except Exception as error:
             if isinstance(error, Stopped) or disk_is_full(error):
+                mark.clear()
                 raise
             result["why"] = reason(error)
             shown.say(f"  failed: {result['why']}")
             shown.done = shown.done + one.epochs - len(read_epochs(folder / "epochs.csv"))
         self.record["trainings"].append(result)
         write_record(self.settings.run, self.record)
+        mark.clear()
         keep_only(folder, ())
 
     def _test(self, trial: Trial) -> dict[str, Any]:

@@ -155,6 +155,30 @@ def test_a_failed_training_is_a_result(confirm, run, monkeypatch):
     assert load_confirmation(run).empty
 
 
+@pytest.mark.usefixtures("made_up")
+@pytest.mark.parametrize("step", ["train", "predict_images"])
+def test_a_training_that_the_process_dies_of_is_given_up(confirm, run, monkeypatch, step):
+    """In the first of two trainings, or in its test."""
+    real, deaths = getattr(confirm_module, step), 0
+
+    def dying(*arguments):
+        nonlocal deaths
+        if deaths < 3:
+            deaths += 1
+            raise Killed
+        return real(*arguments)
+
+    monkeypatch.setattr(confirm_module, step, dying)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            confirm(top=1, seeds=2)
+    assert confirm(top=1, seeds=2) == 0
+    first, second = record(run)["trainings"]
+    assert "died 3 times" in first["why"]
+    assert "tests" in second
+    assert not list(run.rglob("training.json"))
+
+
 def test_a_run_that_validated_on_the_test_images_cannot_be_confirmed(confirm, run):
     file = run / "run.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"protocol": "report"}))
