@@ -87,9 +87,12 @@ class _Selective:
             return self.backbone_factor
         return self.backbone_factor * keras.ops.cast(self.iterations >= self.frozen_steps, "float32")  # type: ignore[attr-defined]
 
+    def rate_of(self, variable: Any, learning_rate: Any) -> Any:
+        """Return the learning rate of a variable in this step."""
+        return learning_rate if self._is_ours(variable) else learning_rate * self._backbone_share()
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        rate = learning_rate if self._is_ours(variable) else learning_rate * self._backbone_share()
-        super().update_step(gradient, variable, rate)  # type: ignore[misc]
+        super().update_step(gradient, variable, self.rate_of(variable, learning_rate))  # type: ignore[misc]
 
     def _apply_weight_decay(self, variables: list[Any]) -> None:
         """Keras takes weight_decay * learning rate * weight away at once, so both are lowered here alike."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_search.files import write_json
-from fer_search.training.epochs import read_epochs
+from fer_search.training.checkpoint import checkpointed_epochs
 from fer_search.training.partial import PARTIAL
 
 MARK = "training.json"
@@ -51,6 +51,6 @@ class Mark:
 
 
 def _progress(folder: Path) -> list[int]:
-    """Return what changes whenever something of a training is saved: its epochs, and when its last part was."""
+    """Return what changes whenever something of a training is saved: its last checkpoint, and when its part was."""
     partial = folder / PARTIAL
-    return [len(read_epochs(folder / "epochs.csv")), partial.stat().st_mtime_ns if partial.exists() else 0]
+    return [max(checkpointed_epochs(folder), default=0), partial.stat().st_mtime_ns if partial.exists() else 0]

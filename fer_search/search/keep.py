@@ -19,11 +19,17 @@ from fer_search.design import Design
 from fer_search.files import Memory, write_hdf5
 from fer_search.search.folder import RunFolder
 from fer_search.search.oracles import HyperbandOracle, SafeOracle
-from fer_search.training.checkpoint import BEST, checkpoint_path, checkpointed_epochs, keep_only
+from fer_search.training.checkpoint import (
+    BEST,
+    OPTIMISER,
+    checkpoint_path,
+    checkpointed_epochs,
+    copy_weights,
+    keep_only,
+)
 from fer_search.training.epochs import read_epochs
 
 KEPT_WEIGHTS = 5  # trials that keep the weights of their best epoch
-OPTIMISER = "optimizer"  # Keras' name of the optimiser's state in a checkpoint
 STATE_BYTES = 12  # of a parameter in a checkpoint: float32, and Adam's two moments
 AVERAGE_BYTES = 4  # more, where the optimiser keeps an average
 HDF5_SHARE = 1.01  # of a checkpoint's size in its numbers' size; 1.001 for Figure 1
@@ -106,10 +112,8 @@ def _strip(path: Path) -> None:
         return
 
     def write(memory: Memory) -> None:
-        with h5py.File(path) as file, h5py.File(memory, "w") as stripped:
-            for name in file:
-                if name != OPTIMISER:
-                    file.copy(name, stripped)
+        with h5py.File(path) as file:
+            copy_weights(file, memory)
 
     write_hdf5(path, write)
 

@@ -2,8 +2,8 @@
 
 ``epoch_0003.weights.h5`` holds the weights and the optimiser's state after epoch 3 (what ``keras.Model.save_weights``
 writes). The order of the writes makes every kill harmless: the new checkpoint, then its row of epochs.csv, then the old
-checkpoint is removed. An epoch counts when it has both its checkpoint and its row; anything more is done again, with
-the same random numbers.
+checkpoint is removed. Epochs count up to the last one that has both its checkpoint and its row; anything more is done
+again, with the same random numbers. ``keeper`` says which epochs get a checkpoint.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import os
 import shutil
 from pathlib import Path
 
+import h5py
 import keras
 
-from fer_search.files import PART, sync_folder, write_atomic, write_hdf5
+from fer_search.files import PART, Memory, sync_folder, write_atomic, write_hdf5
 from fer_search.training.averages import averaged
 from fer_search.training.partial import PARTIAL
 
 BEST = "best.weights.h5"  # what predicts best: the weights, or their averages, of the best validation accuracy's epoch
+OPTIMISER = "optimizer"  # Keras' name of the optimiser's state in a checkpoint
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
@@ -66,6 +68,26 @@ def mark_best(folder: Path, epoch: int, model: keras.Model) -> None:
         return
     beside.replace(folder / BEST)
     sync_folder(folder)
+
+
+def save_best(model: keras.Model, folder: Path) -> None:
+    """Keep a model's weights as the best, without the optimiser's state."""
+    memory = Memory()
+    model.save_weights(memory)
+
+    def write(stripped: Memory) -> None:
+        with h5py.File(memory) as whole:
+            copy_weights(whole, stripped)
+
+    write_hdf5(folder / BEST, write)
+
+
+def copy_weights(checkpoint: h5py.File, memory: Memory) -> None:
+    """Write a checkpoint without its optimiser's state."""
+    with h5py.File(memory, "w") as stripped:
+        for name in checkpoint:
+            if name != OPTIMISER:
+                checkpoint.copy(name, stripped)
 
 
 def keep_only(folder: Path, epochs: tuple[int, ...]) -> None:

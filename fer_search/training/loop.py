@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -37,10 +38,19 @@ class Loop:
         data: what to train and validate on.
         model: compiled, in the state from which the next epoch starts.
         watcher: asked and told between chunks of steps.
+        before_partial: called before the state in the middle of an epoch is written.
     """
 
-    def __init__(self, trial: Trial, data: TrialData, model: keras.Model, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        data: TrialData,
+        model: keras.Model,
+        watcher: Watcher,
+        before_partial: Callable[[], None] = lambda: None,
+    ) -> None:
         self.trial, self.data, self.model, self.watcher = trial, data, model, watcher
+        self.before_partial = before_partial
         self.optimisation = trial.design.optimisation
         hold_backbone(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
         self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"), trial.micro_batches)
@@ -115,6 +125,7 @@ class Loop:
             if stopped or now - kept > PERIOD:
                 self.engine.end_epoch()
                 (self.trial.folder / PARTIAL).unlink(missing_ok=True)  # first, for its room
+                self.before_partial()
                 save_partial(self.model, self.trial.folder, epoch, start, sums, before + now - opened)
                 if stopped:
                     raise Stopped

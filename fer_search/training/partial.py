@@ -54,16 +54,23 @@ def save_partial(model: keras.Model, folder: Path, epoch: int, step: int, sums: 
     write_hdf5(folder / PARTIAL, write)
 
 
-def load_partial(model: keras.Model, folder: Path, epoch: int) -> Partial | None:
-    """Give a model, its optimiser built, the state that it had in the middle of an epoch; None where none is kept."""
+def partial_epoch(folder: Path) -> int:
+    """Return the epoch whose middle is kept; 0 where none is."""
     path = folder / PARTIAL
     if not path.exists():
-        return None
+        return 0
     with h5py.File(path) as file:
+        return int(file["partial"].attrs["epoch"])
+
+
+def load_partial(model: keras.Model, folder: Path, epoch: int) -> Partial | None:
+    """Give a compiled model the state that it had in the middle of an epoch; None where none is kept."""
+    if partial_epoch(folder) != epoch:
+        return None
+    with h5py.File(folder / PARTIAL) as file:
         group = file["partial"]
         at = dict(group.attrs)
         states = [group[name][()] for name in sorted(group)]
-    if at["epoch"] != epoch:
-        return None
-    model.load_weights(path)
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(folder / PARTIAL)
     return Partial(epoch, int(at["step"]), at["sums"], float(at["seconds"]), states)

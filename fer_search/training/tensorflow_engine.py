@@ -19,6 +19,7 @@ import tensorflow as tf
 from fer_search.augment import Plan, augment
 from fer_search.training.engine import RandomSeeds, cut, fill_up, random_states, seed_random_layers
 from fer_search.training.statistics import measuring
+from fer_search.training.tensorflow_optimizer import fuse
 
 Tensors = dict[str, tf.Tensor]
 _prepare = tf.function(augment, jit_compile=True, autograph=False)  # one for all trials: it depends on shapes alone
@@ -55,8 +56,10 @@ class TensorFlowEngine:
         if self.devices > 1:
             self._step, self._predict_step = self._take_step_on_all, self._predict_step_on_all
             self._measure_step = self._measure_step_on_all
-        elif tf.config.list_physical_devices("GPU") if jit is None else jit:
-            self._step = tf.function(self._take_step, jit_compile=True, autograph=False)
+        else:
+            fuse(model.optimizer)
+            if tf.config.list_physical_devices("GPU") if jit is None else jit:
+                self._step = tf.function(self._take_step, jit_compile=True, autograph=False)
         self._train, self._predict = _Program(self._train_steps), _Program(self._predict_steps)
         self._measure = _Program(self._measure_steps)
 

@@ -14,17 +14,12 @@ from fer_search.models import build_model
 from fer_search.training import random
 from fer_search.training.averages import averaged
 from fer_search.training.callbacks import Callbacks
-from fer_search.training.checkpoint import (
-    checkpointed_epochs,
-    keep_only,
-    load_checkpoint,
-    mark_best,
-    save_checkpoint,
-)
+from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, load_checkpoint
 from fer_search.training.engine import on_devices
-from fer_search.training.epochs import Row, append_epoch, read_epochs, rewrite_epochs
+from fer_search.training.epochs import Row, read_epochs, rewrite_epochs
+from fer_search.training.keeper import Keeper
 from fer_search.training.loop import Loop
-from fer_search.training.partial import PARTIAL
+from fer_search.training.partial import load_partial, partial_epoch
 from fer_search.training.precision import dtype_policy
 from fer_search.training.task import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
 
@@ -62,16 +57,18 @@ def _train(trial: Trial, data: TrialData, watcher: Watcher) -> list[Row]:
     watcher.built(model)
     _load(trial, model, rows)
     callbacks = Callbacks(watcher.callbacks, model, trial.epochs, rows)
-    loop = Loop(trial, data, model, watcher)
+    keeper = Keeper(trial, model, rows)
+    loop = Loop(trial, data, model, watcher, keeper.keep_best)
     for epoch in range(len(trial.history) + len(rows) + 1, trial.epochs + 1):
         if callbacks.stopping:
             break
         callbacks.begin(epoch)
         row = loop.run_epoch(epoch, _val_losses(trial, rows))
         rows.append(row)
-        _keep(trial, model, rows)
+        keeper.keep(row)
         watcher.epoch(row)
         callbacks.end(row)
+    keeper.finish()
     callbacks.finish(rows[-1] if rows else None)
     return rows
 
@@ -113,11 +110,14 @@ def _forget_other_models() -> None:
 
 
 def _whole_epochs(trial: Trial) -> list[Row]:
-    """Return the rows of the epochs that are whole, and take away what a kill left of a later one."""
+    """Return the rows of the epochs that it can go on from, and take away those of later ones.
+
+    What is kept of an epoch's middle stands for a checkpoint of the epoch before it.
+    """
     table = trial.folder / "epochs.csv"
     rows, before = read_epochs(table), len(trial.history)
-    whole = [e for e in checkpointed_epochs(trial.folder) if e <= before + len(rows)]
-    kept = rows[: (whole[-1] if whole else before) - before]
+    known = [*checkpointed_epochs(trial.folder), partial_epoch(trial.folder) - 1]
+    kept = rows[: max((epoch for epoch in known if epoch <= before + len(rows)), default=before) - before]
     if table.exists():
         rewrite_epochs(table, kept)
     return kept
@@ -125,18 +125,9 @@ def _whole_epochs(trial: Trial) -> list[Row]:
 
 def _load(trial: Trial, model: keras.Model, rows: list[Row]) -> None:
     """Put a model into the state after the last whole epoch, of this trial or of its parent."""
-    if rows:
-        load_checkpoint(model, trial.folder, int(rows[-1]["epoch"]))
+    if rows and checkpoint_path(trial.folder, last := int(rows[-1]["epoch"])).exists():
+        load_checkpoint(model, trial.folder, last)
+    elif rows:
+        load_partial(model, trial.folder, last + 1)
     elif trial.parent is not None:
         load_checkpoint(model, trial.parent, len(trial.history))
-
-
-def _keep(trial: Trial, model: keras.Model, rows: list[Row]) -> None:
-    """Record an epoch that ended; the order matters (see ``fer_search.training.checkpoint``)."""
-    epoch = int(rows[-1]["epoch"])
-    (trial.folder / PARTIAL).unlink(missing_ok=True)  # first, for its room
-    save_checkpoint(model, trial.folder, epoch)
-    if rows[-1]["val_accuracy"] > max((row["val_accuracy"] for row in rows[:-1]), default=-1.0):
-        mark_best(trial.folder, epoch, model)
-    append_epoch(trial.folder / "epochs.csv", rows[-1])
-    keep_only(trial.folder, (epoch,))

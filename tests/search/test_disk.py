@@ -20,9 +20,10 @@ from fer_search.search.keep import most_bytes, used_bytes
 from fer_search.search.run import run_search
 from fer_search.search.settings import Settings
 from fer_search.search.views import Lines
+from fer_search.training import keeper
 from fer_search.training.epochs import COLUMNS
 from fer_search.training.partial import PARTIAL
-from fer_search.training.trial import Trial, _build, _keep
+from fer_search.training.trial import Trial, _build
 
 FIGURE_1 = Cost(parameters=11_494_151, flops=8_005_688_320)
 CHECKPOINT = 138_117_576  # bytes of its checkpoint, with Adam's state; measured
@@ -131,19 +132,24 @@ def test_a_search_on_a_full_disk_stops_and_goes_on_once_there_is_room(
     assert state(run) == state(tmp_path / "whole" / "tiny")
 
 
+@pytest.mark.parametrize("wait", [0.0, 1e9])
 @pytest.mark.parametrize(("ema", "files", "of_parameter"), [(0.0, 3, 12), (0.99, 4, 16)])
-def test_the_room_of_a_running_trial_is_what_it_takes(tmp_path, monkeypatch, ema, files, of_parameter):
-    """Beside the checkpoints of two epochs that of its best; an average is another number of every parameter."""
+def test_the_room_of_a_running_trial_is_what_it_takes(tmp_path, monkeypatch, ema, files, of_parameter, wait):
+    """Beside the checkpoints of two epochs that of its best; an average is another number of every parameter.
+
+    Where epochs are so short that few get a checkpoint, it is no more.
+    """
+    monkeypatch.setattr(keeper, "WAIT", wait)
     design = Design(network=Plain(stages=((32,), (64,), (256,))), optimisation=Optimisation(ema=ema))
     trial, most = Trial(design, 4, tmp_path / "trial_0000", 0, 0), []
     trial.folder.mkdir()
     model = _build(trial, pretrained=False)
     model.optimizer.build(model.trainable_variables)
     monkeypatch.setattr(fer_search.files.os, "fsync", lambda handle: most.append(used_bytes(tmp_path)))
-    rows = []
-    for epoch, accuracy in enumerate((0.2, 0.3, 0.1, 0.4), start=1):
-        rows.append(dict.fromkeys(COLUMNS, accuracy) | {"epoch": epoch})
-        _keep(trial, model, rows)
+    keeping = keeper.Keeper(trial, model, [])
+    for epoch, accuracy in enumerate((0.2, 0.4, 0.1, 0.5) if not wait else (0.2, 0.4, 0.1, 0.3), start=1):
+        keeping.keep(dict.fromkeys(COLUMNS, accuracy) | {"epoch": epoch})
     parameters = measure(design).parameters
-    assert files * of_parameter * parameters == pytest.approx(max(most), rel=0.1)
+    if not wait:
+        assert files * of_parameter * parameters == pytest.approx(max(most), rel=0.1)
     assert max(most) <= 1.1 * most_bytes(design, parameters)  # a small network's file has more that is no number

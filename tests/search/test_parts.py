@@ -89,12 +89,14 @@ def test_a_mark_counts_the_starts_that_died_at_the_place_where_a_training_is(tmp
     other.mkdir()
     mark = Mark(tmp_path, [other])
     assert [mark.set() for _ in range(4)] == [0, 1, 2, 3]
-    (other / "epochs.csv").write_text("epoch\n1\n")
+    (other / "epoch_0001.weights.h5").touch()
     assert [mark.set() for _ in range(2)] == [1, 2]
     (tmp_path / "partial.weights.h5").write_text("middle of an epoch")
     assert mark.set() == 1
-    (tmp_path / "epochs.csv").write_text("epoch\n1\n2")  # of which the second line is torn
-    assert [mark.set() for _ in range(2)] == [1, 2]
+    (tmp_path / "epoch_0002.weights.h5").touch()
+    assert mark.set() == 1
+    (tmp_path / "epochs.csv").write_text("epoch\n1\n2\n3\n")  # whose third is done again
+    assert [mark.set() for _ in range(2)] == [2, 3]
     for text in ("", "[]", '{"starts": "two"}'):
         (tmp_path / MARK).write_text(text)
         assert [mark.set() for _ in range(2)] == [0, 1]

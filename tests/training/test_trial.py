@@ -2,6 +2,7 @@ import gc
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from cases import NETWORK, RICH, SMALL, make_trial, timeless
 
 from fer_search.design import Design, Evaluation, Optimisation
 from fer_search.models import build_model, make_loss
+from fer_search.training import keeper
 from fer_search.training.batches import draw_batches
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs
 from fer_search.training.engine import make_engine
 from fer_search.training.epochs import read_epochs
+from fer_search.training.loop import Loop
 from fer_search.training.predict import predict_images
 from fer_search.training.trial import Stopped, TrialData, TrialFailed, Watcher, train
 
@@ -51,6 +54,14 @@ def test_another_trial_or_seed_draws_otherwise(tmp_path, data, whole):
     assert timeless(train(make_trial(tmp_path, epochs=1, number=1), data)) != timeless(whole[1][:1])
 
 
+@pytest.fixture(params=["every epoch", "few"])
+def checkpoints(request, monkeypatch):
+    """With a checkpoint of each epoch, as where epochs are long, and with one of the first and the last alone."""
+    monkeypatch.setattr(keeper, "WAIT", {"every epoch": 0.0, "few": 1e9}[request.param])
+    return request.param
+
+
+@pytest.mark.usefixtures("checkpoints")
 @pytest.mark.parametrize("stop_in", [1, 2, 3])
 def test_a_stopped_training_goes_on_as_if_nothing_had_been(tmp_path, data, whole, stop_in):
     seen = []
@@ -73,25 +84,22 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
 
-@pytest.mark.parametrize("before", ["save_checkpoint", "mark_best", "append_epoch", "keep_only"])
+@pytest.mark.usefixtures("checkpoints")
+@pytest.mark.parametrize("before", ["save_checkpoint", "save_best", "mark_best", "append_epoch", "keep_only"])
 def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole, monkeypatch, before):
-    from fer_search.training import trial as module
-
-    real, calls = getattr(module, before), []
+    real, calls = getattr(keeper, before), []
 
     def killed(*arguments):
         calls.append(arguments)
-        if len(calls) == 2:
+        if len(calls) == (1 if before == "save_best" else 2):
             raise Killed
         return real(*arguments)
 
-    monkeypatch.setattr(module, before, killed)
-    monkeypatch.setattr(module, "mark_best", killed if before == "mark_best" else module.mark_best)
-    try:
-        train(make_trial(tmp_path), data)
-    except Killed:
-        monkeypatch.undo()
-        train(make_trial(tmp_path), data)
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper, before, killed)
+        with suppress(Killed):
+            train(make_trial(tmp_path), data)
+    train(make_trial(tmp_path), data)
     rows = read_epochs(tmp_path / "epochs.csv")
     assert timeless(rows) == timeless(whole[1])
     assert checkpointed_epochs(tmp_path) == [3]
@@ -113,13 +121,39 @@ def test_a_promoted_trial_goes_on_from_its_parents_weights_and_optimiser(tmp_pat
     assert int(model.optimizer.iterations) == 3 * 5  # 150 images in steps of 30, three epochs
 
 
-def test_the_best_epochs_weights_are_kept(data, whole):
-    folder, rows = whole
-    best = max(rows, key=lambda row: row["val_accuracy"])
+@pytest.mark.usefixtures("checkpoints")
+@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize("best", [1, 2, 3])
+def test_the_best_epochs_weights_are_kept(tmp_path, data, whole, monkeypatch, best, stopped):
+    """Whichever epoch is the best, and if it was so before a stop in the third."""
+    real = Loop.run_epoch
+
+    def judged(self, epoch, losses):
+        return real(self, epoch, losses) | {"val_accuracy": 0.9 if epoch == best else 0.5}
+
+    monkeypatch.setattr(Loop, "run_epoch", judged)
+    seen = []
+    if stopped:
+        with pytest.raises(Stopped):
+            train(make_trial(tmp_path), data, Watcher(lambda: seen[-1].epoch == 3, seen.append))
+    rows = train(make_trial(tmp_path), data)
+    assert [row["loss"] for row in rows] == [row["loss"] for row in whole[1]]
     model = build_model(SMALL)
-    model.load_weights(folder / "best.weights.h5")
+    model.load_weights(tmp_path / "best.weights.h5")
     hit = model.predict(data.val_images[..., None], verbose=0).argmax(axis=1) == data.val_labels
-    assert hit.mean() == pytest.approx(best["val_accuracy"], abs=1e-9)
+    assert hit.mean() == pytest.approx(rows[best - 1]["clean_val_accuracy"], abs=1e-9)
+
+
+def test_a_callback_that_ends_the_training_leaves_the_last_epochs_checkpoint(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(keeper, "WAIT", 1e9)
+
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    rows = train(make_trial(tmp_path), data, Watcher(callbacks=(Ends(),)))
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert checkpointed_epochs(tmp_path) == [2]
 
 
 def test_a_diverging_training_fails_with_its_reason(tmp_path, data):

@@ -1,0 +1,58 @@
+"""Fused updates are those of Keras' own optimisers."""
+
+import keras
+import numpy as np
+import pytest
+
+from fer_search.design import Optimisation
+from fer_search.models import make_optimizer
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("of TensorFlow alone", allow_module_level=True)
+
+from fer_search.training.tensorflow_optimizer import fuse
+
+PATHS = ("conv1/kernel", "bn1/gamma", "probabilities/kernel")
+GIVEN = {
+    "adam": {},
+    "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
+    "adam, clipped, averaged": {"clip_norm": 0.5, "ema": 0.9},
+    "sgd": {"optimizer": "sgd"},
+    "sgd, momentum": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1, "clip_value": 0.5},
+}
+
+
+def trained(optimizer, fused):
+    """Return the variables and the optimiser's state after some steps, the learning rate another in each."""
+    rng, variables = np.random.default_rng(0), []
+    for path in PATHS:
+        with keras.name_scope(path.partition("/")[0]):
+            variables.append(keras.Variable(rng.normal(size=(4, 3)).astype("float32"), name=path.partition("/")[2]))
+    optimizer.build(variables)
+    if fused:
+        before = optimizer._backend_update_step
+        fuse(optimizer)
+        assert optimizer._backend_update_step != before
+    for step in range(6):
+        optimizer.learning_rate = 0.1 / (step + 1)
+        optimizer.apply([keras.ops.convert_to_tensor(rng.normal(size=(4, 3)), "float32") for _ in PATHS], variables)
+    return [np.asarray(v) for v in [*variables, *optimizer.variables]]
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("backbone", [{}, {"backbone_factor": 0.25}, {"waits": True}], ids=["", "factor", "frozen"])
+def test_a_fused_step_is_keras_own(given, backbone):
+    found = []
+    for fused in (False, True):
+        optimizer = make_optimizer(Optimisation(**{"learning_rate": 0.1} | given), **backbone)
+        if "waits" in backbone:
+            optimizer.frozen_steps = 3
+        found.append(trained(optimizer, fused))
+    for own, fused in zip(*found, strict=True):
+        np.testing.assert_allclose(fused, own, rtol=2e-4, atol=2e-5)
+
+
+def test_other_optimisers_are_left_as_they_are():
+    for optimizer in (keras.optimizers.Adam(amsgrad=True), keras.optimizers.Nadam(), keras.optimizers.RMSprop()):
+        fuse(optimizer)
+        assert "_backend_update_step" not in vars(optimizer)
