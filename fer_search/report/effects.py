@@ -36,7 +36,8 @@ def effects(
         ``n_against`` (trials with either; of a number, the active ones), ``response`` ("accuracy", or the emotion),
         ``difference``, ``low``, ``high`` (shares: 0.01 is a point), ``p`` (of no difference, two-sided), ``sure``
         (bool, p below 1 - level after Holm's correction: over the rows of the accuracy, or over those of all emotions
-        together), ``alone`` (bool, fitted by itself because there were too few trials to fit all choices together) and
+        together; never where one trial alone had a value), ``alone`` (bool, fitted by itself because there were too few
+        trials to fit all choices together) and
         ``verdict`` (in words).
     """
     names, y = _responses(compared, curves)
@@ -50,9 +51,15 @@ def effects(
 
 def _sure(table: pd.DataFrame, alpha: float) -> np.ndarray:
     found = np.zeros(len(table), bool)
+    p = table["p"].where(~_single(table), 1.0).to_numpy(float)
     for at in table.groupby(table["response"] == "accuracy").indices.values():
-        found[at] = holm(table["p"].to_numpy(float)[at]) < alpha
+        found[at] = holm(p[at]) < alpha
     return found
+
+
+def _single(table: pd.DataFrame) -> pd.Series:
+    """Whether one trial alone stands for a value: what it has by luck would pass for the value's."""
+    return table[["n", "n_against"]].min(axis=1) < 2
 
 
 def _responses(compared: Comparison, curves: pd.DataFrame | None) -> tuple[list[str], np.ndarray]:
@@ -95,6 +102,8 @@ def _comparisons(term: Term) -> list[tuple[dict, float, float]]:
 
 
 def _verdict(row: pd.Series) -> str:
+    if min(row["n"], row["n_against"]) < 2:
+        return "one trial cannot tell"
     if row["sure"]:
         return "better" if row["difference"] > 0 else "worse"
     if row["low"] > 0 or row["high"] < 0:

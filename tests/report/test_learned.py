@@ -124,6 +124,18 @@ def test_effects_are_taken_apart(rng: np.random.Generator) -> None:
     assert raw["y"] - raw["x"] > 0.02
 
 
+def test_one_trial_cannot_tell_what_its_value_does(rng: np.random.Generator) -> None:
+    compared = planted(60, rng, a=0.04)
+    table = compared.trials.copy()
+    table["choice.b"] = table["choice.b"].replace(3, 2)
+    table.loc[0, ["choice.b", "accuracy"]] = 3, 0.9
+    found = effects(compared._replace(trials=table), CHOICES).set_index(["choice", "value"])
+    assert found.loc[("b", "3"), "p"] < 1e-6
+    assert not found.loc[("b", "3"), "sure"]
+    assert found.loc[("b", "3"), "verdict"] == "one trial cannot tell"
+    assert found.loc[("a", "y"), "verdict"] != "one trial cannot tell"
+
+
 def test_effects_in_words(rng: np.random.Generator) -> None:
     sure = effects(planted(60, rng, a=0.04), CHOICES).iloc[0]
     assert in_words(sure).startswith("a y instead of x: +")

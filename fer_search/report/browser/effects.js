@@ -67,7 +67,7 @@ function effectsOf(fits, names) {
     });
   }));
   for (const family of [rows.filter(row => row.response === "accuracy"), rows.filter(row => row.response !== "accuracy")])
-    holm(family.map(row => row.p)).forEach((p, k) => { family[k].sure = p < 0.05; family[k].verdict = verdictOf(family[k]); });
+    holm(family.map(row => row.single ? 1 : row.p)).forEach((p, k) => { family[k].sure = p < 0.05; family[k].verdict = verdictOf(family[k]); });
   return rows;
 }
 
@@ -75,14 +75,17 @@ function comparisons({ choice, levels, log, active }) {
   const about = { choice: choice.name, label: choice.label };
   if (levels.length) {
     const first = levels.indexOf(choice.values.find(value => levels.includes(value)) ?? levels[0]), against = say(levels[first]);
-    return levels.map((value, high) => ({ ...about, value: say(value), against, high, low: first })).filter(one => one.high !== first);
+    const single = level => active.filter(one => one === level).length < 2;
+    return levels.map((value, high) => ({ ...about, value: say(value), against, high, low: first, single: single(high) || single(first) }))
+      .filter(one => one.high !== first);
   }
   const sorted = [...active].sort((a, b) => a - b), [low, high] = [quantile(sorted, 0.25), quantile(sorted, 0.75)];
   const [against, value] = [low, high].map(one => log ? 10 ** one : one).map(one => general(one, Math.abs(one) < 10 ? 2 : 3));
   return [{ ...about, value, against, high, low }];
 }
 
-function verdictOf({ sure, difference, low, high }) {
+function verdictOf({ single, sure, difference, low, high }) {
+  if (single) return "one trial cannot tell";
   const way = difference > 0 ? "better" : "worse";
   if (sure) return way;
   if (low > 0 || high < 0) return `${way} perhaps, or luck among so many comparisons`;
