@@ -37,8 +37,7 @@ def effects(
         ``difference``, ``low``, ``high`` (shares: 0.01 is a point), ``p`` (of no difference, two-sided), ``sure``
         (bool, p below 1 - level after Holm's correction: over the rows of the accuracy, or over those of all emotions
         together; never where one trial alone had a value), ``alone`` (bool, fitted by itself because there were too few
-        trials to fit all choices together) and
-        ``verdict`` (in words).
+        trials to fit all choices together) and ``verdict`` (in words).
     """
     names, y = _responses(compared, curves)
     rows = [row for fit, at in fits(compared.trials, choices, y) for row in _rows(fit, at, names, level)]
