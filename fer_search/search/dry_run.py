@@ -22,8 +22,9 @@ from fer_search.search.estimate import (
 )
 from fer_search.search.plan import planned
 from fer_search.search.pretrained import settle_weights
-from fer_search.search.run import baseline_names, load_data, new_oracle, trial_data, trial_limit
+from fer_search.search.run import load_data, trial_data
 from fer_search.search.settings import Settings
+from fer_search.search.setup import baseline_names, new_oracle, trial_limit
 from fer_search.search.words import range_in_words
 from fer_search.space import load_space
 from fer_search.training.trial import TrialData

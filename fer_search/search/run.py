@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,18 +23,17 @@ from fer_search.search import events
 from fer_search.search.attempt import Attempts
 from fer_search.search.clock import Clock
 from fer_search.search.deaths import Mark
-from fer_search.search.estimate import estimate_seconds, sample_designs, time_designs
 from fer_search.search.folder import DIFFERENT, LIVE, LOCKED, RunFolder, check_same
 from fer_search.search.info import BEFORE, EXTENSIBLE, first_change, identity, new_info
 from fer_search.search.keep import most_bytes, ranked, tidy
-from fer_search.search.oracles import SafeOracle, make_oracle
 from fer_search.search.plan import planned
 from fer_search.search.predictions import keep_predictions, predicted_trial
 from fer_search.search.pretrained import settle_weights
+from fer_search.search.said import again, announcement, farewell
 from fer_search.search.settings import Settings
+from fer_search.search.setup import baseline_names, estimate, new_oracle, trial_limit
 from fer_search.search.stop import Stop, stopping
 from fer_search.search.tensorboard import trial_callbacks
-from fer_search.search.words import plural, range_in_words
 from fer_search.space import Space, load_space
 from fer_search.training.epochs import Row, read_epochs
 from fer_search.training.trial import Progress, Stopped, TrialData, Watcher
@@ -103,58 +101,6 @@ def trial_data(dataset: Dataset, split: Split) -> TrialData:
     return TrialData(images[train], labels[train], images[validation], labels[validation], augment_validation=augmented)
 
 
-def baseline_names(settings: Settings, space: Space) -> list[str]:
-    """Return the baselines that a run has, in their order; all of them once before any of them again.
-
-    A repeat is another trial, so that its weights, batches and augmentations are drawn anew.
-
-    Raises:
-        UserError: it has nothing else, and there are none.
-    """
-    names = list(space.baselines) * settings.repeats if settings.baselines != "none" else []
-    if settings.baselines == "only" and not names:
-        raise UserError(f"--baselines only: {space.path} has no baselines")
-    return names
-
-
-def trial_limit(settings: Settings, names: list[str]) -> int | None:
-    """Return how many trials a run has at most, if it has a limit."""
-    limits = [settings.max_trials, len(names) if settings.baselines == "only" else None]
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def new_oracle(settings: Settings, space: Space) -> SafeOracle:
-    """Return the oracle of a run, before its first proposal."""
-    s = settings
-    options: dict[str, Any] = {
-        "seed": s.seed,
-        "max_trials": s.max_trials,
-        "max_epochs": s.max_epochs,
-        "factor": s.factor,
-    }
-    return make_oracle(s.tuner, space.choices(), s.folder, **options)
-
-
-def estimate(
-    settings: Settings, space: Space, data: TrialData, stop: Callable[[], bool], dear: bool = True
-) -> events.Range:
-    """Return the least and the most seconds that a whole run will probably take, from a few seconds of training.
-
-    Args:
-        settings: of the run.
-        space: its designs.
-        data: to train and validate on.
-        stop: asked while it trains; ends it with ``Stopped``.
-        dear: time a dear design too.
-    """
-    names = baseline_names(settings, space)
-    limit = trial_limit(settings, names)
-    amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
-    designs = sample_designs(space, names[:limit], 0 if settings.baselines == "only" else 8)
-    speed = time_designs(designs, data, stop, settings.devices, dear)
-    return estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
-
-
 class _Search:
     """One start of a search."""
 
@@ -182,7 +128,7 @@ class _Search:
         try:
             self.info = self._open(stop)
         except Stopped:
-            text = f"Stopped before the first trial. {self._again()} starts it."
+            text = f"Stopped before the first trial. {again(self.settings)} starts it."
             self.view.show(events.SearchEnded(str(self.folder.path), "interrupted", text, 0, 0, None))
             return 128 + (stop.number or signal.SIGINT)
         self._announce()
@@ -234,6 +180,7 @@ class _Search:
             self.begun = events.TrialBegun(
                 trial.number, self.amount.trials, prepared.name, values, trial.epochs, prepared.parameters, curve
             )
+            self.begun_from_parent = trial.parent is not None
             self.clock.begin_trial(len(own))
             self.view.show(self.begun)
             self._beat(Progress(len(curve) + 1, 0, len(self.data.labels), 0.0, 0.0), self.clock.left())
@@ -269,7 +216,9 @@ class _Search:
 
     def _epoch(self, row: Row) -> None:
         self.clock.end_epoch(row["seconds"])
-        tidy(self.folder, self.oracle)  # a promoted trial's parent is wanted until here
+        if self.begun_from_parent:  # whose checkpoint is wanted until the first epoch has its own
+            tidy(self.folder, self.oracle)
+            self.begun_from_parent = False
         self.view.show(events.EpochEnded(self.begun.number, row, self.clock.left()))
 
     def _keep_predictions(self) -> None:
@@ -305,9 +254,6 @@ class _Search:
     def _max_bytes(self) -> int | None:
         limit = self.settings.max_disk
         return None if limit is None or limit == float("inf") else int(limit)
-
-    def _again(self) -> str:
-        return "The same command" + (" without --overwrite" if self.settings.overwrite else "")
 
     def _open(self, stop: Stop) -> dict[str, Any]:
         """Start the folder, or take it up where it is."""
@@ -406,7 +352,7 @@ class _Search:
         self.view.show(events.Note(text))
 
     def _announce(self) -> None:
-        s, amount, again = self.settings, self.amount, self._again()
+        s = self.settings
         self._say(f"Protocol: {self.split.note}.")
         if s.width != 1:
             self._say(
@@ -416,52 +362,26 @@ class _Search:
         self._say(f"Device: {backend.device()}, {backend.start()} backend{shared}.")
         for one in self.skipped:
             self._say(f"Missing here: {one['what']} ({one['why']}).")
-        if s.baselines == "first" and self.names and self.max_trials is not None and self.max_trials <= len(self.names):
-            self._say(
-                f"--max-trials {self.max_trials} is used up by the space's {len(self.names)} baselines before the "
-                "tuner proposes anything; --baselines none leaves them out."
-            )
-        first = ", ".join(dict.fromkeys(self.names[: self.max_trials]))
-        times = f", {s.repeats} times each" if s.repeats > 1 else ""
-        baselines = f" (the baselines {first} first{times})" if first else ""
-        self._say(
-            f"Search: {s.tuner}, {amount.trials} trials{baselines}, "
-            f"{amount.epochs} epochs of {len(self.data.labels)} images "
-            f"in all; estimated {range_in_words(*self.info['estimate_seconds'])} on this device."
-        )
+        low, high = self.info["estimate_seconds"]
+        what = (self.names, self.max_trials, self._planned(), len(self.data.labels), (low, high))
+        for line in announcement(s, *what):
+            self._say(line)
         if self.resumed:
             done = len(self.oracle.end_order)
-            self._say(f"Going on with {self.folder.path}: {done} of {amount.trials} trials are done.")
+            self._say(f"Going on with {self.folder.path}: {done} of {self.amount.trials} trials are done.")
         else:
-            self._say(f"Run folder: {self.folder.path}. Ctrl-C stops; {again[0].lower()}{again[1:]} goes on.")
+            same = again(s)
+            self._say(f"Run folder: {self.folder.path}. Ctrl-C stops; {same[0].lower()}{same[1:]} goes on.")
 
     def _farewell(self, state: str, stop: Stop) -> int:
         ended, failed, best = len(self.oracle.end_order), self._failed(), self._best()
-        done = f"{ended} of {self.amount.trials} trials done" + (f", {failed} failed" if failed else "")
-        if state == "finished":
-            failures = f", {failed} failed" if failed else ""
-            see = f"See it: fer-search report {self.folder.path}"
-            text = f"Done: {plural(ended, 'trial')}{failures}; best {_best_in_words(best)}. {see}"
-        elif state == "out_of_time":
-            left = range_in_words(*self.clock.left())
-            text = f"Time is up: {done}, {left} left. --extend with a longer --time-budget goes on."
-        elif state == "failing":
-            last = self.oracle.trials[self.oracle.end_order[-1]].message
-            text = (
-                f"Stopped: {done}, the last {self._failures_in_a_row()} in a row ({last}). --max-failures allows more."
-            )
-        else:
-            text = f"Stopped: {done}, nothing lost. {self._again()} goes on."
+        last = self.oracle.trials[self.oracle.end_order[-1]].message or "" if ended else ""
+        counts, in_a_row = (ended, failed, self.amount.trials), (self._failures_in_a_row(), last)
+        text = farewell(state, self.settings, counts, best, self.clock.left(), in_a_row)
         self.view.show(events.SearchEnded(str(self.folder.path), state, text, ended, failed, best))
         if state == "interrupted":
             return 128 + (stop.number or signal.SIGINT)
         return NO_TRIAL if state == "failing" or (ended and ended == failed) else 0
-
-
-def _best_in_words(best: events.Best | None) -> str:
-    if best is None:
-        return "none"
-    return f"{best.accuracy:.3f} by trial {best.number}" + (f" ({best.name})" if best.name else "")
 
 
 def _names(skipped: list[dict[str, str]]) -> str:
