@@ -54,15 +54,14 @@ def test_another_trial_or_seed_draws_otherwise(tmp_path, data, whole):
     assert timeless(train(make_trial(tmp_path, epochs=1, number=1), data)) != timeless(whole[1][:1])
 
 
-@pytest.fixture(params=["every epoch", "few"])
+@pytest.fixture
 def checkpoints(request, monkeypatch):
-    """With a checkpoint of each epoch, as where epochs are long, and with one of the first and the last alone."""
-    monkeypatch.setattr(keeper, "WAIT", {"every epoch": 0.0, "few": 1e9}[request.param])
-    return request.param
+    """With a checkpoint of every epoch, as where epochs are long, or of few: the first and the last alone."""
+    monkeypatch.setattr(keeper, "WAIT", {"every": 0.0, "few": 1e9}[request.param])
 
 
 @pytest.mark.usefixtures("checkpoints")
-@pytest.mark.parametrize("stop_in", [1, 2, 3])
+@pytest.mark.parametrize(("checkpoints", "stop_in"), [("every", 1), ("every", 2), ("few", 3)], indirect=["checkpoints"])
 def test_a_stopped_training_goes_on_as_if_nothing_had_been(tmp_path, data, whole, stop_in):
     seen = []
 
@@ -85,7 +84,14 @@ class Killed(BaseException):
 
 
 @pytest.mark.usefixtures("checkpoints")
-@pytest.mark.parametrize("before", ["save_checkpoint", "save_best", "mark_best", "append_epoch", "keep_only"])
+@pytest.mark.parametrize(
+    ("checkpoints", "before"),
+    [
+        *(("every", write) for write in ("save_checkpoint", "mark_best", "append_epoch", "keep_only")),
+        *(("few", write) for write in ("save_checkpoint", "save_best", "keep_only")),
+    ],
+    indirect=["checkpoints"],
+)
 def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole, monkeypatch, before):
     real, calls = getattr(keeper, before), []
 
@@ -122,8 +128,11 @@ def test_a_promoted_trial_goes_on_from_its_parents_weights_and_optimiser(tmp_pat
 
 
 @pytest.mark.usefixtures("checkpoints")
-@pytest.mark.parametrize("stopped", [False, True])
-@pytest.mark.parametrize("best", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("checkpoints", "best", "stopped"),
+    [("every", 2, False), ("few", 2, False), ("few", 2, True), ("few", 3, True)],
+    indirect=["checkpoints"],
+)
 def test_the_best_epochs_weights_are_kept(tmp_path, data, whole, monkeypatch, best, stopped):
     """Whichever epoch is the best, and if it was so before a stop in the third."""
     real = Loop.run_epoch
