@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,15 +51,15 @@ def effects(
 
 def _sure(table: pd.DataFrame, alpha: float) -> np.ndarray:
     found = np.zeros(len(table), bool)
-    p = table["p"].where(~_single(table), 1.0).to_numpy(float)
+    p = table["p"].where(~_single(table["n"], table["n_against"]), 1.0).to_numpy(float)
     for at in table.groupby(table["response"] == "accuracy").indices.values():
         found[at] = holm(p[at]) < alpha
     return found
 
 
-def _single(table: pd.DataFrame) -> pd.Series:
+def _single(n: Any, n_against: Any) -> Any:
     """Whether one trial alone stands for a value: what it has by luck would pass for the value's."""
-    return table[["n", "n_against"]].min(axis=1) < 2
+    return np.minimum(n, n_against) < 2
 
 
 def _responses(compared: Comparison, curves: pd.DataFrame | None) -> tuple[list[str], np.ndarray]:
@@ -101,7 +102,7 @@ def _comparisons(term: Term) -> list[tuple[dict, float, float]]:
 
 
 def _verdict(row: pd.Series) -> str:
-    if min(row["n"], row["n_against"]) < 2:
+    if _single(row["n"], row["n_against"]):
         return "one trial cannot tell"
     if row["sure"]:
         return "better" if row["difference"] > 0 else "worse"

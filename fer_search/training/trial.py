@@ -117,7 +117,8 @@ def _whole_epochs(trial: Trial) -> list[Row]:
     table = trial.folder / "epochs.csv"
     rows, before = read_epochs(table), len(trial.history)
     known = [*checkpointed_epochs(trial.folder), partial_epoch(trial.folder) - 1]
-    kept = rows[: max((epoch for epoch in known if epoch <= before + len(rows)), default=before) - before]
+    whole = max((epoch for epoch in known if before < epoch <= before + len(rows)), default=before)
+    kept = rows[: whole - before]
     if table.exists():
         rewrite_epochs(table, kept)
     return kept

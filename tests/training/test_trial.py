@@ -113,6 +113,16 @@ def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_training_whose_checkpoint_is_lost_begins_anew(tmp_path, data, whole):
+    with pytest.raises(Stopped):
+        train(make_trial(tmp_path), data, Watcher(stop=lambda: len(read_epochs(tmp_path / "epochs.csv")) == 2))
+    for file in tmp_path.glob("*.h5"):
+        file.unlink()
+    again = []
+    assert timeless(train(make_trial(tmp_path), data, Watcher(epoch=again.append))) == timeless(whole[1])
+    assert [row["epoch"] for row in again] == [1, 2, 3]
+
+
 def test_a_promoted_trial_goes_on_from_its_parents_weights_and_optimiser(tmp_path, data):
     parent = make_trial(tmp_path / "parent", epochs=2)
     history = train(parent, data)
