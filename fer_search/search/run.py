@@ -36,7 +36,7 @@ from fer_search.search.stop import Stop, stopping
 from fer_search.search.tensorboard import trial_callbacks
 from fer_search.space import Space, load_space
 from fer_search.training.epochs import Row, read_epochs
-from fer_search.training.trial import Progress, Stopped, TrialData, Watcher
+from fer_search.training.trial import Progress, Stopped, TrialData, Watcher, whole_epochs
 
 NO_TRIAL = 3  # exit code: no trial completed, or too many failed in a row
 HEARTBEAT = 2.0  # seconds between two writes of live.json
@@ -174,7 +174,7 @@ class _Search:
             prepared = self.attempts.prepare(proposed)
             trial = prepared.trial
             tidy(self.folder, self.oracle, self._max_bytes(), most_bytes(trial.design, prepared.parameters))
-            own = read_epochs(trial.folder / "epochs.csv")
+            own = whole_epochs(trial)
             curve = tuple(row["val_accuracy"] for row in (*trial.history, *own))
             values = proposed.hyperparameters.values
             self.begun = events.TrialBegun(

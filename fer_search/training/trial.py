@@ -23,7 +23,17 @@ from fer_search.training.partial import load_partial, partial_epoch
 from fer_search.training.precision import dtype_policy
 from fer_search.training.task import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
 
-__all__ = ["Progress", "Stopped", "Trial", "TrialData", "TrialFailed", "Watcher", "train", "trained_model"]
+__all__ = [
+    "Progress",
+    "Stopped",
+    "Trial",
+    "TrialData",
+    "TrialFailed",
+    "Watcher",
+    "train",
+    "trained_model",
+    "whole_epochs",
+]
 
 
 def train(trial: Trial, data: TrialData, watcher: Watcher | None = None) -> list[Row]:
@@ -52,7 +62,9 @@ def train(trial: Trial, data: TrialData, watcher: Watcher | None = None) -> list
 
 
 def _train(trial: Trial, data: TrialData, watcher: Watcher) -> list[Row]:
-    rows = _whole_epochs(trial)
+    rows, table = whole_epochs(trial), trial.folder / "epochs.csv"
+    if table.exists():
+        rewrite_epochs(table, rows)  # without what a kill left of later ones
     model = _build(trial, pretrained=not rows and trial.parent is None)
     watcher.built(model)
     _load(trial, model, rows)
@@ -109,19 +121,15 @@ def _forget_other_models() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _whole_epochs(trial: Trial) -> list[Row]:
-    """Return the rows of the epochs that it can go on from, and take away those of later ones.
+def whole_epochs(trial: Trial) -> list[Row]:
+    """Return the rows of the epochs after which a training would go on; epochs.csv may hold later ones.
 
     What is kept of an epoch's middle stands for a checkpoint of the epoch before it.
     """
-    table = trial.folder / "epochs.csv"
-    rows, before = read_epochs(table), len(trial.history)
+    rows, before = read_epochs(trial.folder / "epochs.csv"), len(trial.history)
     known = [*checkpointed_epochs(trial.folder), partial_epoch(trial.folder) - 1]
     whole = max((epoch for epoch in known if before < epoch <= before + len(rows)), default=before)
-    kept = rows[: whole - before]
-    if table.exists():
-        rewrite_epochs(table, kept)
-    return kept
+    return rows[: whole - before]
 
 
 def _load(trial: Trial, model: keras.Model, rows: list[Row]) -> None:

@@ -17,7 +17,7 @@ from fer_search.search import run as run_module
 from fer_search.search.folder import RunFolder
 from fer_search.search.keep import used_bytes
 from fer_search.search.predictions import worst_mistakes
-from fer_search.training.epochs import read_epochs
+from fer_search.training.epochs import append_epoch, read_epochs
 from fer_search.training.trial import Stopped
 
 TUNERS = ("random", "hyperband", "bayesian", "grid")
@@ -122,6 +122,22 @@ def test_a_trial_that_the_process_dies_of_is_given_up(search, tmp_path, monkeypa
     assert all(trial["status"] == "COMPLETED" for trial in trials if int(trial["trial_id"]) not in failed)
     assert reason in (tmp_path / "out.txt").read_text()
     assert not list(tmp_path.glob("tiny/**/training.json"))
+
+
+def test_it_says_from_which_epoch_a_killed_trial_goes_on(search, tmp_path, monkeypatch):
+    """The last one with a checkpoint, although epochs.csv has one more."""
+    given, real = {"max_trials": 2, "max_epochs": 4}, attempt.train
+    with monkeypatch.context() as patch:
+        patch.setattr(attempt, "train", dying(real, Killed, lambda trial, epoch: epoch == 3))
+        with pytest.raises(Killed):
+            search(tmp_path, **given)
+    (table,) = tmp_path.glob("tiny/trial_*/epochs.csv")
+    rows = read_epochs(table)
+    append_epoch(table, rows[-1] | {"epoch": 3})
+    assert search(tmp_path, **given) == 0
+    said = (tmp_path / "out.txt").read_text()
+    assert "going on after epoch 2" in said
+    assert "going on after epoch 3" not in said
 
 
 def test_deaths_with_progress_between_them_do_not_count(search, state, tmp_path, monkeypatch):

@@ -1,0 +1,38 @@
+"""How often a training gets a checkpoint; that nothing is lost in between is in test_trial.py."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fer_search.design import Design
+from fer_search.training import keeper
+from fer_search.training.trial import Trial
+
+
+@pytest.mark.parametrize(
+    ("epoch", "write", "expected"),
+    [
+        (10.0, 0.1, [1, 2, 3, 4, 5, 6, 7, 8]),  # 30 times 0.1 s is less than an epoch
+        (1.0, 0.1, [1, 4, 7, 8]),  # every 3 s
+        (20.0, 5.0, [1, 4, 7, 8]),  # a minute at most, although 30 times 5 s are more
+        (100.0, 5.0, [1, 2, 3, 4, 5, 6, 7, 8]),
+    ],
+)
+def test_checkpoints_cost_a_thirtieth_or_come_every_minute(monkeypatch, tmp_path, epoch, write, expected):
+    clock, written = SimpleNamespace(now=0.0), []
+
+    def save(model, folder, number):
+        clock.now += write
+        written.append(number)
+
+    monkeypatch.setattr(keeper, "save_checkpoint", save)
+    monkeypatch.setattr(keeper, "mark_best", lambda *arguments: None)
+    monkeypatch.setattr(keeper, "append_epoch", lambda *arguments: None)
+    monkeypatch.setattr(keeper.time, "perf_counter", lambda: clock.now)
+    keeping = keeper.Keeper(Trial(Design(), 8, Path(tmp_path), 0, 0), SimpleNamespace(), [])
+    for number in range(1, 9):
+        clock.now += epoch
+        keeping.keep({"epoch": number, "val_accuracy": 1 / number})
+    keeping.finish()
+    assert written == expected
