@@ -13,8 +13,8 @@ from fer_search.training.trial import Trial
 @pytest.mark.parametrize(
     ("epoch", "write", "expected"),
     [
-        (10.0, 0.1, [1, 2, 3, 4, 5, 6, 7, 8]),  # 30 times 0.1 s is less than an epoch
-        (1.0, 0.1, [1, 4, 7, 8]),  # every 3 s
+        (10.0, 0.125, [1, 2, 3, 4, 5, 6, 7, 8]),  # 30 times 0.125 s is less than an epoch
+        (1.0, 0.0625, [1, 3, 5, 7, 8]),  # every 1.9 s
         (20.0, 5.0, [1, 4, 7, 8]),  # a minute at most, although 30 times 5 s are more
         (100.0, 5.0, [1, 2, 3, 4, 5, 6, 7, 8]),
     ],
