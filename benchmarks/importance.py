@@ -20,9 +20,9 @@ import common
 import numpy as np
 import pandas as pd
 
-from fer_search.report.choices import Choice
-from fer_search.report.compare import at_epochs, varied
-from fer_search.report.importance import importances, is_first
+from fer_search.report.statistics.budgets import at_epochs, varied
+from fer_search.report.statistics.importance import importances, is_first
+from fer_search.runfolder.choices import Choice
 
 POINTS, NOISE = 0.05, 0.014
 BRACKETS = (((27, 3), (9, 7), (3, 20)), ((12, 7), (4, 20)), ((5, 20),))  # trials and last epoch of each rung

@@ -26,7 +26,7 @@ from fer_search import backend
 
 backend.start()
 
-from fer_search.search.oracles import BayesianOracle, SafeOracle  # noqa: E402
+from fer_search.search.proposing.oracles import BayesianOracle, SafeOracle  # noqa: E402
 
 LISTS = (kt.engine.hyperparameters.Choice, kt.engine.hyperparameters.Boolean)
 NOISE = 0.006  # standard error of an accuracy of 0.6 on 7,000 images

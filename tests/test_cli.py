@@ -232,7 +232,7 @@ def test_a_dry_run_writes_nothing(call, tiny_space, data, tmp_path):
 
 
 def test_another_search_is_refused_with_5_and_a_busy_folder_with_4(call, searched, data):
-    from fer_search.search.folder import RunFolder
+    from fer_search.runfolder.folder import RunFolder
 
     again = options(searched / "tiny.py", data, searched)
     assert call(*again, "--seed", 3)[0] == 5

@@ -1,6 +1,6 @@
 """Design -> augmentation of a batch."""
 
-from fer_search.augment.plan import Plan, augment, draw_plan
-from fer_search.augment.views import view_maps
+from fer_search.augment.crop_flip import view_maps
+from fer_search.augment.draws import Plan, augment, draw_plan
 
 __all__ = ["Plan", "augment", "draw_plan", "view_maps"]

@@ -52,7 +52,7 @@ def confirm(
 
     backend.start()
     from fer_search.confirm.run import Settings, run_confirm
-    from fer_search.report.confirmed import confirmed_as_json, confirmed_table
+    from fer_search.report.tables.confirmed import confirmed_as_json, confirmed_table
     from fer_search.search.settings import parse_devices
 
     folder = run or newest_run(results_dir)

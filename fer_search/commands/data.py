@@ -23,7 +23,7 @@ def info(
     ] = None,
 ) -> None:
     """Print counts, blank images, duplicates and conflicting labels of a data set."""
-    from fer_search.data.info import examine, plot_samples, tables
+    from fer_search.data.audit import examine, plot_samples, tables
     from fer_search.data.load import load_dataset
 
     dataset = load_dataset(path, labels=labels.value, ferplus_csv=ferplus_csv)

@@ -110,9 +110,9 @@ def run(
     from fer_search import backend
 
     backend.start()
+    from fer_search.search.display import choose_view
     from fer_search.search.run import run_search
     from fer_search.search.settings import Settings, parse_bytes, parse_devices, parse_duration, parse_fixed
-    from fer_search.search.views import choose_view
 
     settings = Settings(
         tuner=tuner.value,
@@ -150,7 +150,7 @@ def run(
         command=shlex.join(["fer-search", *sys.argv[1:]]),
     )
     if dry_run:
-        from fer_search.search.dry_run import show_plan
+        from fer_search.search.display.dry_run import show_plan
 
         show_plan(settings)
         return

@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fer_search.training.epochs import Row
+from fer_search.runfolder.epochs import Row
 from fer_search.training.trial import Progress as Steps
 
 

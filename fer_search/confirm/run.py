@@ -24,12 +24,12 @@ from fer_search.errors import UserError
 from fer_search.files import disk_is_full, write_atomic
 from fer_search.models import measure
 from fer_search.report import RunInfo, load_run, load_trials
-from fer_search.search.deaths import DIED, MOST, Mark
-from fer_search.search.failures import reason
-from fer_search.search.folder import DIFFERENT, LOCKED, RunFolder
-from fer_search.search.stop import Stop, stopping
+from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.folder import DIFFERENT, LOCKED, RunFolder
+from fer_search.search.trials.crash_guard import DIED, MOST, Mark
+from fer_search.search.trials.failures import reason
+from fer_search.search.trials.signals import Stop, stopping
 from fer_search.training.checkpoint import keep_only
-from fer_search.training.epochs import read_epochs
 from fer_search.training.predict import predict_images
 from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, Watcher, train, trained_model
 

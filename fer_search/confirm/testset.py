@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_search.data.copies import identities
 from fer_search.data.dataset import Dataset
+from fer_search.data.duplicates import identities
 from fer_search.training.score import score
 
 TEST_SPLITS = ("public_test", "private_test", "test")

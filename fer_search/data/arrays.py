@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from fer_search.data.dataset import CLASSES, SIZE, SPLITS
-from fer_search.data.pictures import conversions, fit
+from fer_search.data.images import conversions, fit
 from fer_search.data.raw import Raw
 from fer_search.errors import UserError
 

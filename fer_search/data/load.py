@@ -13,7 +13,7 @@ import numpy as np
 from fer_search.data import toy
 from fer_search.data.cache import cache_folder, cached, look
 from fer_search.data.dataset import CLASSES, SPLITS, Dataset, check
-from fer_search.data.pictures import SPLIT_FOLDERS
+from fer_search.data.images import SPLIT_FOLDERS
 from fer_search.data.raw import Raw
 from fer_search.errors import UserError
 
@@ -117,25 +117,25 @@ def read(path: Path) -> Raw:
 
 def _read_zip(path: Path) -> Raw:
     """Read a zip of pictures, of arrays (which is what an .npz file is), or of a csv or npz file."""
-    from fer_search.data import arrays, packed, pictures
+    from fer_search.data import arrays, images, packed
 
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if any(name.endswith(".npy") for name in names):
                 return arrays.read_npz(path, str(path))
-            member = None if any(map(pictures.is_picture, names)) else packed.data_member(names)
+            member = None if any(map(images.is_picture, names)) else packed.data_member(names)
             if member is not None:
                 return packed.read_member(archive, member, path)
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{path} is not a whole {path.suffix} file ({error}); download it again") from error
-    return pictures.read_zip(path)
+    return images.read_zip(path)
 
 
 def _read_folder(path: Path) -> Raw:
     """Read class folders, or the one file in the folder that holds a data set."""
+    from fer_search.data.images import read_folders
     from fer_search.data.packed import KAGGLE_CSV
-    from fer_search.data.pictures import read_folders
 
     inside = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
     if not inside:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_search.data.copies import identities
 from fer_search.data.dataset import CLASSES, Dataset
+from fer_search.data.duplicates import identities
 from fer_search.errors import UserError
 
 

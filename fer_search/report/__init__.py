@@ -12,40 +12,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_search.report.choices import Choice
-from fer_search.report.confirmed import load_confirmation
-from fer_search.report.epochs import load_epochs
-from fer_search.report.load import RunInfo, load_run, newest_run
-from fer_search.report.text import to_csv, to_json, to_markdown
-from fer_search.report.trials import load_trials
+from fer_search.report.tables.confirmed import load_confirmation
+from fer_search.report.tables.curves import load_epochs
+from fer_search.report.tables.text_export import to_csv, to_json, to_markdown
+from fer_search.report.tables.trials import load_trials
+from fer_search.runfolder.choices import Choice
+from fer_search.runfolder.run_json import RunInfo, load_run, newest_run
 
 # The pages and figures: here as functions, so that the tables alone do not import Plotly.
 
 
 def write_report(run: str | Path, out: str | Path | None = None, plotly: str = "inline") -> Path:
-    """Write a run's report; see ``fer_search.report.page.write_report``."""
-    from fer_search.report.page import write_report as write
+    """Write a run's report; see ``fer_search.report.page.page.write_report``."""
+    from fer_search.report.page.page import write_report as write
 
     return write(run, out, plotly)
 
 
 def write_comparison(runs: Sequence[str | Path], out: str | Path, plotly: str = "inline") -> Path:
-    """Write a page that compares runs; see ``fer_search.report.several.write_comparison``."""
-    from fer_search.report.several import write_comparison as write
+    """Write a page that compares runs; see ``fer_search.report.page.comparison.write_comparison``."""
+    from fer_search.report.page.comparison import write_comparison as write
 
     return write(runs, out, plotly)
 
 
 def watch_report(run: str | Path, out: str | Path | None = None, plotly: str = "inline") -> Path:
-    """Write a run's report again and again while it goes on; see ``fer_search.report.watch.watch_report``."""
-    from fer_search.report.watch import watch_report as watch
+    """Write a run's report again and again while it goes on; see ``fer_search.report.page.watch.watch_report``."""
+    from fer_search.report.page.watch import watch_report as watch
 
     return watch(run, out, plotly)
 
 
 def write_figure(run: str | Path, name: str, out: str | Path) -> Path:
-    """Write one figure of a run's report; see ``fer_search.report.export.write_figure``."""
-    from fer_search.report.export import write_figure as write
+    """Write one figure of a run's report; see ``fer_search.report.figures.export.write_figure``."""
+    from fer_search.report.figures.export import write_figure as write
 
     return write(run, name, out)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from fer_search.errors import UserError
 from fer_search.files import PART, write_json, write_text
-from fer_search.search.folder import LOCKED, RunFolder
-from fer_search.training.epochs import COLUMNS, rewrite_epochs
+from fer_search.runfolder.epochs import COLUMNS, rewrite_epochs
+from fer_search.runfolder.folder import LOCKED, RunFolder
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAXIMISED = ("accuracy", "recall")
@@ -198,7 +198,7 @@ def _read(file: Path, *needed: str) -> dict[str, Any] | None:
 
 
 def _rebuild_oracle(run: Path) -> None:
-    from fer_search.search.replay import rebuild_oracle  # Keras Tuner takes seconds to import
+    from fer_search.search.proposing.replay import rebuild_oracle  # Keras Tuner takes seconds to import
 
     rebuild_oracle(run)
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from fer_search.errors import UserError
-from fer_search.report.words import percent
+from fer_search.report.formatting import percent
 from fer_search.runs.status import Status, read_status
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fer_search.errors import UserError
 from fer_search.report import load_epochs, load_trials
-from fer_search.report.words import choices, count, duration, gigaflops, title, with_interval
+from fer_search.report.formatting import choices, count, duration, gigaflops, title, with_interval
 
 
 def find_trial(trials: pd.DataFrame, wanted: str) -> pd.Series:

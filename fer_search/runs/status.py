@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from fer_search.report import load_run, load_trials
-from fer_search.report.words import duration, percent, title
-from fer_search.search.folder import RunFolder
+from fer_search.report.formatting import duration, percent, title
+from fer_search.runfolder.folder import RunFolder
 
 STATES = {
     "finished": "finished",

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from fer_search.errors import UserError
 from fer_search.report import load_trials
-from fer_search.report.trials import CHOICE
-from fer_search.report.words import count, label, percent, value, with_interval
+from fer_search.report.formatting import count, label, percent, value, with_interval
+from fer_search.report.tables.trials import CHOICE
 
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,

@@ -19,23 +19,23 @@ from fer_search.data.split import Split, make_split
 from fer_search.design import Design
 from fer_search.errors import UserError
 from fer_search.files import disk_is_full, write_json
-from fer_search.search import events
-from fer_search.search.attempt import Attempts
-from fer_search.search.clock import Clock
-from fer_search.search.deaths import Mark
-from fer_search.search.folder import DIFFERENT, LIVE, LOCKED, RunFolder, check_same
-from fer_search.search.info import BEFORE, EXTENSIBLE, first_change, identity, new_info
-from fer_search.search.keep import most_bytes, ranked, tidy
-from fer_search.search.plan import planned
-from fer_search.search.predictions import keep_predictions, predicted_trial
-from fer_search.search.pretrained import settle_weights
-from fer_search.search.said import again, announcement, farewell
+from fer_search.runfolder.epochs import Row, read_epochs
+from fer_search.runfolder.folder import DIFFERENT, LIVE, LOCKED, RunFolder, check_same
+from fer_search.search.display import events
+from fer_search.search.display.messages import again, announcement, farewell
+from fer_search.search.run_record import BEFORE, EXTENSIBLE, first_change, identity, new_info
+from fer_search.search.scheduling.budget import planned
+from fer_search.search.scheduling.clock import Clock
+from fer_search.search.scheduling.setup import baseline_names, estimate, new_oracle, trial_limit
 from fer_search.search.settings import Settings
-from fer_search.search.setup import baseline_names, estimate, new_oracle, trial_limit
-from fer_search.search.stop import Stop, stopping
-from fer_search.search.tensorboard import trial_callbacks
+from fer_search.search.trials.checkpoint_retention import most_bytes, ranked, tidy
+from fer_search.search.trials.crash_guard import Mark
+from fer_search.search.trials.predictions import keep_predictions, predicted_trial
+from fer_search.search.trials.pretrained import settle_weights
+from fer_search.search.trials.signals import Stop, stopping
+from fer_search.search.trials.tensorboard import trial_callbacks
+from fer_search.search.trials.trial_runner import Attempts
 from fer_search.space import Space, load_space
-from fer_search.training.epochs import Row, read_epochs
 from fer_search.training.trial import Progress, Stopped, TrialData, Watcher, whole_epochs
 
 NO_TRIAL = 3  # exit code: no trial completed, or too many failed in a row

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import keras
 
-from fer_search.training.epochs import Row
+from fer_search.runfolder.epochs import Row
 
 
 class Callbacks:

@@ -16,8 +16,8 @@ import h5py
 import keras
 
 from fer_search.files import PART, Memory, sync_folder, write_atomic, write_hdf5
-from fer_search.training.averages import averaged
-from fer_search.training.partial import PARTIAL
+from fer_search.training.ema import averaged
+from fer_search.training.mid_epoch import PARTIAL
 
 BEST = "best.weights.h5"  # what predicts best: the weights, or their averages, of the best validation accuracy's epoch
 OPTIMISER = "optimizer"  # Keras' name of the optimiser's state in a checkpoint

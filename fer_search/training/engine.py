@@ -57,7 +57,7 @@ class Engine(Protocol):
         """Leave the model's variables as trained."""
 
     def measure(self, images: Any, batches: Plan) -> None:
-        """Put the means over these batches into BN's moving statistics; see ``fer_search.training.statistics``."""
+        """Put the means over these batches into BN's moving statistics; see ``fer_search.training.batchnorm_stats``."""
 
     def predict(self, images: Any, batches: Plan) -> np.ndarray:
         """Return the probabilities, float32 (steps * batch, 7), of images augmented as ``batches`` says."""

@@ -14,9 +14,9 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from fer_search.augment import Plan, augment
+from fer_search.training.batchnorm_stats import measuring
 from fer_search.training.engine import RandomSeeds, cut, fill_up, seed_random_layers
-from fer_search.training.scalars import Asked, Scalars
-from fer_search.training.statistics import measuring
+from fer_search.training.traced_scalars import Asked, Scalars
 
 State = tuple[list[Any], list[Any], list[Any]]  # trainable, non-trainable, optimiser's
 

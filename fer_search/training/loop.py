@@ -14,17 +14,17 @@ from fer_search.augment import Plan, draw_plan, view_maps
 from fer_search.data.dataset import CLASSES
 from fer_search.design import Augmentation
 from fer_search.models import hold_backbone, make_loss
-from fer_search.training import random
-from fer_search.training.averages import averaged
+from fer_search.runfolder.epochs import Row
+from fer_search.training import rng
 from fer_search.training.batches import balanced_weights, draw_batches, in_order, loss_weights
+from fer_search.training.batchnorm_stats import draw_rows, measured_layers
+from fer_search.training.ema import averaged
 from fer_search.training.engine import make_engine, random_states
-from fer_search.training.epochs import Row
-from fer_search.training.partial import PARTIAL, PERIOD, load_partial, save_partial
+from fer_search.training.mid_epoch import PARTIAL, PERIOD, load_partial, save_partial
 from fer_search.training.predict import predict_views
 from fer_search.training.schedule import learning_rates
 from fer_search.training.score import score
-from fer_search.training.statistics import draw_rows, measured_layers
-from fer_search.training.task import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
+from fer_search.training.types import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
 
 CHUNK_SECONDS = 1.0  # about how long the device works between two looks at the stop flag and the clock
 GEOMETRY = ("rotation", "shear", "zoom", "shift", "flip", "crop", "resized_crop")
@@ -88,15 +88,15 @@ class Loop:
         return row | {"clean_val_loss": clean["loss"], "clean_val_accuracy": clean["accuracy"]}
 
     def _random(self, stream: int, epoch: int) -> np.random.Generator:
-        return random.generator(stream, self.trial.seed, self.trial.number, epoch)
+        return rng.generator(stream, self.trial.seed, self.trial.number, epoch)
 
     def _draw(self, epoch: int, val_losses: list[float]) -> Plan:
         """Draw an epoch's batches, as ``Engine.begin_epoch`` takes them."""
         rows, weights = draw_batches(
-            self._random(random.ORDER, epoch), len(self.data.labels), self.optimisation.batch_size
+            self._random(rng.ORDER, epoch), len(self.data.labels), self.optimisation.batch_size
         )
         steps, batch = rows.shape
-        plan = draw_plan(self._random(random.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation)
+        plan = draw_plan(self._random(rng.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation)
         horizon = self.trial.horizon or self.trial.epochs
         return plan | {
             "rows": rows,
@@ -108,7 +108,7 @@ class Loop:
     def _train(self, epoch: int, batches: Plan) -> tuple[float, float, float]:
         """Return the mean loss, the accuracy, and the seconds that an interrupted part of the epoch took."""
         part = load_partial(self.model, self.trial.folder, epoch)
-        self.engine.begin_epoch(self.train_data, batches, part.states if part else self._random(random.DROPOUT, epoch))
+        self.engine.begin_epoch(self.train_data, batches, part.states if part else self._random(rng.DROPOUT, epoch))
         sums, start, before = (part.sums, part.step, part.seconds) if part else (np.zeros(3), 0, 0.0)
         opened = kept = time.perf_counter()
         steps = len(batches["rows"])
@@ -148,8 +148,8 @@ class Loop:
         """
         if self.data.augment_validation or not measured_layers(self.model):
             return
-        rng = self._random(random.STATISTICS, epoch)
-        batches: Plan = {"rows": draw_rows(rng, len(self.data.labels), self.optimisation.batch_size)}
+        random = self._random(rng.STATISTICS, epoch)
+        batches: Plan = {"rows": draw_rows(random, len(self.data.labels), self.optimisation.batch_size)}
         maps = view_maps(self.trial.design.augmentation, self.trial.design.evaluation)
         if maps is not None:
             batches["maps"] = np.tile(maps[0], (*batches["rows"].shape, 1, 1))
@@ -166,5 +166,5 @@ class Loop:
         whole, labels = self.trial.design.augmentation, self.data.val_labels
         seen = dataclasses.replace(Augmentation(), **{name: getattr(whole, name) for name in GEOMETRY})
         rows = in_order(len(labels), self.optimisation.batch_size)
-        plan = draw_plan(self._random(random.VALIDATION, epoch), rows.shape[0], rows.shape[1], seen)
+        plan = draw_plan(self._random(rng.VALIDATION, epoch), rows.shape[0], rows.shape[1], seen)
         return score(self.engine.predict(self.val_images, {"rows": rows} | plan)[: len(labels)], labels)

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from fer_search.augment import Plan, augment
+from fer_search.training.batchnorm_stats import measuring
 from fer_search.training.engine import RandomSeeds, cut, fill_up, random_states, seed_random_layers
-from fer_search.training.statistics import measuring
 from fer_search.training.tensorflow_optimizer import fuse
 
 Tensors = dict[str, tf.Tensor]

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 import keras
 
 from fer_search.models import build_model
-from fer_search.training import random
-from fer_search.training.averages import averaged
+from fer_search.runfolder.epochs import Row, read_epochs, rewrite_epochs
+from fer_search.training import rng
 from fer_search.training.callbacks import Callbacks
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, load_checkpoint
+from fer_search.training.checkpoint_writer import Keeper
+from fer_search.training.ema import averaged
 from fer_search.training.engine import on_devices
-from fer_search.training.epochs import Row, read_epochs, rewrite_epochs
-from fer_search.training.keeper import Keeper
 from fer_search.training.loop import Loop
-from fer_search.training.partial import load_partial, partial_epoch
+from fer_search.training.mid_epoch import load_partial, partial_epoch
 from fer_search.training.precision import dtype_policy
-from fer_search.training.task import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
+from fer_search.training.types import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
 
 __all__ = [
     "Progress",
@@ -105,7 +105,7 @@ def _val_losses(trial: Trial, rows: list[Row]) -> list[float]:
 
 def _build(trial: Trial, pretrained: bool) -> keras.Model:
     # All that Keras takes seeds from; its own set_random_seed imports TensorFlow on JAX too, two seconds and 300 MB.
-    python_random.seed(random.whole_number(random.WEIGHTS, trial.seed, trial.number))
+    python_random.seed(rng.whole_number(rng.WEIGHTS, trial.seed, trial.number))
     with dtype_policy(trial.design.optimisation.precision):
         return build_model(trial.design, trial.weights_dir, pretrained)
 

@@ -6,8 +6,8 @@ from keras import ops
 from keras.src.legacy.preprocessing.image import apply_affine_transform
 from scipy import ndimage
 
+from fer_search.augment.crop_flip import view_maps
 from fer_search.augment.geometry import compose_maps, draw_maps, draw_windows, still_maps
-from fer_search.augment.views import view_maps
 from fer_search.augment.warp import warp
 from fer_search.design import Augmentation, Evaluation
 

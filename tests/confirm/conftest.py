@@ -13,8 +13,8 @@ from fer_search.confirm import run as confirm_module
 from fer_search.confirm.run import Settings, run_confirm
 from fer_search.data.dataset import SPLITS
 from fer_search.search import run as run_module
+from fer_search.search.display import Lines
 from fer_search.search.settings import Settings as SearchSettings
-from fer_search.search.views import Lines
 
 SPACE = """
 from fer_search.design import Design, Optimisation, Residual

@@ -13,8 +13,8 @@ from fer_search.confirm.candidates import choose
 from fer_search.errors import UserError
 from fer_search.files import write_text
 from fer_search.report import load_trials, to_markdown
-from fer_search.report.confirmed import confirmed_lines, in_words, load_confirmation, notes
-from fer_search.training.epochs import read_epochs
+from fer_search.report.tables.confirmed import confirmed_lines, in_words, load_confirmation, notes
+from fer_search.runfolder.epochs import read_epochs
 from fer_search.training.trial import Stopped, TrialFailed
 
 

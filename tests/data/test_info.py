@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_search.data.copies import copies_in_train, identities
+from fer_search.data.audit import examine, plot_samples, tables
 from fer_search.data.dataset import CLASSES, Dataset
-from fer_search.data.info import examine, plot_samples, tables
+from fer_search.data.duplicates import copies_in_train, identities
 from fer_search.data.load import load_dataset
 from fer_search.errors import UserError
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_search.data.copies import identities
 from fer_search.data.dataset import CLASSES, Dataset
+from fer_search.data.duplicates import identities
 from fer_search.data.load import load_dataset
 from fer_search.data.split import make_split
 from fer_search.errors import UserError

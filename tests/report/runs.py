@@ -246,7 +246,7 @@ def write_failed(run: Path, trials: int = 3) -> Path:
 
 
 def write_predictions(run: Path, trial: str, images: int = 400) -> None:
-    """Write predictions.npz, and layers.json of its trial, as ``fer_search.report.best`` says."""
+    """Write predictions.npz, and layers.json of its trial, as ``fer_search.report.tables.predictions`` says."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 7, images)
     scores = rng.normal(0, 1, (images, 7)) + 2 * np.eye(7)[labels]

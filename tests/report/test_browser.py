@@ -107,8 +107,8 @@ def test_budget_moves_the_dots(browser: Browser, page: Path) -> None:
 
 def test_means_are_those_of_the_figure(browser: Browser, page: Path) -> None:
     """The script's means and intervals at the default budget are those that Python gives."""
-    from fer_search.report.compare import at_epochs, levels
-    from fer_search.report.view import load_view
+    from fer_search.report.statistics.budgets import at_epochs, levels
+    from fer_search.report.tables.analysis import load_view
 
     view = load_view(page.parent)
     choice = next(one for one in view.varied if one.name == "mixup_alpha")

@@ -14,13 +14,13 @@ import runs
 from fer_search import report
 from fer_search.errors import UserError
 from fer_search.report import figures
-from fer_search.report.best import calibration, confusion, load_predictions, per_class
-from fer_search.report.compare import levels
-from fer_search.report.export import figure_names
+from fer_search.report.figures.export import figure_names
 from fer_search.report.figures.theme import group_references
-from fer_search.report.several import write_comparison
-from fer_search.report.view import View, load_view
-from fer_search.report.watch import watch_report
+from fer_search.report.page.comparison import write_comparison
+from fer_search.report.page.watch import watch_report
+from fer_search.report.statistics.budgets import levels
+from fer_search.report.tables.analysis import View, load_view
+from fer_search.report.tables.predictions import calibration, confusion, load_predictions, per_class
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_confusion_and_classes(view: View) -> None:
 
 
 def test_calibration_of_a_calibrated_network(rng: np.random.Generator) -> None:
-    from fer_search.report.best import Predictions
+    from fer_search.report.tables.predictions import Predictions
 
     probabilities = rng.dirichlet(np.ones(7), 20_000)
     labels = np.array([rng.choice(7, p=row) for row in probabilities])

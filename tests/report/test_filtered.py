@@ -13,11 +13,11 @@ import runs
 from chromium import NEEDED, Browser
 
 from fer_search import report
-from fer_search.report.compare import varied
-from fer_search.report.effects import effects
-from fer_search.report.importance import conclusion, importances, pairs
-from fer_search.report.view import View, load_view
-from fer_search.report.words import label
+from fer_search.report.formatting import label
+from fer_search.report.statistics.budgets import varied
+from fer_search.report.statistics.effects import effects
+from fer_search.report.statistics.importance import conclusion, importances, pairs
+from fer_search.report.tables.analysis import View, load_view
 
 pytestmark = NEEDED
 Keep = Callable[[pd.DataFrame], Any]

@@ -11,17 +11,17 @@ import pytest
 import runs
 
 from fer_search import report
-from fer_search.report.choices import Choice
-from fer_search.report.compare import Comparison, at_epochs, bins, common_epochs, level_of, varied
-from fer_search.report.effects import effects, in_words
-from fer_search.report.importance import conclusion, importances, is_first, pairs
-from fer_search.report.load import RunInfo
-from fer_search.report.pareto import front
-from fer_search.report.path import path
-from fer_search.report.promotions import promotions, rank_correlation
-from fer_search.report.sections.importance import elsewhere
-from fer_search.report.statistics import holm
-from fer_search.report.view import View
+from fer_search.report.page.sections.importance import elsewhere
+from fer_search.report.statistics.ablation_path import path
+from fer_search.report.statistics.budgets import Comparison, at_epochs, bins, common_epochs, level_of, varied
+from fer_search.report.statistics.effects import effects, in_words
+from fer_search.report.statistics.importance import conclusion, importances, is_first, pairs
+from fer_search.report.statistics.inference import holm
+from fer_search.report.statistics.pareto import front
+from fer_search.report.statistics.promotions import promotions, rank_correlation
+from fer_search.report.tables.analysis import View
+from fer_search.runfolder.choices import Choice
+from fer_search.runfolder.run_json import RunInfo
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 CHOICES = (

@@ -13,7 +13,7 @@ import runs
 
 from fer_search import report
 from fer_search.errors import UserError
-from fer_search.report.trials import CHOICE, COLUMNS, TYPES
+from fer_search.report.tables.trials import CHOICE, COLUMNS, TYPES
 
 
 def test_columns_are_documented_and_typed(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import runs
 
 from fer_search import report
 from fer_search.errors import UserError
-from fer_search.report.tables import page_table
-from fer_search.report.view import load_view
+from fer_search.report.page.page_data import page_table
+from fer_search.report.tables.analysis import load_view
 
 EVIL = "<script>alert(1)</script>"
 QUOTES = "a \"b\" 'c' | d & e"

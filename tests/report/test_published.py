@@ -10,11 +10,16 @@ import pytest
 import runs
 
 from fer_search import report
-from fer_search.report.path import path
-from fer_search.report.published import baseline_pairs, not_alike, published_rows
-from fer_search.report.statistics import difference_of_means, luck_of_the_best, repeated_interval, replication_interval
-from fer_search.report.verdict import verdict
-from fer_search.report.view import load_view
+from fer_search.report.statistics.ablation_path import path
+from fer_search.report.statistics.inference import (
+    difference_of_means,
+    luck_of_the_best,
+    repeated_interval,
+    replication_interval,
+)
+from fer_search.report.statistics.published import baseline_pairs, not_alike, published_rows
+from fer_search.report.statistics.verdict import verdict
+from fer_search.report.tables.analysis import load_view
 
 FOUND = {"figure_1": (0.60, 0.61, 0.62), "strided_conv": (0.605, 0.615, 0.625), "mixup_strided": (0.70, 0.71, 0.72)}
 

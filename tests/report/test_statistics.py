@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_search.report.statistics import as_good_as_best, mean_interval, wilson_interval
+from fer_search.report.statistics.inference import as_good_as_best, mean_interval, wilson_interval
 
 
 def test_wilson_known_answer() -> None:

@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 
 from fer_search.files import write_atomic
+from fer_search.runfolder.epochs import COLUMNS, append_epoch, read_epochs, rewrite_epochs
 from fer_search.runs.doctor import HDF5
-from fer_search.search import attempt
 from fer_search.search import run as run_module
+from fer_search.search.display import Lines
 from fer_search.search.settings import Settings
-from fer_search.search.views import Lines
+from fer_search.search.trials import trial_runner
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, keep_only, mark_best
-from fer_search.training.epochs import COLUMNS, append_epoch, read_epochs, rewrite_epochs
-from fer_search.training.partial import PARTIAL
+from fer_search.training.mid_epoch import PARTIAL
 from fer_search.training.trial import Progress, Stopped
 
 CHECKPOINT_BYTES = 1008
@@ -77,7 +77,7 @@ def made_up(monkeypatch, faces):
     monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
     monkeypatch.setattr(run_module, "estimate", lambda *arguments: (40.0, 80.0))
     monkeypatch.setattr(run_module, "keep_predictions", lambda *arguments: None)
-    monkeypatch.setattr(attempt, "train", fake_train)
+    monkeypatch.setattr(trial_runner, "train", fake_train)
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ from fer_search.design import Design, Optimisation, Plain
 from fer_search.errors import UserError
 from fer_search.files import write_atomic
 from fer_search.models import Cost, measure
+from fer_search.runfolder.epochs import COLUMNS
 from fer_search.runs.doctor import examine
-from fer_search.search import attempt, keep
 from fer_search.search import run as run_module
-from fer_search.search.keep import most_bytes, used_bytes
+from fer_search.search.display import Lines
 from fer_search.search.run import run_search
 from fer_search.search.settings import Settings
-from fer_search.search.views import Lines
-from fer_search.training import keeper
-from fer_search.training.epochs import COLUMNS
-from fer_search.training.partial import PARTIAL
+from fer_search.search.trials import checkpoint_retention, trial_runner
+from fer_search.search.trials.checkpoint_retention import most_bytes, used_bytes
+from fer_search.training import checkpoint_writer
+from fer_search.training.mid_epoch import PARTIAL
 from fer_search.training.trial import Trial, _build
 
 FIGURE_1 = Cost(parameters=11_494_151, flops=8_005_688_320)
@@ -36,10 +36,10 @@ def disk(monkeypatch, tmp_path):
 
     Looked at before every file is replaced, when the old and the new one are there.
     """
-    conftest = attempt.train.__globals__
+    conftest = trial_runner.train.__globals__
     monkeypatch.setitem(conftest, "CHECKPOINT_BYTES", CHECKPOINT)
-    monkeypatch.setattr(attempt, "measure", lambda design: FIGURE_1)
-    real, most = attempt.train, {"bytes": 0, "again": 0, "again_bytes": 0}
+    monkeypatch.setattr(trial_runner, "measure", lambda design: FIGURE_1)
+    real, most = trial_runner.train, {"bytes": 0, "again": 0, "again_bytes": 0}
     again = []
 
     def fsync(handle):
@@ -65,8 +65,8 @@ def disk(monkeypatch, tmp_path):
         return real(trial, data, watcher)
 
     monkeypatch.setattr(fer_search.files.os, "fsync", fsync)
-    monkeypatch.setattr(keep, "_strip", strip)
-    monkeypatch.setattr(attempt, "train", train)
+    monkeypatch.setattr(checkpoint_retention, "_strip", strip)
+    monkeypatch.setattr(trial_runner, "train", train)
     return most
 
 
@@ -139,14 +139,14 @@ def test_the_room_of_a_running_trial_is_what_it_takes(tmp_path, monkeypatch, ema
 
     Where epochs are so short that few get a checkpoint, it is no more.
     """
-    monkeypatch.setattr(keeper, "WAIT", wait)
+    monkeypatch.setattr(checkpoint_writer, "WAIT", wait)
     design = Design(network=Plain(stages=((32,), (64,), (256,))), optimisation=Optimisation(ema=ema))
     trial, most = Trial(design, 4, tmp_path / "trial_0000", 0, 0), []
     trial.folder.mkdir()
     model = _build(trial, pretrained=False)
     model.optimizer.build(model.trainable_variables)
     monkeypatch.setattr(fer_search.files.os, "fsync", lambda handle: most.append(used_bytes(tmp_path)))
-    keeping = keeper.Keeper(trial, model, [])
+    keeping = checkpoint_writer.Keeper(trial, model, [])
     for epoch, accuracy in enumerate((0.2, 0.4, 0.1, 0.5) if not wait else (0.2, 0.4, 0.1, 0.3), start=1):
         keeping.keep(dict.fromkeys(COLUMNS, accuracy) | {"epoch": epoch})
     parameters = measure(design).parameters

@@ -9,12 +9,12 @@ import pytest
 
 from fer_search.errors import UserError
 from fer_search.report import to_markdown
+from fer_search.runfolder.folder import RunFolder
 from fer_search.runs.doctor import examine, mend
 from fer_search.runs.show import describe_trial
 from fer_search.runs.status import read_status, status_lines
 from fer_search.runs.table import select_trials
-from fer_search.search import attempt
-from fer_search.search.folder import RunFolder
+from fer_search.search.trials import trial_runner
 from fer_search.training.trial import TrialFailed
 
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_mended_is_left_and_said(run):
 def test_a_lost_oracle_is_made_again_from_the_trials(search, state, tmp_path, monkeypatch, tuner):
     """One trial failed and one was under way; the search then goes on as if nothing had been lost."""
     given = {"tuner": tuner, "max_trials": None if tuner == "hyperband" else 9, "max_epochs": 4, "factor": 2}
-    real, full = attempt.train, [True]
+    real, full = trial_runner.train, [True]
 
     def train(trial, data, watcher):
         if trial.number == 4:
@@ -72,7 +72,7 @@ def test_a_lost_oracle_is_made_again_from_the_trials(search, state, tmp_path, mo
             raise OSError(28, "No space left on device")
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", train)
+    monkeypatch.setattr(trial_runner, "train", train)
     with pytest.raises(UserError, match="no room"):
         search(tmp_path / "lost", **given)
     run = tmp_path / "lost" / "tiny"
@@ -99,7 +99,7 @@ def test_a_lost_table_is_made_again_from_its_trial(run, state):
 
 
 def test_a_failed_trial_is_not_mended_into_a_completed_one(search, tmp_path, monkeypatch):
-    real = attempt.train
+    real = trial_runner.train
 
     def failing(trial, data, watcher):
         if trial.number == 2:
@@ -107,7 +107,7 @@ def test_a_failed_trial_is_not_mended_into_a_completed_one(search, tmp_path, mon
             raise TrialFailed("the training loss was nan in epoch 3")
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", failing)
+    monkeypatch.setattr(trial_runner, "train", failing)
     assert search(tmp_path) == 0
     (tmp_path / "tiny" / "trial_0002" / "trial.json").write_text("")
     [problem] = examine(tmp_path / "tiny")
@@ -163,17 +163,17 @@ def refusal(look, run):
 
 def test_a_broken_design_is_made_again_by_the_search(search, tmp_path, monkeypatch):
     """What it says can be had from the proposal; neither the running trial nor a parent fails for want of it."""
-    real = attempt.train
+    real = trial_runner.train
 
     def train(trial, data, watcher):
         if trial.number == 2:
             raise OSError(28, "No space left on device")
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", train)
+    monkeypatch.setattr(trial_runner, "train", train)
     with pytest.raises(UserError, match="no room"):
         search(tmp_path)
-    monkeypatch.setattr(attempt, "train", real)
+    monkeypatch.setattr(trial_runner, "train", real)
     design = tmp_path / "tiny" / "trial_0002" / "design.json"
     whole = design.read_text()
     design.write_text(whole[:50])

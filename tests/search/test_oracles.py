@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras_tuner.engine import hyperparameters as kinds
 
-from fer_search.search.gaussian import Encoding, Process, propose
-from fer_search.search.oracles import HyperbandOracle, make_oracle
+from fer_search.search.proposing.gaussian_process import Encoding, Process, propose
+from fer_search.search.proposing.oracles import HyperbandOracle, make_oracle
 
 ROW = {"epoch": 1, "loss": 1.0}
 
@@ -155,22 +155,22 @@ def test_the_process_learns_which_choice_matters():
 def test_the_fit_follows_the_gradient():
     from scipy.optimize import check_grad
 
-    from fer_search.search import gaussian
+    from fer_search.search.proposing import gaussian_process
 
     rng = np.random.default_rng(1)
     x, y = rng.random((20, 2)), rng.normal(size=20)
-    squares = np.stack([gaussian._squares(x[:, k : k + 1], x[:, k : k + 1]) for k in range(2)])
+    squares = np.stack([gaussian_process._squares(x[:, k : k + 1], x[:, k : k + 1]) for k in range(2)])
     losses = {}
 
     def spy(loss, start, **options):
         losses["loss"] = loss
         return type("Found", (), {"x": start})
 
-    original, gaussian.minimize = gaussian.minimize, spy
+    original, gaussian_process.minimize = gaussian_process.minimize, spy
     try:
-        start = gaussian._fit(squares, y)
+        start = gaussian_process._fit(squares, y)
     finally:
-        gaussian.minimize = original
+        gaussian_process.minimize = original
     loss = losses["loss"]
     assert check_grad(lambda t: loss(t)[0], lambda t: loss(t)[1], start) < 1e-4
 

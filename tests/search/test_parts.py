@@ -5,12 +5,12 @@ import pytest
 from fer_search.design import Design, Residual
 from fer_search.errors import UserError
 from fer_search.models import Cost
-from fer_search.search import estimate
-from fer_search.search.deaths import MARK, Mark
-from fer_search.search.estimate import Sampled, time_designs
-from fer_search.search.folder import RunFolder
+from fer_search.runfolder.folder import RunFolder
+from fer_search.search.display.formatting import in_words
+from fer_search.search.scheduling import estimate
+from fer_search.search.scheduling.estimate import Sampled, time_designs
 from fer_search.search.settings import Settings
-from fer_search.search.words import in_words
+from fer_search.search.trials.crash_guard import MARK, Mark
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from fer_search.errors import UserError
 from fer_search.report import load_trials
+from fer_search.runfolder.epochs import read_epochs
 from fer_search.runs.show import find_trial
-from fer_search.training.epochs import read_epochs
 
 
 def names(run):

@@ -15,14 +15,14 @@ import pytest
 from rich.console import Console
 
 from fer_search.errors import UserError
-from fer_search.search import attempt as attempt_module
+from fer_search.runfolder.epochs import read_epochs
 from fer_search.search import run as run_module
-from fer_search.search.keep import KEPT_WEIGHTS
-from fer_search.search.predictions import predicted_trial
+from fer_search.search.display import Lines
 from fer_search.search.run import run_search
 from fer_search.search.settings import Settings
-from fer_search.search.views import Lines
-from fer_search.training.epochs import read_epochs
+from fer_search.search.trials import trial_runner as attempt_module
+from fer_search.search.trials.checkpoint_retention import KEPT_WEIGHTS
+from fer_search.search.trials.predictions import predicted_trial
 
 
 @pytest.fixture(autouse=True)

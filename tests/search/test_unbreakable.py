@@ -12,12 +12,12 @@ import pytest
 
 import fer_search.files
 from fer_search.errors import UserError
-from fer_search.search import attempt
+from fer_search.runfolder.epochs import append_epoch, read_epochs
+from fer_search.runfolder.folder import RunFolder
 from fer_search.search import run as run_module
-from fer_search.search.folder import RunFolder
-from fer_search.search.keep import used_bytes
-from fer_search.search.predictions import worst_mistakes
-from fer_search.training.epochs import append_epoch, read_epochs
+from fer_search.search.trials import trial_runner
+from fer_search.search.trials.checkpoint_retention import used_bytes
+from fer_search.search.trials.predictions import worst_mistakes
 from fer_search.training.trial import Stopped
 
 TUNERS = ("random", "hyperband", "bayesian", "grid")
@@ -58,7 +58,7 @@ def writes(monkeypatch):
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_each_write_may_be_the_last(search, state, writes, tmp_path, monkeypatch, tuner, error):
     """Every start gets one write further than the last, then dies: at each write of the search, in a fresh process."""
-    monkeypatch.setattr(attempt, "MOST", 10**9)  # it dies at the same place again and again; see the next tests
+    monkeypatch.setattr(trial_runner, "MOST", 10**9)  # it dies at the same place again and again; see the next tests
     assert search(tmp_path / "whole", **options(tuner)) == 0
     broken = tmp_path / "broken"
     writes.error = error
@@ -108,9 +108,9 @@ def start_until_it_ends(search, *arguments, **options):
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_trial_that_the_process_dies_of_is_given_up(search, tmp_path, monkeypatch, tuner):
     """As of the kernel's out-of-memory killer: in the first epoch of one, in the second of another."""
-    real = attempt.train
+    real = trial_runner.train
     at = [(2, 1), (4, 2)]
-    monkeypatch.setattr(attempt, "train", dying(real, Killed, lambda trial, epoch: (trial.number, epoch) in at))
+    monkeypatch.setattr(trial_runner, "train", dying(real, Killed, lambda trial, epoch: (trial.number, epoch) in at))
     given = options(tuner) | {"max_epochs": 4}
     if tuner == "hyperband":
         at[1] = (7, 2)  # the first promoted one, whose first epoch this is
@@ -126,9 +126,9 @@ def test_a_trial_that_the_process_dies_of_is_given_up(search, tmp_path, monkeypa
 
 def test_it_says_from_which_epoch_a_killed_trial_goes_on(search, tmp_path, monkeypatch):
     """The last one with a checkpoint, although epochs.csv has one more."""
-    given, real = {"max_trials": 2, "max_epochs": 4}, attempt.train
+    given, real = {"max_trials": 2, "max_epochs": 4}, trial_runner.train
     with monkeypatch.context() as patch:
-        patch.setattr(attempt, "train", dying(real, Killed, lambda trial, epoch: epoch == 3))
+        patch.setattr(trial_runner, "train", dying(real, Killed, lambda trial, epoch: epoch == 3))
         with pytest.raises(Killed):
             search(tmp_path, **given)
     (table,) = tmp_path.glob("tiny/trial_*/epochs.csv")
@@ -144,14 +144,14 @@ def test_deaths_with_progress_between_them_do_not_count(search, state, tmp_path,
     """Two at every place, ten in a trial; and any number of stops that were asked for."""
     given = {"max_trials": 3, "max_epochs": 5}
     assert search(tmp_path / "whole", **given) == 0
-    real, deaths = attempt.train, {}
+    real, deaths = trial_runner.train, {}
 
     def dies(trial, epoch):
         place = trial.number, epoch
         deaths[place] = deaths.get(place, 0) + 1
         return deaths[place] <= 2
 
-    monkeypatch.setattr(attempt, "train", dying(real, Killed, dies))
+    monkeypatch.setattr(trial_runner, "train", dying(real, Killed, dies))
     assert start_until_it_ends(search, tmp_path / "killed", **given) == 2 * 5 * 3
     assert state(tmp_path / "killed" / "tiny") == state(tmp_path / "whole" / "tiny")
 
@@ -159,7 +159,7 @@ def test_deaths_with_progress_between_them_do_not_count(search, state, tmp_path,
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_is_no_death_even_if_a_kill_comes_before_the_step_ends(search, state, tmp_path, monkeypatch, number):
     assert search(tmp_path / "whole") == 0
-    real, starts = attempt.train, []
+    real, starts = trial_runner.train, []
 
     def train(trial, data, watcher):
         starts.append(trial.number)
@@ -169,7 +169,7 @@ def test_a_stop_is_no_death_even_if_a_kill_comes_before_the_step_ends(search, st
                 raise Killed
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", train)
+    monkeypatch.setattr(trial_runner, "train", train)
     for _ in range(6):
         with suppress(Killed):
             assert search(tmp_path / "stopped") == 128 + number
@@ -233,14 +233,14 @@ def test_extend_by_epochs_is_for_new_trials_and_recorded(search, tmp_path):
 
 
 def test_too_many_failures_in_a_row_stop_the_search(search, tmp_path, monkeypatch):
-    real = attempt.train
+    real = trial_runner.train
 
     def failing(trial, data, watcher):
         if trial.number >= 2:
             raise RuntimeError("layer explodes")
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", failing)
+    monkeypatch.setattr(trial_runner, "train", failing)
     assert search(tmp_path, max_trials=9, max_failures=3) == 3
     out = (tmp_path / "out.txt").read_text()
     assert "the last 3 in a row (RuntimeError: layer explodes). --max-failures allows more." in out
@@ -251,7 +251,7 @@ def test_too_many_failures_in_a_row_stop_the_search(search, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("tuner", ["random", "hyperband"])
 def test_out_of_memory_is_tried_once_more_in_micro_batches(search, tmp_path, monkeypatch, tuner):
-    real, tries = attempt.train, []
+    real, tries = trial_runner.train, []
 
     def hungry(trial, data, watcher):
         tries.append((trial.number, trial.micro_batches))
@@ -259,7 +259,7 @@ def test_out_of_memory_is_tried_once_more_in_micro_batches(search, tmp_path, mon
             raise MemoryError("no room for the gradients")
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", hungry)
+    monkeypatch.setattr(trial_runner, "train", hungry)
     assert search(tmp_path, **options(tuner)) == 0
     trials = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("tiny/trial_*/trial.json"))]
     assert [trial["status"] for trial in trials] == ["COMPLETED"] * len(trials)
@@ -280,13 +280,13 @@ def test_too_large_networks_are_not_trained(search, tmp_path):
 
 
 def test_time_is_counted_over_all_starts(search, tmp_path, monkeypatch):
-    real = attempt.train
+    real = trial_runner.train
 
     def slow(trial, data, watcher):
         time.sleep(0.15)
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", slow)
+    monkeypatch.setattr(trial_runner, "train", slow)
     assert search(tmp_path, max_trials=20, time_budget=0.5) == 0
     out = (tmp_path / "out.txt").read_text()
     assert "Time is up: " in out
@@ -326,13 +326,13 @@ def test_a_small_disk_changes_nothing_but_what_is_kept(search, state, tmp_path, 
     given = {"tuner": "hyperband", "max_trials": None, "max_epochs": 8, "factor": 2, "baselines": "none"}
     assert search(tmp_path / "large", **given, max_disk=None) == 0
     monkeypatch.setattr(run_module, "most_bytes", lambda design, parameters: 0)
-    most, real = [0], attempt.train
+    most, real = [0], trial_runner.train
 
     def watching(trial, data, watcher):
         most[0] = max(most[0], used_bytes(tmp_path / "small" / "tiny"))
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", watching)
+    monkeypatch.setattr(trial_runner, "train", watching)
     assert search(tmp_path / "small", **given, max_disk=2500) == 0
     assert most[0] <= 5 * 1008  # two, and what a parent that is trained again needs (see fake_train)
     large, small = (state(tmp_path / name / "tiny")[0] for name in ("large", "small"))
@@ -342,13 +342,13 @@ def test_a_small_disk_changes_nothing_but_what_is_kept(search, state, tmp_path, 
 
 def test_disk_use_has_a_bound(search, tmp_path, monkeypatch):
     """While Hyperband runs, no more checkpoints are kept than may be promoted, and the best weights."""
-    most, real = [0], attempt.train
+    most, real = [0], trial_runner.train
 
     def watching(trial, data, watcher):
         most[0] = max(most[0], len(list((tmp_path / "tiny").glob("trial_*/epoch_*.h5"))))
         return real(trial, data, watcher)
 
-    monkeypatch.setattr(attempt, "train", watching)
+    monkeypatch.setattr(trial_runner, "train", watching)
     assert (
         search(tmp_path, tuner="hyperband", max_trials=None, max_epochs=8, factor=2, baselines="none", max_disk=None)
         == 0

@@ -7,16 +7,16 @@ import pytest
 from rich.console import Console
 
 from fer_search.errors import UserError
-from fer_search.search import events
-from fer_search.search.clock import Clock
-from fer_search.search.early import EarlyEnd
-from fer_search.search.failures import out_of_memory, reason
-from fer_search.search.plan import Amount
+from fer_search.search.display import events
+from fer_search.search.display.formatting import range_in_words
+from fer_search.search.display.json_lines import JsonLines
+from fer_search.search.display.lines import Lines
+from fer_search.search.display.live import Live, sparkline
+from fer_search.search.scheduling.budget import Amount
+from fer_search.search.scheduling.clock import Clock
+from fer_search.search.scheduling.stopping import EarlyEnd
 from fer_search.search.settings import parse_bytes, parse_devices, parse_duration, parse_fixed
-from fer_search.search.views.json_lines import JsonLines
-from fer_search.search.views.lines import Lines
-from fer_search.search.views.live import Live, sparkline
-from fer_search.search.words import range_in_words
+from fer_search.search.trials.failures import out_of_memory, reason
 from fer_search.training.trial import TrialFailed
 
 ROW = {"epoch": 1, "accuracy": 0.5, "val_accuracy": 0.4, "val_loss": float("nan"), "seconds": 2.0}

@@ -7,8 +7,8 @@ from cases import NETWORK
 
 from fer_search.design import Design, Optimisation
 from fer_search.models import build_model, make_loss
-from fer_search.training.averages import averaged
 from fer_search.training.batches import balanced_weights, draw_batches
+from fer_search.training.ema import averaged
 from fer_search.training.engine import make_engine
 from fer_search.training.score import score
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from fer_search.design import Design
-from fer_search.training import keeper
+from fer_search.training import checkpoint_writer
 from fer_search.training.trial import Trial
 
 
@@ -26,11 +26,11 @@ def test_checkpoints_cost_a_thirtieth_or_come_every_minute(monkeypatch, tmp_path
         clock.now += write
         written.append(number)
 
-    monkeypatch.setattr(keeper, "save_checkpoint", save)
-    monkeypatch.setattr(keeper, "mark_best", lambda *arguments: None)
-    monkeypatch.setattr(keeper, "append_epoch", lambda *arguments: None)
-    monkeypatch.setattr(keeper.time, "perf_counter", lambda: clock.now)
-    keeping = keeper.Keeper(Trial(Design(), 8, Path(tmp_path), 0, 0), SimpleNamespace(), [])
+    monkeypatch.setattr(checkpoint_writer, "save_checkpoint", save)
+    monkeypatch.setattr(checkpoint_writer, "mark_best", lambda *arguments: None)
+    monkeypatch.setattr(checkpoint_writer, "append_epoch", lambda *arguments: None)
+    monkeypatch.setattr(checkpoint_writer.time, "perf_counter", lambda: clock.now)
+    keeping = checkpoint_writer.Keeper(Trial(Design(), 8, Path(tmp_path), 0, 0), SimpleNamespace(), [])
     for number in range(1, 9):
         clock.now += epoch
         keeping.keep({"epoch": number, "val_accuracy": 1 / number})

@@ -12,7 +12,7 @@ from fer_search.models import make_loss
 from fer_search.training import loop
 from fer_search.training.batches import draw_batches
 from fer_search.training.engine import make_engine
-from fer_search.training.partial import PARTIAL
+from fer_search.training.mid_epoch import PARTIAL
 from fer_search.training.trial import Stopped, TrialData, Watcher, train
 
 

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from fer_search.augment import draw_plan
 from fer_search.design import Augmentation
-from fer_search.training import random
+from fer_search.runfolder.epochs import COLUMNS, append_epoch, read_epochs, rewrite_epochs
+from fer_search.training import rng
 from fer_search.training.batches import balanced_weights, draw_batches, in_order, loss_weights
-from fer_search.training.epochs import COLUMNS, append_epoch, read_epochs, rewrite_epochs
 from fer_search.training.score import score
 
 
@@ -51,11 +51,11 @@ def test_an_image_mixed_with_another_takes_part_in_its_weight(rng):
 
 def test_randomness_depends_on_seed_trial_epoch_and_stream_alone():
     draws = {
-        key: random.generator(*key).random()
+        key: rng.generator(*key).random()
         for key in [(s, seed, t, e) for s in range(3) for seed in range(3) for t in range(3) for e in range(3)]
     }
     assert len(set(draws.values())) == len(draws)
-    assert random.generator(1, 2, 0, 1).random() == draws[1, 2, 0, 1]
+    assert rng.generator(1, 2, 0, 1).random() == draws[1, 2, 0, 1]
 
 
 def row(epoch):

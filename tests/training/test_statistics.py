@@ -9,10 +9,10 @@ from cases import SMALL, make_trial
 
 from fer_search.design import Augmentation, Backbone, Design, Evaluation, Head, Optimisation, Residual
 from fer_search.models import build_model, make_loss
+from fer_search.training.batchnorm_stats import draw_rows, measured_layers
 from fer_search.training.checkpoint import load_checkpoint
 from fer_search.training.engine import make_engine
 from fer_search.training.predict import predict_images
-from fer_search.training.statistics import draw_rows, measured_layers
 from fer_search.training.trial import TrialData, train
 
 DROPPING = Design(

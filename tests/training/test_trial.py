@@ -13,11 +13,11 @@ from cases import NETWORK, RICH, SMALL, make_trial, timeless
 
 from fer_search.design import Design, Evaluation, Optimisation
 from fer_search.models import build_model, make_loss
-from fer_search.training import keeper
+from fer_search.runfolder.epochs import read_epochs
+from fer_search.training import checkpoint_writer
 from fer_search.training.batches import draw_batches
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs
 from fer_search.training.engine import make_engine
-from fer_search.training.epochs import read_epochs
 from fer_search.training.loop import Loop
 from fer_search.training.predict import predict_images
 from fer_search.training.trial import Stopped, TrialData, TrialFailed, Watcher, train
@@ -57,7 +57,7 @@ def test_another_trial_or_seed_draws_otherwise(tmp_path, data, whole):
 @pytest.fixture
 def checkpoints(request, monkeypatch):
     """With a checkpoint of every epoch, as where epochs are long, or of few: the first and the last alone."""
-    monkeypatch.setattr(keeper, "WAIT", {"every": 0.0, "few": 1e9}[request.param])
+    monkeypatch.setattr(checkpoint_writer, "WAIT", {"every": 0.0, "few": 1e9}[request.param])
 
 
 @pytest.mark.usefixtures("checkpoints")
@@ -93,7 +93,7 @@ class Killed(BaseException):
     indirect=["checkpoints"],
 )
 def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole, monkeypatch, before):
-    real, calls = getattr(keeper, before), []
+    real, calls = getattr(checkpoint_writer, before), []
 
     def killed(*arguments):
         calls.append(arguments)
@@ -102,7 +102,7 @@ def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, before, killed)
+        patch.setattr(checkpoint_writer, before, killed)
         with suppress(Killed):
             train(make_trial(tmp_path), data)
     train(make_trial(tmp_path), data)
@@ -164,7 +164,7 @@ def test_the_best_epochs_weights_are_kept(tmp_path, data, whole, monkeypatch, be
 
 
 def test_a_callback_that_ends_the_training_leaves_the_last_epochs_checkpoint(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(keeper, "WAIT", 1e9)
+    monkeypatch.setattr(checkpoint_writer, "WAIT", 1e9)
 
     class Ends(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from fer_search.report.figures.theme import BEST, SEQUENCE, TRIAL, add_references, hover, style, text
-from fer_search.report.words import plural
+from fer_search.report.formatting import plural
 
 AXES = {"trials": "trials started", "epochs": "epochs trained", "hours": "hours of training"}
 MOST_SAID = 200  # dots with a text of their own; the page writes its own

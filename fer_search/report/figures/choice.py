@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.choices import Choice
-from fer_search.report.compare import Comparison, at_epochs, bins, level_of
 from fer_search.report.figures.theme import BEST, TEXT, TRIAL, hover, log_ticks, style, text, y_range
-from fer_search.report.statistics import mean_interval
-from fer_search.report.trials import CHOICE
-from fer_search.report.words import interval, label, percent, plural, short
+from fer_search.report.formatting import interval, label, percent, plural, short
+from fer_search.report.statistics.budgets import Comparison, at_epochs, bins, level_of
+from fer_search.report.statistics.inference import mean_interval
+from fer_search.report.tables.trials import CHOICE
+from fer_search.runfolder.choices import Choice
 
 GOLDEN = 0.6180339887  # multiples of it spread evenly: a jitter that is the same in every drawing
 MOST_DOTS = 400  # in a figure; of more, every so many by rank, while means and n are of all

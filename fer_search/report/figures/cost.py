@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report import words
+from fer_search.report import formatting
 from fer_search.report.figures.theme import BEST, TRIAL, hover, log_ticks, style
-from fer_search.report.pareto import front
+from fer_search.report.statistics.pareto import front
 
 COSTS = {  # column -> its name with its unit
     "parameters": "parameters",
@@ -38,7 +38,9 @@ def plot_cost(trials: pd.DataFrame, cost: str = "parameters") -> go.Figure:
     at = front(x, y)
     name = COSTS.get(cost, cost)
     title = f"Accuracy against {name}"
-    figure = style(go.Figure(), title, f"{name} (log scale)", "validation accuracy", words.plural(len(known), "trial"))
+    figure = style(
+        go.Figure(), title, f"{name} (log scale)", "validation accuracy", formatting.plural(len(known), "trial")
+    )
     figure.add_scatter(
         x=x,
         y=y.round(5),
@@ -59,4 +61,4 @@ def plot_cost(trials: pd.DataFrame, cost: str = "parameters") -> go.Figure:
         hoverinfo="skip",
     )
     ticks = log_ticks(x)
-    return figure.update_xaxes(type="log", showgrid=True, tickvals=ticks, ticktext=[words.count(t) for t in ticks])
+    return figure.update_xaxes(type="log", showgrid=True, tickvals=ticks, ticktext=[formatting.count(t) for t in ticks])

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from fer_search.report.figures.theme import BEST, LONGEST, MUTED, add_references, style, text
-from fer_search.report.words import plural, title
+from fer_search.report.formatting import plural, title
 
 MOST = 300  # curves drawn: the best of all trials, and more would be a grey area
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.effects import in_words
 from fer_search.report.figures.theme import BEST, DIVERGING, MUTED, TRIAL, style, text
-from fer_search.report.words import label, points, rows
+from fer_search.report.formatting import label, points, rows
+from fer_search.report.statistics.effects import in_words
 
 
 def plot_effects(table: pd.DataFrame, of: str = "") -> go.Figure:

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from fer_search.report.figures.theme import BEST, GRID, MUTED, TRIAL, style, text
-from fer_search.report.words import label, rows
+from fer_search.report.formatting import label, rows
 
 COLOURS = {"matters": TRIAL, "inconclusive": MUTED, "little": MUTED}
 

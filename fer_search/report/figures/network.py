@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from fer_search.report.best import Bin
 from fer_search.report.figures.theme import MUTED, SEQUENTIAL, TRIAL, style, text
-from fer_search.report.words import percent
+from fer_search.report.formatting import percent
+from fer_search.report.tables.predictions import Bin
 
 
 def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], normalised: bool = True) -> go.Figure:

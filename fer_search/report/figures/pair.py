@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.choices import Choice
-from fer_search.report.compare import bins
 from fer_search.report.figures.theme import SEQUENTIAL, style, text
-from fer_search.report.words import label
+from fer_search.report.formatting import label
+from fer_search.report.statistics.budgets import bins
+from fer_search.runfolder.choices import Choice
 
 
 def plot_pair(trials: pd.DataFrame, first: Choice, second: Choice) -> go.Figure:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.choices import Choice
-from fer_search.report.compare import level_of, on_scale
 from fer_search.report.figures.theme import BEST, GRID, MUTED, PAPER, TRIAL, style, text
-from fer_search.report.trials import CHOICE
-from fer_search.report.words import label, short, value
+from fer_search.report.formatting import label, short, value
+from fer_search.report.statistics.budgets import level_of, on_scale
+from fer_search.report.tables.trials import CHOICE
+from fer_search.runfolder.choices import Choice
 
 GOLDEN = 0.6180339887
 BANDS = (("best tenth", 0.1, BEST, 1.8), ("to the better half", 0.5, TRIAL, 1.1), ("lower half", 1.0, MUTED, 0.7))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from fer_search.report.figures.theme import BEST, MUTED, TRIAL, style, text
-from fer_search.report.path import Step
-from fer_search.report.words import interval, percent
+from fer_search.report.formatting import interval, percent
+from fer_search.report.statistics.ablation_path import Step
 
 
 def plot_path(steps: Sequence[Step]) -> go.Figure:

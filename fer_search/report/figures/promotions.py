@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from fer_search.report.figures.theme import BEST, MUTED, hover, style
-from fer_search.report.promotions import promotions
-from fer_search.report.words import plural, rows
+from fer_search.report.formatting import plural, rows
+from fer_search.report.statistics.promotions import promotions
 
 MOST = 400  # dots of a rung
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report import words
+from fer_search.report import formatting
 
 TRIAL, BEST, REFERENCE = "#0072b2", "#d55e00", "#00795a"
 MUTED, TEXT, GRID, PAPER = "#8794a3", "#2a323c", "#dfe4ea", "#ffffff"
@@ -80,10 +80,10 @@ def text(plain: object, longest: int | None = None) -> str:
 
 def hover(row: pd.Series) -> str:
     """Return what a trial's dot says: its title, accuracy, and choices, a line each."""
-    lines = [text(f"{name} {given}", 2 * LONGEST) for name, given in words.choices(row)]
+    lines = [text(f"{name} {given}", 2 * LONGEST) for name, given in formatting.choices(row)]
     shown = [*lines[:14], f"and {len(lines) - 14} more"] if len(lines) > 15 else lines
-    title = text(words.title(row).capitalize(), 2 * LONGEST)
-    return "<br>".join([f"<b>{title}</b>", f"accuracy {words.percent(row['accuracy'])}", *shown])
+    title = text(formatting.title(row).capitalize(), 2 * LONGEST)
+    return "<br>".join([f"<b>{title}</b>", f"accuracy {formatting.percent(row['accuracy'])}", *shown])
 
 
 def y_range(values: Iterable[float]) -> list[float]:
@@ -153,8 +153,8 @@ def group_references(references: Mapping[str, float], near: float) -> list[list[
 def _label(figure: go.Figure, group: list[tuple[str, float]]) -> None:
     (name, high), (_, low) = group[0], group[-1]
     more = f" and {len(group) - 1} more" if len(group) > 1 else ""
-    span = f"{100 * low:.1f} to {100 * high:.1f}%" if f"{low:.3f}" != f"{high:.3f}" else words.percent(high)
-    every = "<br>".join(f"{text(one)} {words.percent(accuracy)}" for one, accuracy in group)
+    span = f"{100 * low:.1f} to {100 * high:.1f}%" if f"{low:.3f}" != f"{high:.3f}" else formatting.percent(high)
+    every = "<br>".join(f"{text(one)} {formatting.percent(accuracy)}" for one, accuracy in group)
     figure.add_annotation(
         text=f"{text(name, LONGEST)}{more}, {span}",
         hovertext=every,

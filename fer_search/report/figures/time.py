@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.choices import Choice
-from fer_search.report.compare import bins
 from fer_search.report.figures.theme import SEQUENCE, style, text
-from fer_search.report.words import duration, label, plural
+from fer_search.report.formatting import duration, label, plural
+from fer_search.report.statistics.budgets import bins
+from fer_search.runfolder.choices import Choice
 
 
 def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:

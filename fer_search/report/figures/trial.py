@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from fer_search.report.figures.theme import BEST, MUTED, TRIAL, style
-from fer_search.report.words import title
+from fer_search.report.formatting import title
 
 LINES = (
     ("val_accuracy", "validation accuracy", {"color": BEST, "width": 3}),

@@ -1,0 +1,70 @@
+"""The filter bar: a form whose state the page's script keeps in the URL's hash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fer_search.report import formatting
+from fer_search.report.page.markup import Markup, join, tag
+from fer_search.report.page.page_data import budget_name
+from fer_search.report.tables.analysis import View
+
+TOP = {"100": "all of them", "50": "best half", "25": "best quarter", "10": "best tenth", "5": "best twentieth"}
+
+
+def filter_bar(view: View, choices: list[dict[str, Any]]) -> Markup | None:
+    """Return the filter bar; None where there is nothing to choose from.
+
+    Args:
+        view: the run.
+        choices: of ``tables.page_table``.
+    """
+    if view.trials.empty:
+        return None
+    statuses = [status for status in ("completed", "running", "failed") if (view.trials["status"] == status).any()]
+    budgets = {budget_name(b): formatting.plural(b, "epoch") for b in view.budgets if b} | {
+        "any": "any: each trial's own"
+    }
+    controls = [
+        select("Compared at", "b", budgets, budget_name(view.budget)),
+        select("Trials", "top", TOP, "100"),
+        select("Status", "s", {"": "any", **{status: status for status in statuses}}, "")
+        if len(statuses) > 1
+        else None,
+        select("Colour", "colour", {"": "one", **{str(k): c["label"] for k, c in enumerate(choices)}}, ""),
+        _choices(choices) if choices else None,
+        tag("button", "Reset", type="reset"),
+        tag("output", f"{len(view.trials):,} trials", id="count"),
+        tag("input", type="hidden", name="t"),
+        tag("input", type="hidden", name="sort"),
+    ]
+    form = tag(
+        "form", *controls, tag("p", id="legend", class_="legend"), id="filters", aria_label="Filter", hidden=True
+    )
+    return tag("div", form, class_="bar-of-filters")
+
+
+def select(label: str, name: str, options: dict[str, str], chosen: str, form: str | None = None) -> Markup:
+    """Return a labelled list to choose from.
+
+    Args:
+        label: before it.
+        name: of the control.
+        options: value -> text.
+        chosen: the value that is chosen at first.
+        form: id of the form that it belongs to, where it stands outside of it.
+    """
+    items = (tag("option", text, value=value, selected=value == chosen) for value, text in options.items())
+    return tag("label", label, " ", tag("select", *items, name=name, form=form))
+
+
+def _choices(choices: list[dict[str, Any]]) -> Markup:
+    groups = []
+    for at, choice in enumerate(choices):
+        boxes = (
+            tag("label", tag("input", type="checkbox", name=f"c{at}", value=place), " ", group)
+            for place, group in enumerate(choice["groups"])
+        )
+        groups.append(tag("fieldset", tag("legend", choice["label"]), *boxes))
+    note = tag("p", "Nothing ticked: all values.", class_="note")
+    return tag("details", tag("summary", "Choices"), tag("div", note, join(*groups), class_="boxes"), class_="pick")

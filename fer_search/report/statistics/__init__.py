@@ -1,0 +1,1 @@
+"""Run tables -> what they say: intervals, effects, importances, comparisons."""

@@ -1,0 +1,185 @@
+"""A run folder -> the table of its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fer_search.report.statistics.inference import as_good_as_best, wilson_interval
+from fer_search.report.tables.curves import read_curves
+from fer_search.runfolder.choices import Choice, active_values
+from fer_search.runfolder.run_json import RunInfo, load_run
+from fer_search.runfolder.trial_files import Record, best_value, objective, read_records
+
+CHOICE = "choice."  # before the name of a choice in a column of the table
+TYPES = {
+    **dict.fromkeys(("trial", "name", "status", "message", "parent", "went_on_as"), "string"),
+    **dict.fromkeys(("accuracy", "low", "high", "clean_accuracy", "score", "seconds"), "float64"),
+    **dict.fromkeys(("order", "epochs", "best_epoch", "parameters", "flops", "bracket", "round"), "Int64"),
+    "as_good_as_best": "bool",
+}
+COLUMNS = (
+    *(
+        "order",
+        "trial",
+        "name",
+        "status",
+        "accuracy",
+        "low",
+        "high",
+        "as_good_as_best",
+        "best_epoch",
+        "epochs",
+        "seconds",
+    ),
+    *("clean_accuracy", "score", "parameters", "flops", "message", "bracket", "round", "parent", "went_on_as"),
+)
+
+
+def load_trials(run: str | Path) -> pd.DataFrame:
+    """Return the table of a run's trials, best first.
+
+    Completed trials come first, then unfinished ones, then failed ones; a missing value is NaN or <NA>.
+
+    Args:
+        run: the run folder, or a project folder of stock Keras Tuner.
+
+    Returns:
+        One row a trial, with the columns
+
+        - ``order`` (Int64): 1 for the trial that was started first.
+        - ``trial`` (string): its id; the folder is ``trial_ID``.
+        - ``name`` (string): of the baseline that it is; <NA> for the tuner's own.
+        - ``status`` (string): "completed", "running" (or interrupted) or "failed".
+        - ``accuracy`` (float64): validation accuracy of the best epoch, from 0 to 1; of a running trial, so far; NaN
+          for a failed one, and where a stock Keras Tuner project recorded none.
+        - ``low``, ``high`` (float64): its 95% Wilson interval over the validation images; NaN where their number is not
+          known.
+        - ``as_good_as_best`` (bool): completed, and not to be told apart from the best one
+          (``statistics.as_good_as_best``); False for all where the number of validation images is not known.
+        - ``best_epoch`` (Int64): the epoch of ``accuracy``, 1 being the first.
+        - ``epochs`` (Int64): the last epoch trained, those of the trials that it went on from included.
+        - ``seconds`` (float64): wall time of the epochs that it trained itself.
+        - ``clean_accuracy`` (float64): in the same epoch, over the same images without augmentation; differs from
+          ``accuracy`` with ``--protocol report`` alone.
+        - ``score`` (float64): what the tuner compared: ``accuracy``, or a stock project's own objective.
+        - ``parameters`` (Int64): of the network. ``flops`` (Int64): of one image's forward pass, 2 a multiply-add.
+        - ``message`` (string): why it failed.
+        - ``bracket``, ``round`` (Int64), ``parent``, ``went_on_as`` (string): Hyperband's bracket and rung, the trial
+          whose weights it went on from, and the one that went on from it.
+        - ``choice.NAME`` for each choice of the space, in its order: Int64, Float64, boolean or string (object where
+          values are of several types); <NA> where the choice was not active.
+
+    Raises:
+        UserError: the folder is missing or no run, or a file in it is broken; the message names it.
+    """
+    info, records = load_run(run), read_records(Path(run))
+    return build_trials(info, records, read_curves(records))
+
+
+def build_trials(info: RunInfo, records: Sequence[Record], curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of ``load_trials`` from what was read before.
+
+    Args:
+        info: from ``load_run``.
+        records: of the trials, in the order in which they were started.
+        curves: from ``load_epochs``.
+    """
+    goal, direction = objective(list(records))
+    last = curves.groupby("trial")["epoch"].max()
+    own = curves[~curves["inherited"].astype(bool)]
+    facts = _Facts(goal, last.to_dict(), own.groupby("trial")["seconds"].sum(min_count=1).to_dict(), _best_rows(own))
+    rows = [_row(record, facts) | {"order": at} for at, record in enumerate(records, 1)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
+    table["went_on_as"] = table["trial"].map({r.parent: r.trial for r in records if r.parent}).astype("string")
+    _add_intervals(table, info.validation)
+    table = pd.concat([table, _choice_columns(info.choices, records)], axis=1)
+    return _ranked(table, direction)
+
+
+class _Facts:
+    """What the learning curves say about each trial."""
+
+    def __init__(self, goal: str, last: dict, seconds: dict, best: dict[str, dict[str, Any]]) -> None:
+        self.goal, self.last, self.seconds, self.best = goal, last, seconds, best
+
+
+def _best_rows(own: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    scored = own[own["val_accuracy"].notna()]
+    best = scored.loc[scored.groupby("trial")["val_accuracy"].idxmax()]
+    columns = [c for c in ("epoch", "val_accuracy", "clean_val_accuracy") if c in best]
+    return dict(zip(best["trial"], best[columns].to_dict("records"), strict=True))
+
+
+def _row(record: Record, facts: _Facts) -> dict[str, Any]:
+    status = {"COMPLETED": "completed", "FAILED": "failed", "INVALID": "failed"}.get(record.status, "running")
+    best = facts.best.get(record.trial, {}) if status != "failed" else {}
+    epoch = best.get("epoch")
+    if epoch is None and record.score is not None and record.best_step is not None:
+        epoch = record.best_step + 1  # stock Keras Tuner counts from 0
+    design, values = record.design, record.values
+    return {
+        "trial": record.trial,
+        "name": design.get("name"),
+        "status": status,
+        "accuracy": best["val_accuracy"] if best else _stock_accuracy(record, facts.goal, status),
+        "as_good_as_best": False,
+        "best_epoch": epoch,
+        "epochs": facts.last.get(record.trial, values.get("tuner/epochs")),
+        "seconds": facts.seconds.get(record.trial),
+        "clean_accuracy": best.get("clean_val_accuracy"),
+        "score": record.score,
+        "parameters": design.get("parameters"),
+        "flops": design.get("flops"),
+        "message": record.message or None,
+        "bracket": values.get("tuner/bracket"),
+        "round": values.get("tuner/round"),
+        "parent": record.parent,
+    }
+
+
+def _stock_accuracy(record: Record, goal: str, status: str) -> float | None:
+    """Return the score where it is an accuracy, or else the best validation accuracy among the metrics."""
+    if status == "failed":
+        return None
+    names = [goal] if "acc" in goal else [name for name in record.metrics if name.startswith("val_") and "acc" in name]
+    value = record.score if names == [goal] else next((best_value(record, name) for name in names), None)
+    return value if value is not None and 0 <= value <= 1 else None
+
+
+def _add_intervals(table: pd.DataFrame, images: int | None) -> None:
+    if images and len(table):
+        table["low"], table["high"] = wilson_interval(table["accuracy"].to_numpy(), images)
+        completed = table["accuracy"].where(table["status"] == "completed")
+        table["as_good_as_best"] = as_good_as_best(completed.to_numpy(), images)
+
+
+def _ranked(table: pd.DataFrame, direction: str) -> pd.DataFrame:
+    """Sort by status, then accuracy (the score where no trial has one), then order."""
+    goal = table["accuracy"]
+    if goal.isna().all():
+        goal = table["score"] if direction == "max" else -table["score"]
+    status = table["status"].map({"completed": 0, "running": 1, "failed": 2}).to_numpy(float)
+    by = np.lexsort((table["order"].to_numpy(float), goal.fillna(-np.inf).mul(-1).to_numpy(float), status))
+    return table.iloc[by].reset_index(drop=True)
+
+
+def _choice_columns(choices: Sequence[Choice], records: Sequence[Record]) -> pd.DataFrame:
+    active = [active_values(choices, record.values) for record in records]
+    names = dict.fromkeys([choice.name for choice in choices] + [name for values in active for name in values])
+    columns = {CHOICE + name: _typed([values.get(name) for values in active]) for name in names}
+    return pd.DataFrame(columns, index=range(len(records)))
+
+
+def _typed(values: list[Any]) -> pd.Series:
+    kinds = {type(value) for value in values if value is not None}
+    for kind, dtype in ((bool, "boolean"), (int, "Int64"), (str, "string")):
+        if kinds == {kind}:
+            return pd.Series(values, dtype=dtype)
+    if kinds and kinds <= {int, float}:
+        return pd.Series(values, dtype="Float64")
+    return pd.Series([pd.NA if value is None else value for value in values], dtype=object)

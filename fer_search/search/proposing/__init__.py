@@ -1,0 +1,1 @@
+"""Oracles: which design to train next."""

@@ -1,0 +1,1 @@
+"""How much to train: budgets, early stopping, time estimates."""

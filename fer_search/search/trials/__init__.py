@@ -1,0 +1,1 @@
+"""Running one trial: checkpoints, crashes, failures, signals."""

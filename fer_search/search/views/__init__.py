@@ -1,6 +1,0 @@
-"""How a search is shown: live on a terminal, as plain lines, as JSON, or hardly at all."""
-
-from fer_search.search.views.choose import choose_view
-from fer_search.search.views.lines import Lines
-
-__all__ = ["Lines", "choose_view"]
