@@ -16,7 +16,7 @@ from fer_search.report.statistics.inference import mean_interval
 from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.choices import Choice
 
-GOLDEN = 0.6180339887  # multiples of it spread evenly: a jitter that is the same in every drawing
+GOLDEN_RATIO = 0.6180339887  # multiples of it spread evenly: a jitter that is the same in every drawing
 MOST_DOTS = 400  # in a figure; of more, every so many by rank, while means and n are of all
 
 
@@ -114,7 +114,7 @@ def _group(name: str, x: float | np.ndarray, accuracy: np.ndarray) -> _Group:
 def _strip_places(places: np.ndarray) -> np.ndarray:
     """Spread the dots of each strip by their rank in it."""
     rank = pd.Series(places).groupby(places).cumcount().to_numpy()
-    return np.round(places + 0.44 * ((rank * GOLDEN + 0.5) % 1 - 0.5), 4)
+    return np.round(places + 0.44 * ((rank * GOLDEN_RATIO + 0.5) % 1 - 0.5), 4)
 
 
 def _thinned(count: int, most: int) -> np.ndarray:

@@ -18,50 +18,57 @@ from fer_search.report.statistics.budgets import varied
 from fer_search.report.statistics.effects import effects
 from fer_search.report.statistics.promotions import promotions
 from fer_search.report.statistics.verdict import completed
-from fer_search.report.tables.analysis import View, load_view
+from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 from fer_search.report.tables.predictions import calibration, confusion, load_predictions
 
 IMAGES = (".png", ".svg", ".pdf", ".jpg", ".webp")
 
 
-def figure_names(view: View) -> dict[str, Callable[[], go.Figure]]:
+def figure_names(analysis: RunAnalysis) -> dict[str, Callable[[], go.Figure]]:
     """Return what ``--figure`` may name in this run, each with the function that makes it.
 
     Args:
-        view: the run.
+        analysis: the run.
     """
-    compared = view.compared(view.budget)
+    compared = analysis.compared(analysis.budget)
     found: dict[str, Callable[[], go.Figure]] = {}
-    if view.trials["accuracy"].notna().any():
-        references = view.info.drawn_references()
-        found["best-so-far"] = lambda: figures.plot_best_so_far(view.trials, references)
-        if view.curves["val_accuracy"].notna().any():
-            found["curves"] = lambda: figures.plot_learning_curves(view.trials, view.curves, references)
-            found["trial"] = lambda: figures.plot_trial(view.trials.iloc[0], view.curves)
-    choices = varied(compared.trials, view.info.choices)
+    if analysis.trials["accuracy"].notna().any():
+        references = analysis.info.drawn_references()
+        found["best-so-far"] = lambda: figures.plot_best_so_far(analysis.trials, references)
+        if analysis.curves["val_accuracy"].notna().any():
+            found["curves"] = lambda: figures.plot_learning_curves(analysis.trials, analysis.curves, references)
+            found["trial"] = lambda: figures.plot_trial(analysis.trials.iloc[0], analysis.curves)
+    choices = varied(compared.trials, analysis.info.choices)
     for choice in choices:
-        found[f"choice:{choice.name}"] = partial(figures.plot_choice, view.trials, choice, view.curves, view.budget)
+        found[f"choice:{choice.name}"] = partial(
+            figures.plot_choice, analysis.trials, choice, analysis.curves, analysis.budget
+        )
     if choices:
-        found["importance"] = lambda: figures.plot_importances(view.importances(view.budget))
+        found["importance"] = lambda: figures.plot_importances(analysis.importances(analysis.budget))
         found["effects"] = lambda: figures.plot_effects(effects(compared, choices))
         found["parallel"] = lambda: figures.plot_parallel(compared.trials, choices)
-    if len(choices) > 1 and view.curves["val_accuracy"].notna().any():
-        found["emotions"] = lambda: figures.plot_emotions(effects(compared, choices, view.curves))
-    costed = with_costs(compared.trials, view.curves)
+    if len(choices) > 1 and analysis.curves["val_accuracy"].notna().any():
+        found["emotions"] = lambda: figures.plot_emotions(effects(compared, choices, analysis.curves))
+    costed = with_costs(compared.trials, analysis.curves)
     for cost in (cost for cost in COSTS if costed[cost].notna().any()):
         found[f"cost:{cost}"] = partial(figures.plot_cost, costed, cost)
-    if len(promotions(view.trials)):
-        found["promotions"] = lambda: figures.plot_promotions(view.trials)
-    return found | _of_the_best(view)
+    if len(promotions(analysis.trials)):
+        found["promotions"] = lambda: figures.plot_promotions(analysis.trials)
+    return found | _of_the_best(analysis)
 
 
-def _of_the_best(view: View) -> dict[str, Callable[[], go.Figure]]:
+def _of_the_best(analysis: RunAnalysis) -> dict[str, Callable[[], go.Figure]]:
     found: dict[str, Callable[[], go.Figure]] = {}
-    steps = path(view.compared(view.budget), view.info.choices, list(view.info.baselines), view.info.validation)
+    steps = path(
+        analysis.compared(analysis.budget),
+        analysis.info.choices,
+        list(analysis.info.baselines),
+        analysis.info.validation,
+    )
     if steps:
         found["path"] = lambda: figures.plot_path(steps)
-    scored = completed(view.trials)
-    predictions = load_predictions(view.info.path) if len(scored) else None
+    scored = completed(analysis.trials)
+    predictions = load_predictions(analysis.info.path) if len(scored) else None
     if predictions is not None:
         found["confusion"] = lambda: figures.plot_confusion(confusion(predictions), predictions.classes)
         found["calibration"] = lambda: figures.plot_calibration(*calibration(predictions))
@@ -83,8 +90,8 @@ def write_figure(run: str | Path, name: str, out: str | Path) -> Path:
     Raises:
         UserError: there is no such figure, the suffix is unknown, kaleido is missing, or the file cannot be written.
     """
-    view, file = load_view(run), Path(out)
-    known = figure_names(view)
+    analysis, file = load_analysis(run), Path(out)
+    known = figure_names(analysis)
     if name not in known:
         listed = ", ".join(known) or "none: no trial has a result"
         raise UserError(f"--figure {name}: this run has no such figure; it has {listed}")

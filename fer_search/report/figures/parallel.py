@@ -15,7 +15,7 @@ from fer_search.report.statistics.budgets import level_of, on_scale
 from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.choices import Choice
 
-GOLDEN = 0.6180339887
+GOLDEN_RATIO = 0.6180339887
 BANDS = (("best tenth", 0.1, BEST, 1.8), ("to the better half", 0.5, TRIAL, 1.1), ("lower half", 1.0, MUTED, 0.7))
 MOST = 600  # lines drawn by default: the best
 
@@ -59,7 +59,7 @@ def plot_parallel(trials: pd.DataFrame, choices: Sequence[Choice], most: int | N
 def _axis(trials: pd.DataFrame, choice: Choice) -> _Axis:
     found, places = level_of(trials, choice)
     if found:
-        spread = 0.09 * ((np.arange(len(trials)) * GOLDEN) % 1 - 0.5) * min(1, 6 / len(found))
+        spread = 0.09 * ((np.arange(len(trials)) * GOLDEN_RATIO) % 1 - 0.5) * min(1, 6 / len(found))
         ends = max(len(found) - 1, 1)
         ticks = [(k / ends, value(one)) for k, one in enumerate(found)]
         return _Axis(choice.name, places / ends + spread, ticks)

@@ -7,26 +7,26 @@ from typing import Any
 from fer_search.report import formatting
 from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.page.page_data import budget_name
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 
 TOP = {"100": "all of them", "50": "best half", "25": "best quarter", "10": "best tenth", "5": "best twentieth"}
 
 
-def filter_bar(view: View, choices: list[dict[str, Any]]) -> Markup | None:
+def filter_bar(analysis: RunAnalysis, choices: list[dict[str, Any]]) -> Markup | None:
     """Return the filter bar; None where there is nothing to choose from.
 
     Args:
-        view: the run.
+        analysis: the run.
         choices: of ``tables.page_table``.
     """
-    if view.trials.empty:
+    if analysis.trials.empty:
         return None
-    statuses = [status for status in ("completed", "running", "failed") if (view.trials["status"] == status).any()]
-    budgets = {budget_name(b): formatting.plural(b, "epoch") for b in view.budgets if b} | {
+    statuses = [status for status in ("completed", "running", "failed") if (analysis.trials["status"] == status).any()]
+    budgets = {budget_name(b): formatting.plural(b, "epoch") for b in analysis.budgets if b} | {
         "any": "any: each trial's own"
     }
     controls = [
-        select("Compared at", "b", budgets, budget_name(view.budget)),
+        select("Compared at", "b", budgets, budget_name(analysis.budget)),
         select("Trials", "top", TOP, "100"),
         select("Status", "s", {"": "any", **{status: status for status in statuses}}, "")
         if len(statuses) > 1
@@ -34,7 +34,7 @@ def filter_bar(view: View, choices: list[dict[str, Any]]) -> Markup | None:
         select("Colour", "colour", {"": "one", **{str(k): c["label"] for k, c in enumerate(choices)}}, ""),
         _choices(choices) if choices else None,
         tag("button", "Reset", type="reset"),
-        tag("output", f"{len(view.trials):,} trials", id="count"),
+        tag("output", f"{len(analysis.trials):,} trials", id="count"),
         tag("input", type="hidden", name="t"),
         tag("input", type="hidden", name="sort"),
     ]

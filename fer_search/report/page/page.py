@@ -24,7 +24,7 @@ from fer_search.report.page.sections import (
     search,
     verdict,
 )
-from fer_search.report.tables.analysis import View, load_view
+from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 
 
 def write_report(
@@ -48,8 +48,10 @@ def write_report(
     """
     if plotly not in ("inline", "cdn"):
         raise ValueError(f"plotly must be inline or cdn, not {plotly!r}")
-    view = load_view(run)
-    return write_page(render(view, plotly, watch), Path(out) if out is not None else view.info.path / "report.html")
+    analysis = load_analysis(run)
+    return write_page(
+        render(analysis, plotly, watch), Path(out) if out is not None else analysis.info.path / "report.html"
+    )
 
 
 def write_page(html: str, path: Path) -> Path:
@@ -66,30 +68,30 @@ def write_page(html: str, path: Path) -> Path:
     return path
 
 
-def render(view: View, plotly: str = "inline", watch: float | None = None) -> str:
+def render(analysis: RunAnalysis, plotly: str = "inline", watch: float | None = None) -> str:
     """Return the page as text.
 
     Args:
-        view: the run.
+        analysis: the run.
         plotly: "inline" or "cdn", as in ``write_report``.
         watch: as in ``write_report``.
     """
-    info, shown = view.info, columns(view.info, view.trials)
-    table = page_table(view, shown) | {"kinds": kinds(view.trials)}
+    info, shown = analysis.info, columns(analysis.info, analysis.trials)
+    table = page_table(analysis, shown) | {"kinds": kinds(analysis.trials)}
     sections = [
-        verdict.section(view),
-        Section("ranking", "Ranking", ranking(info, view.trials, shown)),
-        choices.section(view),
-        importance.section(view),
-        interactions.section(view, table["choices"]),
-        curves.section(view),
-        search.section(view),
-        cost.section(view),
-        network.section(view),
-        confirmed.section(view),
-        path.section(view),
-        published.section(view),
-        repeat.section(view),
+        verdict.section(analysis),
+        Section("ranking", "Ranking", ranking(info, analysis.trials, shown)),
+        choices.section(analysis),
+        importance.section(analysis),
+        interactions.section(analysis, table["choices"]),
+        curves.section(analysis),
+        search.section(analysis),
+        cost.section(analysis),
+        network.section(analysis),
+        confirmed.section(analysis),
+        path.section(analysis),
+        published.section(analysis),
+        repeat.section(analysis),
     ]
     started = info.created[:16].replace("T", " ") + (" UTC" if info.created else "")
     facts = [info.data.get("name"), info.device, started, info.state]
@@ -97,7 +99,7 @@ def render(view: View, plotly: str = "inline", watch: float | None = None) -> st
     going_on = info.state in ("running", "interrupted", "")
     page = Page(
         *(info.name, subtitle, info.cautions(), sections, table),
-        filters=filter_bar(view, table["choices"]),
+        filters=filter_bar(analysis, table["choices"]),
         watch=watch if going_on else None,
     )
     return whole_page(page, plotly)

@@ -16,18 +16,18 @@ from fer_search.report import formatting
 from fer_search.report.page.ranking import Column
 from fer_search.report.statistics.budgets import bins, level_of, recalls
 from fer_search.report.statistics.effects import RECALL
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.report.tables.trials import CHOICE
 
 REPLACED = {"--tuner", "--baselines", "--repeats", "--max-trials", "--max-epochs", "--name"}  # of a run's command
 SCALE = 10_000  # accuracies are whole numbers of a hundredth of a point; -1 for none
 
 
-def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
-    """Return what the script knows, as JSON's types; every list is in the order of ``view.trials``.
+def page_table(analysis: RunAnalysis, columns: list[Column]) -> dict[str, Any]:
+    """Return what the script knows, as JSON's types; every list is in the order of ``analysis.trials``.
 
     Args:
-        view: the run.
+        analysis: the run.
         columns: of the ranking, from ``ranking.columns``.
 
     Returns:
@@ -41,20 +41,20 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
         - "columns": of the ranking: name, heading, kind, cells (markup) and values to sort by;
         - "curves": "val_accuracy", "accuracy" and "learning_rate" of each trial by epoch, null where there is none.
     """
-    trials = view.trials
+    trials = analysis.trials
     return {
         "trial": trials["trial"].tolist(),
         "title": [formatting.title(row) for row in trials[["trial", "name"]].to_dict("records")],
         "status": trials["status"].tolist(),
         "message": trials["message"].astype(object).where(trials["message"].notna(), None).tolist(),
         "ended": trials["went_on_as"].isna().astype(int).tolist(),
-        "accuracy": _accuracies(view),
-        "recalls": {budget_name(budget): _recalls(view, budget) for budget in view.budgets},
-        "choices": [_choice(view, choice) for choice in view.varied],
+        "accuracy": _accuracies(analysis),
+        "recalls": {budget_name(budget): _recalls(analysis, budget) for budget in analysis.budgets},
+        "choices": [_choice(analysis, choice) for choice in analysis.varied],
         "given": {
             name.removeprefix(CHOICE): _plain(trials[name]) for name in trials.columns if name.startswith(CHOICE)
         },
-        "again": _again(view),
+        "again": _again(analysis),
         "epochs": _plain(trials["epochs"]),
         "columns": [
             {
@@ -66,13 +66,13 @@ def page_table(view: View, columns: list[Column]) -> dict[str, Any]:
             }
             for column in columns
         ],
-        "curves": _curves(view),
+        "curves": _curves(analysis),
     }
 
 
-def _again(view: View) -> dict[str, Any] | None:
+def _again(analysis: RunAnalysis) -> dict[str, Any] | None:
     """The run's own command as a search of one trial, without its name, epochs and choices, which the script adds."""
-    lines = view.info.command.splitlines()
+    lines = analysis.info.command.splitlines()
     try:
         given = shlex.split(lines[0]) if lines else []
     except ValueError:  # no command of a shell
@@ -85,11 +85,11 @@ def _again(view: View) -> dict[str, Any] | None:
         if not value and name not in REPLACED:
             kept.append(part)
         value = not value and name in REPLACED and not equals
-    held = [choice.name for choice in view.info.choices if choice.kind == "Fixed"]
+    held = [choice.name for choice in analysis.info.choices if choice.kind == "Fixed"]
     return {
         "command": f"{shlex.join(kept)} --tuner random --baselines none --max-trials 1",
-        "name": view.info.name,
-        "held": [*held, *(view.info.settings.get("fix") or {})],
+        "name": analysis.info.name,
+        "held": [*held, *(analysis.info.settings.get("fix") or {})],
     }
 
 
@@ -98,19 +98,19 @@ def budget_name(budget: int | None) -> str:
     return "any" if budget is None else str(budget)
 
 
-def _accuracies(view: View) -> dict[str, list[int]]:
-    found = {"any": _whole(view.trials["accuracy"])}
-    for budget in view.budgets:
+def _accuracies(analysis: RunAnalysis) -> dict[str, list[int]]:
+    found = {"any": _whole(analysis.trials["accuracy"])}
+    for budget in analysis.budgets:
         if budget is not None:
-            at = view.compared(budget).trials.set_index("trial")["accuracy"]
-            found[budget_name(budget)] = _whole(view.trials["trial"].astype(object).map(at))
+            at = analysis.compared(budget).trials.set_index("trial")["accuracy"]
+            found[budget_name(budget)] = _whole(analysis.trials["trial"].astype(object).map(at))
     return found
 
 
-def _recalls(view: View, budget: int | None) -> dict[str, list[int]]:
-    compared = view.compared(budget)
-    found = recalls(compared, view.curves).set_index(compared.trials["trial"].astype(object))
-    every = found.reindex(view.trials["trial"].astype(object))
+def _recalls(analysis: RunAnalysis, budget: int | None) -> dict[str, list[int]]:
+    compared = analysis.compared(budget)
+    found = recalls(compared, analysis.curves).set_index(compared.trials["trial"].astype(object))
+    every = found.reindex(analysis.trials["trial"].astype(object))
     return {str(name).removeprefix(RECALL): _whole(every[name]) for name in every if every[name].notna().any()}
 
 
@@ -118,14 +118,14 @@ def _whole(shares: pd.Series) -> list[int]:
     return (shares.astype(float) * SCALE).round().fillna(-1).astype(int).tolist()
 
 
-def _choice(view: View, choice: Any) -> dict[str, Any]:
-    scored, values = view.trials["accuracy"].notna(), view.trials[CHOICE + choice.name]
-    groups, places = bins(view.trials[scored], choice)
-    place = np.full(len(view.trials), -1)
+def _choice(analysis: RunAnalysis, choice: Any) -> dict[str, Any]:
+    scored, values = analysis.trials["accuracy"].notna(), analysis.trials[CHOICE + choice.name]
+    groups, places = bins(analysis.trials[scored], choice)
+    place = np.full(len(analysis.trials), -1)
     place[scored.to_numpy()] = np.where(np.isnan(places), -1, places).astype(int)
     known = {value: at for value, at in zip(values[scored], place[scored], strict=True) if at >= 0}
-    place[~scored] = _places(values[~scored], known, not level_of(view.trials[scored], choice)[0])
-    ordered = bool(pd.api.types.is_numeric_dtype(view.trials[CHOICE + choice.name])) and len(groups) > 2
+    place[~scored] = _places(values[~scored], known, not level_of(analysis.trials[scored], choice)[0])
+    ordered = bool(pd.api.types.is_numeric_dtype(analysis.trials[CHOICE + choice.name])) and len(groups) > 2
     label = formatting.label(choice.name)
     space = {"kind": choice.kind, "values": list(choice.values), "log": choice.log}
     shown = {"name": choice.name, "label": label, "groups": groups, "place": place.tolist(), "ordered": ordered}
@@ -148,9 +148,9 @@ def _plain(values: pd.Series) -> list:
     return [None if missing else value for value, missing in zip(values.tolist(), values.isna(), strict=True)]
 
 
-def _curves(view: View) -> dict[str, list]:
+def _curves(analysis: RunAnalysis) -> dict[str, list]:
     names = ("val_accuracy", "accuracy", "learning_rate")
-    curves, place = view.curves, {trial: at for at, trial in enumerate(view.trials["trial"])}
+    curves, place = analysis.curves, {trial: at for at, trial in enumerate(analysis.trials["trial"])}
     found: dict[str, list] = {name: [None] * len(place) for name in names}
     for name in names:
         column = curves[name].astype(float)

@@ -93,7 +93,7 @@ def ranking(info: RunInfo, trials: pd.DataFrame, shown: list[Column]) -> Markup:
 
 def kinds(trials: pd.DataFrame) -> list[str]:
     """Return the class of each trial's row: its status, or "equal" where it cannot be told apart from the best."""
-    return trials["status"].where(~trials["as_good_as_best"], "equal").tolist()
+    return trials["status"].where(~trials["indistinguishable_from_best"], "equal").tolist()
 
 
 def _row(at: int, kind: str, shown: list[Column]) -> Markup:
@@ -137,7 +137,9 @@ def _accuracies(trials: pd.DataFrame) -> list[Markup]:
     low, high = trials["low"].fillna(trials["accuracy"]), trials["high"].fillna(trials["accuracy"])
     start, length = low.min(), max(high.max() - low.min(), 1e-9)
     ends = ((end - start) / length * 100 for end in (low, high, trials["accuracy"]))
-    rows = zip(trials["accuracy"], trials["low"], trials["high"], trials["as_good_as_best"], *ends, strict=True)
+    rows = zip(
+        trials["accuracy"], trials["low"], trials["high"], trials["indistinguishable_from_best"], *ends, strict=True
+    )
     return [_accuracy(*row) for row in rows]
 
 

@@ -20,8 +20,8 @@ from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.choices import Choice
 
 RIDGE = 1e-9  # of the mean diagonal: terms that cannot be told apart get a share each instead of an error
-SPARE = 8  # fewer degrees of freedom left than this: the choices are fitted one by one
-CURVED = 8  # distinct numbers from which on a parabola is fitted, and not a line
+MIN_RESIDUAL_DOF = 8  # fewer degrees of dof left than this: the choices are fitted one by one
+MIN_DISTINCT_FOR_QUADRATIC = 8  # distinct numbers from which on a parabola is fitted, and not a line
 
 
 class Term(NamedTuple):
@@ -64,7 +64,7 @@ def make_term(trials: pd.DataFrame, choice: Choice) -> Term | None:
         if len(known) < 3 or np.ptp(known) == 0:
             return None
         middle = float(known.mean()), float(known.std())
-        size = 2 if len(np.unique(known)) >= CURVED else 1
+        size = 2 if len(np.unique(known)) >= MIN_DISTINCT_FOR_QUADRATIC else 1
     if size < 1:
         return None
     columns = _columns(given, len(levels), size, middle)
@@ -91,7 +91,7 @@ class Fit(NamedTuple):
         coefficients: (p, k).
         inverse: (p, p) of x'x.
         variance: (k,) of the noise.
-        spare: degrees of freedom that the noise is estimated from.
+        residual_dof: degrees of dof that the noise is estimated from.
     """
 
     terms: list[Term]
@@ -101,7 +101,7 @@ class Fit(NamedTuple):
     coefficients: np.ndarray
     inverse: np.ndarray
     variance: np.ndarray
-    spare: int
+    residual_dof: int
 
     def contrast(self, which: int, high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return difference and its standard error, (k,), between two points of a term's basis."""
@@ -121,13 +121,13 @@ def fit(terms: Sequence[Term], y: np.ndarray) -> Fit | None:
     ends = np.cumsum([1, *(term.columns.shape[1] for term in terms)])
     slices = [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]
     x = np.concatenate([np.ones((len(y), 1)), *(term.columns for term in terms)], axis=1)
-    spare = len(y) - x.shape[1]
-    if spare < 1:
+    residual_dof = len(y) - x.shape[1]
+    if residual_dof < 1:
         return None
     inverse = invert(x.T @ x)
     coefficients = inverse @ (x.T @ y)
-    variance = ((y - x @ coefficients) ** 2).sum(axis=0) / spare
-    return Fit(list(terms), slices, x, y, coefficients, inverse, variance, spare)
+    variance = ((y - x @ coefficients) ** 2).sum(axis=0) / residual_dof
+    return Fit(list(terms), slices, x, y, coefficients, inverse, variance, residual_dof)
 
 
 def fits(trials: pd.DataFrame, choices: Sequence[Choice], y: np.ndarray) -> list[tuple[Fit, int]]:
@@ -144,10 +144,10 @@ def fits(trials: pd.DataFrame, choices: Sequence[Choice], y: np.ndarray) -> list
     rows, y = trials[finite], y[finite]
     terms = [term for choice in choices if (term := make_term(rows, choice)) is not None]
     size = 1 + sum(term.columns.shape[1] for term in terms)
-    if len(y) - size >= max(SPARE, size // 2) and (together := fit(terms, y)):
+    if len(y) - size >= max(MIN_RESIDUAL_DOF, size // 2) and (together := fit(terms, y)):
         return [(together, k) for k in range(len(terms))]
     alone = (fit([term], y) for term in terms)
-    return [(one, 0) for one in alone if one is not None and one.spare >= 3]
+    return [(one, 0) for one in alone if one is not None and one.residual_dof >= 3]
 
 
 def invert(gram: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from fer_search.report.statistics.inference import mean_interval
 from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.choices import MOST_LEVELS, Choice
 
-ENOUGH = 8  # designs: with fewer, nothing can be told apart
+MIN_DESIGNS = 8  # designs: with fewer, nothing can be told apart
 
 
 class Comparison(NamedTuple):
@@ -46,7 +46,7 @@ class Level(NamedTuple):
 def common_epochs(trials: pd.DataFrame, curves: pd.DataFrame) -> int | None:
     """Return the largest number of epochs that enough designs reached; None where no curves are known.
 
-    Enough is a third of them, and ``ENOUGH`` or all of fewer. A trial and those that it went on from (Hyperband)
+    Enough is a third of them, and ``MIN_DESIGNS`` or all of fewer. A trial and those that it went on from (Hyperband)
     count as one design; failed trials do not count.
 
     Args:
@@ -57,7 +57,7 @@ def common_epochs(trials: pd.DataFrame, curves: pd.DataFrame) -> int | None:
     reached = curves.groupby("trial")["epoch"].max().reindex(ends["trial"].astype(object)).dropna()
     if reached.empty:
         return None
-    count = max(-(-len(reached) // 3), min(ENOUGH, len(reached)))
+    count = max(-(-len(reached) // 3), min(MIN_DESIGNS, len(reached)))
     return int(reached.sort_values(ascending=False).iloc[count - 1])
 
 

@@ -77,9 +77,9 @@ def _rows(fit: Fit, at: int, names: list[str], level: float) -> list[dict]:
     term, found = fit.terms[at], []
     for about, high, low in _comparisons(term):
         difference, error = fit.contrast(at, *term.basis(np.array([high, low])))
-        half = stdtrit(fit.spare, 0.5 + level / 2) * error
+        half = stdtrit(fit.residual_dof, 0.5 + level / 2) * error
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = np.where(error > 0, 2 * stdtr(fit.spare, -np.abs(difference) / error), 1.0)
+            p = np.where(error > 0, 2 * stdtr(fit.residual_dof, -np.abs(difference) / error), 1.0)
         for k, name in enumerate(names):
             numbers = {"difference": difference[k], "low": difference[k] - half[k], "high": difference[k] + half[k]}
             found.append(about | {"response": name, "p": p[k], "alone": len(fit.terms) == 1} | numbers)

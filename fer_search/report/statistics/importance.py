@@ -109,13 +109,13 @@ def pairs(compared: Comparison, choices: Sequence[Choice], level: float = 0.95) 
     total = ((model.y - model.y.mean()) ** 2).sum() + model.variance[0]
     rows, places = [], [_places(compared.trials, term.choice) for term in model.terms]
     for (a, first), (b, second) in combinations(enumerate(places), 2):
-        squares, freedom = _cells(left, first, second)
-        spare = model.spare - freedom
-        if freedom < 1 or spare < 3:
+        squares, dof = _cells(left, first, second)
+        residual_dof = model.residual_dof - dof
+        if dof < 1 or residual_dof < 3:
             continue
-        noise = (model.variance[0] * model.spare - squares) / spare
-        p = float(fdtrc(freedom, spare, squares / freedom / noise)) if noise > 0 else 1.0
-        share = max(0.0, (squares - freedom * noise) / total)
+        noise = (model.variance[0] * model.residual_dof - squares) / residual_dof
+        p = float(fdtrc(dof, residual_dof, squares / dof / noise)) if noise > 0 else 1.0
+        share = max(0.0, (squares - dof * noise) / total)
         rows.append((model.terms[a].choice.name, model.terms[b].choice.name, share, p))
     table = pd.DataFrame(rows, columns=columns[:4])
     table["p"] = holm(table["p"].to_numpy(float))
@@ -133,7 +133,7 @@ def _share(fit: Fit, at: int) -> float:
 
 
 def _squares(coefficients: np.ndarray, inverse: np.ndarray, at: slice) -> tuple[float, int]:
-    """Return the sum of squares that would be lost without a term, and its degrees of freedom."""
+    """Return the sum of squares that would be lost without a term, and its degrees of dof."""
     b = coefficients[at, 0]
     return float(b @ np.linalg.solve(inverse[at, at], b)), len(b)
 
@@ -141,8 +141,8 @@ def _squares(coefficients: np.ndarray, inverse: np.ndarray, at: slice) -> tuple[
 def _p_value(fit: Fit, at: int) -> float:
     from scipy.special import fdtrc
 
-    squares, freedom = _squares(fit.coefficients, fit.inverse, fit.slices[at])
-    return float(fdtrc(freedom, fit.spare, squares / freedom / fit.variance[0])) if fit.variance[0] > 0 else 0.0
+    squares, dof = _squares(fit.coefficients, fit.inverse, fit.slices[at])
+    return float(fdtrc(dof, fit.residual_dof, squares / dof / fit.variance[0])) if fit.variance[0] > 0 else 0.0
 
 
 def _chance(fit: Fit, at: int, alpha: float) -> float:
@@ -150,12 +150,12 @@ def _chance(fit: Fit, at: int, alpha: float) -> float:
     from scipy.special import fdtri
 
     here, total = fit.slices[at], len(fit.y) * fit.y[:, 0].var(ddof=1)
-    squares, freedom = _squares(fit.coefficients, fit.inverse, here)
+    squares, dof = _squares(fit.coefficients, fit.inverse, here)
     if not total > 0 or not squares > 0:
         return 0.0
     gram = fit.x[:, here].T @ fit.x[:, here]
     b = fit.coefficients[here, 0]
-    needed = fdtri(freedom, fit.spare, 1 - alpha) * freedom * fit.variance[0]
+    needed = fdtri(dof, fit.residual_dof, 1 - alpha) * dof * fit.variance[0]
     chance = fit.variance[0] * np.trace(gram @ fit.inverse[here, here])
     return float(np.clip((b @ gram @ b / squares * needed - chance) / total, 0, 1))
 
@@ -197,7 +197,7 @@ def _places(trials: pd.DataFrame, choice: Choice) -> np.ndarray:
 
 
 def _cells(left: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[float, int]:
-    """Return the squares that the cells' means explain, and the degrees of freedom beyond the margins'."""
+    """Return the squares that the cells' means explain, and the degrees of dof beyond the margins'."""
     active = (first >= 0) & (second >= 0)
     a, b, left = first[active], second[active], left[active]
     if not len(left):
@@ -205,5 +205,5 @@ def _cells(left: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[flo
     cell = a * (b.max() + 1) + b
     counts, sums = np.bincount(cell), np.bincount(cell, left)
     filled = counts > 0
-    freedom = int(filled.sum()) - len(np.unique(a)) - len(np.unique(b)) + 1
-    return float((sums[filled] ** 2 / counts[filled]).sum()), freedom
+    dof = int(filled.sum()) - len(np.unique(a)) - len(np.unique(b)) + 1
+    return float((sums[filled] ** 2 / counts[filled]).sum()), dof

@@ -30,7 +30,7 @@ def wilson_interval(accuracy: np.ndarray | float, count: int, level: float = 0.9
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
-def as_good_as_best(accuracy: np.ndarray, count: int, level: float = 0.95) -> np.ndarray:
+def indistinguishable_from_best(accuracy: np.ndarray, count: int, level: float = 0.95) -> np.ndarray:
     """Say which accuracies cannot be told apart from the best of them.
 
     Two-proportion z-tests against the best, on ``count`` images each, Bonferroni's correction for their number: picking
@@ -100,21 +100,21 @@ class Difference(NamedTuple):
     Attributes:
         difference, low, high: it and its 95% interval; NaN ends where it is not known.
         p: of no difference, two-sided; NaN where one seed each says nothing about another.
-        freedom: degrees of freedom that the seeds' spread is estimated from; 0 where it is not known.
+        dof: degrees of dof that the seeds' spread is estimated from; 0 where it is not known.
     """
 
     difference: float
     low: float
     high: float
     p: float
-    freedom: int
+    dof: int
 
 
 def repeated_interval(accuracies: np.ndarray, images: int | None, level: float = 0.95) -> tuple[float, float, float]:
     """Return the mean accuracy of one design trained with k seeds, and the interval of its true mean.
 
     half**2 = (t s / sqrt(k))**2 + z**2 m (1 - m) / n, with the mean m, the seeds' standard deviation s, Student's t of
-    k - 1 degrees of freedom, the normal quantile z and n images. All seeds are measured on the same images: their
+    k - 1 degrees of dof, the normal quantile z and n images. All seeds are measured on the same images: their
     sampling error does not shrink with k, and is added in full. Slightly too wide: what single seeds get right by luck
     on these images is in both parts. One seed says nothing about the next: then it is Wilson's, of the images alone.
 
@@ -185,18 +185,18 @@ def difference_of_means(a: np.ndarray, b: np.ndarray, images: int | None, level:
     from scipy.special import stdtr
 
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    difference, freedom = float(a.mean() - b.mean()), len(a) + len(b) - 2
-    if freedom == 0:
+    difference, dof = float(a.mean() - b.mean()), len(a) + len(b) - 2
+    if dof == 0:
         half = _z(level) * np.hypot(_error(float(a[0]), images), _error(float(b[0]), images)) if images else np.nan
         return Difference(difference, difference - half, difference + half, float("nan"), 0)
     squares = ((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum()
-    error = float(np.sqrt(squares / freedom * (1 / len(a) + 1 / len(b))))
-    half = _t(freedom, level) * error
-    p = float(2 * stdtr(freedom, -abs(difference) / error)) if error else float(difference == 0)
-    return Difference(difference, difference - half, difference + half, p, freedom)
+    error = float(np.sqrt(squares / dof * (1 / len(a) + 1 / len(b))))
+    half = _t(dof, level) * error
+    p = float(2 * stdtr(dof, -abs(difference) / error)) if error else float(difference == 0)
+    return Difference(difference, difference - half, difference + half, p, dof)
 
 
-def luck_of_the_best(accuracy: float, images: int, trials: int) -> float:
+def selection_bias(accuracy: float, images: int, trials: int) -> float:
     """Return by how much the best of some equally good trials is too high on average, by the draw of images alone.
 
     The expected maximum of ``trials`` normal numbers (Blom 1958's approximation) times the standard error of an
@@ -210,10 +210,10 @@ def luck_of_the_best(accuracy: float, images: int, trials: int) -> float:
     return max(0.0, NormalDist().inv_cdf((trials - 0.375) / (trials + 0.25))) * _error(accuracy, images)
 
 
-def _t(freedom: int, level: float) -> float:
+def _t(dof: int, level: float) -> float:
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, 0.5 + level / 2))
+    return float(stdtrit(dof, 0.5 + level / 2))
 
 
 def _z(level: float) -> float:

@@ -146,7 +146,7 @@ def baseline_pairs(rows: Sequence[PublishedRow]) -> list[BaselinePair]:
 
 
 def _verdict(found: Difference, corrected: float) -> str:
-    if found.freedom == 0:
+    if found.dof == 0:
         return "one seed each: cannot be told"
     better = "better" if found.difference > 0 else "worse"
     if corrected < 0.05:
@@ -158,7 +158,7 @@ def _verdict(found: Difference, corrected: float) -> str:
     return "too few seeds to tell"
 
 
-def not_alike(info: RunInfo) -> str:
+def protocol_differences(info: RunInfo) -> str:
     """Return in which ways the accuracies here are not like the published ones; "" where no such way is known."""
     settings, tuner = info.settings, info.tuner
     ways = []
@@ -187,7 +187,7 @@ def published_line(row: PublishedRow, toy: bool, ways: str) -> tuple[str, ...]:
     Args:
         row: from ``published_rows``.
         toy: whether the faces were drawn, which are not compared with real ones.
-        ways: from ``not_alike``.
+        ways: from ``protocol_differences``.
     """
     published = formatting.NONE if row.published is None else formatting.percent(row.published)
     if not row.seeds:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from fer_search.report import formatting
 from fer_search.report.statistics.budgets import of_design
-from fer_search.report.statistics.inference import luck_of_the_best, repeated_interval
-from fer_search.report.statistics.published import not_alike
+from fer_search.report.statistics.inference import repeated_interval, selection_bias
+from fer_search.report.statistics.published import protocol_differences
 from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.run_json import RunInfo
 
@@ -80,7 +80,7 @@ def _equals(info: RunInfo, scored: pd.DataFrame) -> str:
         return "How many images it was validated on is not recorded, so how sure the ranking is cannot be said."
     shorter = int((scored["epochs"] < scored["epochs"].iloc[0]).fillna(False).sum())
     fewer = f" Of the others, {shorter} trained for fewer epochs." if shorter else ""
-    equals = int(scored["as_good_as_best"].sum()) - 1
+    equals = int(scored["indistinguishable_from_best"].sum()) - 1
     with_images = f"with {info.validation:,} validation images"
     if equals == 0:
         return f"It stands apart from the other {formatting.plural(len(scored) - 1, 'trial')} {with_images}, at 95%.{fewer}"
@@ -100,7 +100,7 @@ def _against_published(info: RunInfo, best: float) -> list[str]:
     above = best - info.references[name]
     side = f"{100 * abs(above):.1f} points {'above' if above >= 0 else 'below'}"
     text = f"That is {side} the highest accuracy that the space quotes ({name}, {formatting.percent(info.references[name])})"
-    ways = not_alike(info)
+    ways = protocol_differences(info)
     return [text + (f", not like for like: {ways}." if ways else ".")]
 
 
@@ -121,8 +121,8 @@ def _optimism(info: RunInfo, scored: pd.DataFrame) -> list[str]:
     """The best of many is too high: winner's curse."""
     if len(scored) == 1 or info.stock:
         return []
-    equals, best = int(scored["as_good_as_best"].sum()), float(scored["accuracy"].iloc[0])
-    by = luck_of_the_best(best, info.validation, equals) if info.validation and equals > 1 else 0.0
+    equals, best = int(scored["indistinguishable_from_best"].sum()), float(scored["accuracy"].iloc[0])
+    by = selection_bias(best, info.validation, equals) if info.validation and equals > 1 else 0.0
     amount = (
         f"expect less on new ones: if those {equals} are equally good, luck alone lifts the best of them by up to "
         f"{100 * by:.1f} points"

@@ -20,7 +20,7 @@ MOST_BUDGETS = 5
 FEWEST = 3  # designs that make a budget worth offering
 
 
-class View:
+class RunAnalysis:
     """A run, read once.
 
     Args:
@@ -82,7 +82,7 @@ class View:
         return varied(self.trials[self.trials["accuracy"].notna()], self.info.choices)
 
 
-def load_view(run: str | Path) -> View:
+def load_analysis(run: str | Path) -> RunAnalysis:
     """Read a run folder.
 
     Raises:
@@ -90,4 +90,4 @@ def load_view(run: str | Path) -> View:
     """
     info, records = load_run(run), read_records(Path(run))
     curves = read_curves(records)
-    return View(info, build_trials(info, records, curves), curves)
+    return RunAnalysis(info, build_trials(info, records, curves), curves)

@@ -19,13 +19,13 @@ from fer_search.report.statistics.published import (
     PublishedRow,
     baseline_pairs,
     columns_shown,
-    not_alike,
     pair_line,
+    protocol_differences,
     published_line,
     published_rows,
 )
 from fer_search.report.statistics.verdict import verdict
-from fer_search.report.tables.analysis import View, load_view
+from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 from fer_search.report.tables.confirmed import HEADS as TESTED_HEADS
 from fer_search.report.tables.confirmed import confirmed_lines, notes
 from fer_search.report.tables.confirmed import in_words as tested_in_words
@@ -55,22 +55,22 @@ def to_json(run: str | Path) -> str:
     Raises:
         UserError: the folder is missing or no run, or a file in it is broken.
     """
-    view = load_view(run)
-    info, trials = view.info, view.trials
+    analysis = load_analysis(run)
+    info, trials = analysis.info, analysis.trials
     about = {key: value for key, value in vars(info).items() if key not in ("path", "choices")}
     choices = [vars(choice) for choice in info.choices]
-    found = verdict(info, trials, tested_in_words(view.confirmed))
+    found = verdict(info, trials, tested_in_words(analysis.confirmed))
     content = {
         "run": about,
         "choices": choices,
         "cautions": info.cautions(),
         "verdict": [found.headline, *found.details],
-        "epochs_compared": view.budget,
-        "conclusion": conclusion(view.importances(view.budget)),
-        "importances": _records(view.importances(view.budget)),
-        "effects": _records(_effects(view, view.curves)),
+        "epochs_compared": analysis.budget,
+        "conclusion": conclusion(analysis.importances(analysis.budget)),
+        "importances": _records(analysis.importances(analysis.budget)),
+        "effects": _records(_effects(analysis, analysis.curves)),
         **_baselines(info, trials),
-        "confirmed": _records(view.confirmed),
+        "confirmed": _records(analysis.confirmed),
         "trials": _records(trials),
     }
     return json.dumps(content, indent=1) + "\n"
@@ -82,20 +82,24 @@ def to_markdown(run: str | Path) -> str:
     Raises:
         UserError: the folder is missing or no run, or a file in it is broken.
     """
-    view = load_view(run)
-    info, trials = view.info, view.trials
-    found = verdict(info, trials, tested_in_words(view.confirmed))
+    analysis = load_analysis(run)
+    info, trials = analysis.info, analysis.trials
+    found = verdict(info, trials, tested_in_words(analysis.confirmed))
     parts = [f"# {_plain(info.name)}", "\n".join(f"> {_plain(line)}  " for line in info.cautions())]
     parts += [f"**{_plain(found.headline)}**", "\n".join(f"- {_plain(line)}" for line in found.details)]
     if len(trials):
         parts += ["## Ranking", _ranking(info, trials)]
-    added = _effects(view)
+    added = _effects(analysis)
     if len(added):
         lines = [f"- {_plain(in_words(row))}" for _, row in added.iterrows()]
-        at = f" at {formatting.plural(view.budget, 'epoch')}" if view.budget else ""
-        parts += [f"## What matters{at}", _plain(conclusion(view.importances(view.budget))), "\n".join(lines)]
-    if len(view.confirmed):
-        parts += ["## Tested once", " ".join(notes(info.path)), _table(TESTED_HEADS, confirmed_lines(view.confirmed))]
+        at = f" at {formatting.plural(analysis.budget, 'epoch')}" if analysis.budget else ""
+        parts += [f"## What matters{at}", _plain(conclusion(analysis.importances(analysis.budget))), "\n".join(lines)]
+    if len(analysis.confirmed):
+        parts += [
+            "## Tested once",
+            " ".join(notes(info.path)),
+            _table(TESTED_HEADS, confirmed_lines(analysis.confirmed)),
+        ]
     published = published_rows(info, trials)
     if published:
         parts += ["## Baselines and published accuracies", _published(info, published)]
@@ -133,9 +137,9 @@ def _number(value: float) -> float | None:
     return None if pd.isna(value) else value
 
 
-def _effects(view: View, curves: pd.DataFrame | None = None) -> pd.DataFrame:
-    compared = view.compared(view.budget)
-    return effects(compared, varied(compared.trials, view.info.choices), curves)
+def _effects(analysis: RunAnalysis, curves: pd.DataFrame | None = None) -> pd.DataFrame:
+    compared = analysis.compared(analysis.budget)
+    return effects(compared, varied(compared.trials, analysis.info.choices), curves)
 
 
 def _records(table: pd.DataFrame) -> list[dict]:
@@ -154,7 +158,7 @@ def _ranking(info: RunInfo, trials: pd.DataFrame) -> str:
         cells = [
             str(place) if row["status"] == "completed" else "",
             formatting.trial(row),
-            shown + ("*" if row["as_good_as_best"] else ""),
+            shown + ("*" if row["indistinguishable_from_best"] else ""),
         ]
         cells += [formatting.percent(row["clean_accuracy"])] if clean else []
         cells += [formatting.value(row["epochs"]), *(formatting.value(row[c]) for c in choices)]
@@ -169,14 +173,14 @@ def _ranking(info: RunInfo, trials: pd.DataFrame) -> str:
         )
     note = (
         "\n\\* not to be told apart from the best at 95%, so the best included.\n"
-        if trials["as_good_as_best"].any()
+        if trials["indistinguishable_from_best"].any()
         else ""
     )
     return _table([*heads, "parameters", "GFLOP", "time", "status"], rows) + note
 
 
 def _published(info: RunInfo, rows: list[PublishedRow]) -> str:
-    ways, pairs = not_alike(info), baseline_pairs(rows)
+    ways, pairs = protocol_differences(info), baseline_pairs(rows)
     shown = columns_shown(rows)
     lines = [published_line(row, info.toy, ways) for row in rows]
     table = _table([HEADS[k] for k in shown], [[line[k] for k in shown] for line in lines])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fer_search.report.statistics.inference import as_good_as_best, wilson_interval
+from fer_search.report.statistics.inference import indistinguishable_from_best, wilson_interval
 from fer_search.report.tables.curves import read_curves
 from fer_search.runfolder.choices import Choice, active_values
 from fer_search.runfolder.run_json import RunInfo, load_run
@@ -20,7 +20,7 @@ TYPES = {
     **dict.fromkeys(("trial", "name", "status", "message", "parent", "went_on_as"), "string"),
     **dict.fromkeys(("accuracy", "low", "high", "clean_accuracy", "score", "seconds"), "float64"),
     **dict.fromkeys(("order", "epochs", "best_epoch", "parameters", "flops", "bracket", "round"), "Int64"),
-    "as_good_as_best": "bool",
+    "indistinguishable_from_best": "bool",
 }
 COLUMNS = (
     *(
@@ -31,7 +31,7 @@ COLUMNS = (
         "accuracy",
         "low",
         "high",
-        "as_good_as_best",
+        "indistinguishable_from_best",
         "best_epoch",
         "epochs",
         "seconds",
@@ -59,8 +59,8 @@ def load_trials(run: str | Path) -> pd.DataFrame:
           for a failed one, and where a stock Keras Tuner project recorded none.
         - ``low``, ``high`` (float64): its 95% Wilson interval over the validation images; NaN where their number is not
           known.
-        - ``as_good_as_best`` (bool): completed, and not to be told apart from the best one
-          (``statistics.as_good_as_best``); False for all where the number of validation images is not known.
+        - ``indistinguishable_from_best`` (bool): completed, and not to be told apart from the best one
+          (``statistics.indistinguishable_from_best``); False for all where the number of validation images is not known.
         - ``best_epoch`` (Int64): the epoch of ``accuracy``, 1 being the first.
         - ``epochs`` (Int64): the last epoch trained, those of the trials that it went on from included.
         - ``seconds`` (float64): wall time of the epochs that it trained itself.
@@ -127,7 +127,7 @@ def _row(record: Record, facts: _Facts) -> dict[str, Any]:
         "name": design.get("name"),
         "status": status,
         "accuracy": best["val_accuracy"] if best else _stock_accuracy(record, facts.goal, status),
-        "as_good_as_best": False,
+        "indistinguishable_from_best": False,
         "best_epoch": epoch,
         "epochs": facts.last.get(record.trial, values.get("tuner/epochs")),
         "seconds": facts.seconds.get(record.trial),
@@ -155,7 +155,7 @@ def _add_intervals(table: pd.DataFrame, images: int | None) -> None:
     if images and len(table):
         table["low"], table["high"] = wilson_interval(table["accuracy"].to_numpy(), images)
         completed = table["accuracy"].where(table["status"] == "completed")
-        table["as_good_as_best"] = as_good_as_best(completed.to_numpy(), images)
+        table["indistinguishable_from_best"] = indistinguishable_from_best(completed.to_numpy(), images)
 
 
 def _ranked(table: pd.DataFrame, direction: str) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 // What each value adds, of any trials: additive.py and effects.py again, in the reader's browser, because what the filter
 // lets through is known only there. The same model, intervals, p-values and verdicts, which are explained there.
-const RIDGE = 1e-9, SPARE = 8, CURVED = 8, MOST_LEVELS = 8, LITTLE_ADDED = 0.01;  // as there, and in choices.py
+const RIDGE = 1e-9, MIN_RESIDUAL_DOF = 8, MIN_DISTINCT_FOR_QUADRATIC = 8, MOST_LEVELS = 8, LITTLE_ADDED = 0.01;  // as there, and in choices.py
 
 // One choice in the model: {choice, levels, log, columns, active, given, basis}; null where it had one value.
 function termOf(choice, trials) {
@@ -17,7 +17,7 @@ function termOf(choice, trials) {
   const active = given.filter(one => !Number.isNaN(one)), mean = active.reduce((a, b) => a + b, 0) / active.length;
   if (scale && active.length < 3) return null;
   const spread = Math.sqrt(active.reduce((sum, one) => sum + (one - mean) ** 2, 0) / active.length);
-  const powers = found.length >= CURVED ? [1, 2] : [1];
+  const powers = found.length >= MIN_DISTINCT_FOR_QUADRATIC ? [1, 2] : [1];
   const plain = scale ? one => powers.map(power => ((one - mean) / spread) ** power)
     : one => levels.slice(1).map((_, k) => one === k + 1 ? 1 : 0);
   const sums = active.map(plain).reduce((sum, row) => sum.map((one, k) => one + row[k]));
@@ -30,8 +30,8 @@ function termOf(choice, trials) {
 // Least squares of responses (a list of columns) on terms; null where too few trials are left over.
 function fitOf(terms, responses) {
   const n = responses[0].length, x = [new Float64Array(n).fill(1), ...terms.flatMap(term => term.columns)];
-  const spare = n - x.length, slices = [];
-  if (spare < 1) return null;
+  const residualDof = n - x.length, slices = [];
+  if (residualDof < 1) return null;
   for (const term of terms) slices.push([slices.at(-1)?.[1] ?? 1, (slices.at(-1)?.[1] ?? 1) + term.columns.length]);
   const gram = x.map(a => x.map(b => inner(a, b))), inverse = inverseOf(gram, RIDGE);
   const coefficients = responses.map(y => product(inverse, x.map(column => inner(column, y))));
@@ -40,29 +40,29 @@ function fitOf(terms, responses) {
     x.forEach((column, j) => { for (let row = 0; row < n; row++) over[row] -= column[row] * coefficients[k][j]; });
     return over;
   });
-  const variance = left.map(over => inner(over, over) / spare);
-  return { terms, slices, x, responses, gram, inverse, coefficients, left, variance, spare, n };
+  const variance = left.map(over => inner(over, over) / residualDof);
+  return { terms, slices, x, responses, gram, inverse, coefficients, left, variance, residualDof, n };
 }
 
 // For each choice that can be judged, the fit that holds it and its place there: one fit of all, or else one for each.
 function fitsOf(choices, trials, responses) {
   const terms = choices.map(choice => termOf(choice, trials)).filter(Boolean);
   const size = 1 + terms.reduce((sum, term) => sum + term.columns.length, 0);
-  const together = trials.length - size >= Math.max(SPARE, Math.floor(size / 2)) && fitOf(terms, responses);
+  const together = trials.length - size >= Math.max(MIN_RESIDUAL_DOF, Math.floor(size / 2)) && fitOf(terms, responses);
   if (together) return terms.map((_, at) => ({ fit: together, at }));
-  return terms.map(term => ({ fit: fitOf([term], responses), at: 0 })).filter(({ fit }) => fit && fit.spare >= 3);
+  return terms.map(term => ({ fit: fitOf([term], responses), at: 0 })).filter(({ fit }) => fit && fit.residualDof >= 3);
 }
 
 // What each value adds: {choice, label, value, against, response, difference, low, high, p, sure, alone, verdict}.
 function effectsOf(fits, names) {
   const rows = fits.flatMap(({ fit, at }) => comparisons(fit.terms[at]).flatMap(({ high, low, ...about }) => {
     const term = fit.terms[at], [start, end] = fit.slices[at], upper = term.basis(high), lower = term.basis(low);
-    const step = upper.map((one, k) => one - lower[k]), quantile975 = student(fit.spare);
+    const step = upper.map((one, k) => one - lower[k]), quantile975 = student(fit.residualDof);
     const own = fit.inverse.slice(start, end).map(row => row.slice(start, end));
     return names.map((response, k) => {
       const difference = inner(step, fit.coefficients[k].slice(start, end));
       const error = Math.sqrt(Math.max(inner(step, product(own, step)), 0) * fit.variance[k]), half = quantile975 * error;
-      const p = error > 0 ? beyondT(difference / error, fit.spare) : 1;
+      const p = error > 0 ? beyondT(difference / error, fit.residualDof) : 1;
       return { ...about, response, difference, low: difference - half, high: difference + half, p, alone: fit.terms.length === 1 };
     });
   }));

@@ -22,16 +22,16 @@ function importancesOf(fits) {
 }
 
 // A term's share less what noise puts into it, the F test's p-value, and the share needed for one of alpha.
-function testOf({ slices, gram, inverse, coefficients, variance, spare, n, responses }, at) {
+function testOf({ slices, gram, inverse, coefficients, variance, residualDof, n, responses }, at) {
   const [start, end] = slices[at], own = matrix => matrix.slice(start, end).map(row => row.slice(start, end));
-  const b = coefficients[0].slice(start, end), here = own(gram), inside = own(inverse), y = responses[0], freedom = end - start;
+  const b = coefficients[0].slice(start, end), here = own(gram), inside = own(inverse), y = responses[0], dof = end - start;
   const mean = y.reduce((a, c) => a + c, 0) / n, total = y.reduce((sum, one) => sum + (one - mean) ** 2, 0) * n / (n - 1);
   const noise = variance[0] * here.reduce((sum, row, k) => sum + inner(row, inside.map(other => other[k])), 0);
   const explained = inner(b, product(here, b)), squares = inner(b, product(inverseOf(inside, 0), b));
-  const needed = alpha => whereChance(f => beyondF(f, freedom, spare), alpha) * freedom * variance[0];
+  const needed = alpha => whereChance(f => beyondF(f, dof, residualDof), alpha) * dof * variance[0];
   return {
     share: total > 0 ? (explained - noise) / total : 0,
-    p: variance[0] > 0 ? beyondF(squares / freedom / variance[0], freedom, spare) : 0,
+    p: variance[0] > 0 ? beyondF(squares / dof / variance[0], dof, residualDof) : 0,
     chance: alpha => total > 0 && squares > 0 ? Math.min(1, Math.max(0, (explained / squares * needed(alpha) - noise) / total)) : 0,
   };
 }

@@ -4,14 +4,14 @@ const MOST_PAIRS = 6, MOST_RANGES = 3;  // as in sections/importance.py, and the
 
 function pairsOf(fits, trials) {
   if (fits.length < 2 || fits[0].fit.terms.length !== fits.length) return [];
-  const { terms, left: [left], responses: [y], variance: [variance], spare, n } = fits[0].fit, mean = y.reduce((a, b) => a + b) / n;
+  const { terms, left: [left], responses: [y], variance: [variance], residualDof, n } = fits[0].fit, mean = y.reduce((a, b) => a + b) / n;
   const total = y.reduce((sum, one) => sum + (one - mean) ** 2, 0) + variance, places = terms.map(term => placesOf(term, trials));
   const pairs = terms.flatMap((a, i) => terms.slice(i + 1).map((b, j) => {
-    const { squares, freedom } = explainedByCells(left, places[i], places[i + 1 + j]), rest = spare - freedom;
-    const noise = (variance * spare - squares) / rest, share = Math.max(0, (squares - freedom * noise) / total);
-    const p = noise > 0 ? beyondF(squares / freedom / noise, freedom, rest) : 1;
-    return { choice: a.choice.label, other: b.choice.label, share, freedom, rest, p };
-  })).filter(pair => pair.freedom >= 1 && pair.rest >= 3);
+    const { squares, dof } = explainedByCells(left, places[i], places[i + 1 + j]), rest = residualDof - dof;
+    const noise = (variance * residualDof - squares) / rest, share = Math.max(0, (squares - dof * noise) / total);
+    const p = noise > 0 ? beyondF(squares / dof / noise, dof, rest) : 1;
+    return { choice: a.choice.label, other: b.choice.label, share, dof, rest, p };
+  })).filter(pair => pair.dof >= 1 && pair.rest >= 3);
   const p = holm(pairs.map(pair => pair.p));
   return pairs.map((pair, k) => ({ ...pair, p: p[k], verdict: p[k] < 0.05 ? "matters" : "inconclusive" }))
     .sort((a, b) => a.p - b.p || b.share - a.share);
@@ -26,7 +26,7 @@ function placesOf({ choice, levels, given }, trials) {
   return raw.map(one => one === null ? -1 : edges.filter(edge => edge <= one).length);
 }
 
-// The squares that the cells' means explain of what the model leaves over, and the degrees of freedom beyond the margins'.
+// The squares that the cells' means explain of what the model leaves over, and the degrees of dof beyond the margins'.
 function explainedByCells(left, first, second) {
   const cells = new Map(), ends = [new Set(), new Set()];
   first.forEach((a, row) => {
@@ -38,7 +38,7 @@ function explainedByCells(left, first, second) {
     ends[1].add(b);
   });
   const squares = [...cells.values()].reduce((all, [count, sum]) => all + sum * sum / count, 0);
-  return { squares, freedom: cells.size ? cells.size - ends[0].size - ends[1].size + 1 : 0 };
+  return { squares, dof: cells.size ? cells.size - ends[0].size - ends[1].size + 1 : 0 };
 }
 
 function pairsInWords(pairs) {

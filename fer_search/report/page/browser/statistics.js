@@ -31,7 +31,7 @@ function incompleteBeta(x, y, a, b) {
 }
 
 // The chance of a value at least as far out: of Student's t on either side, and of F.
-const beyondT = (t, freedom) => incompleteBeta(freedom / (freedom + t * t), t * t / (freedom + t * t), freedom / 2, 0.5);
+const beyondT = (t, dof) => incompleteBeta(dof / (dof + t * t), t * t / (dof + t * t), dof / 2, 0.5);
 const beyondF = (f, a, b) => incompleteBeta(b / (b + a * f), a * f / (b + a * f), b / 2, a / 2);
 
 // Where a falling chance is as large as given, by halving on a log scale.
@@ -45,7 +45,7 @@ function whereChance(beyond, chance) {
 }
 
 // The 97.5% quantile of Student's t: half of a 95% interval, in standard errors.
-const student = freedom => whereChance(t => beyondT(t, freedom), 0.05);
+const student = dof => whereChance(t => beyondT(t, dof), 0.05);
 
 // P-values corrected for their number (Holm 1979).
 function holm(p) {

@@ -1,1 +1,1 @@
-"""The sections of the page, a subject a file: each a function from a ``View`` to a ``Section``."""
+"""The sections of the page, a subject a file: each a function from a ``RunAnalysis`` to a ``Section``."""

@@ -15,47 +15,47 @@ from fer_search.report.page.page_data import budget_name
 from fer_search.report.page.sections.table import folded, note, table
 from fer_search.report.statistics.budgets import Comparison, levels, varied
 from fer_search.report.statistics.effects import effects
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 
 
-def section(view: View) -> Section:
+def section(analysis: RunAnalysis) -> Section:
     """One panel a choice, the most important first; then what each value adds, to the accuracy and to each emotion."""
-    shown = view.by_importance
+    shown = analysis.by_importance
     if not shown:
         return Section("choices", "Accuracy against each choice", Markup())
-    scored = view.trials[view.trials["accuracy"].notna()]
-    every = Comparison(scored, None, 0, int((view.trials["status"] == "failed").sum()))
+    scored = analysis.trials[analysis.trials["accuracy"].notna()]
+    every = Comparison(scored, None, 0, int((analysis.trials["status"] == "failed").sum()))
     ends = y_range(scored["accuracy"])
     charts = [Chart(f"choice-{k}", draw_compared(every, choice, ends), "small") for k, choice in enumerate(shown)]
-    never = [formatting.label(c.name) for c in view.info.choices if c not in shown]
+    never = [formatting.label(c.name) for c in analysis.info.choices if c not in shown]
     rest = f" Not varied: {', '.join(never)}." if never else ""
     text = note(
         "A dot is a trial, the star the best of those shown; the diamond is the mean of a value or range, with its 95% "
-        f"interval from three trials on. {_like_with_like(view)} Click a dot to follow its trial everywhere.{rest}"
+        f"interval from three trials on. {_like_with_like(analysis)} Click a dot to follow its trial everywhere.{rest}"
     )
     panels = tag("div", *(chart.placeholder() for chart in charts), class_="charts")
     parts, more = {}, []
-    for budget in view.budgets:
-        parts[budget_name(budget)], found = _effects(view, budget)
+    for budget in analysis.budgets:
+        parts[budget_name(budget)], found = _effects(analysis, budget)
         more += found
-    added = by_budget(parts, budget_name(view.budget))
+    added = by_budget(parts, budget_name(analysis.budget))
     return Section("choices", "Accuracy against each choice", join(text, panels, added), [*charts, *more])
 
 
-def _like_with_like(view: View) -> str:
-    if view.budget is None:
+def _like_with_like(analysis: RunAnalysis) -> str:
+    if analysis.budget is None:
         return "Accuracies are final ones: epoch by epoch they are not recorded."
     return (
         "Like with like: each trial's best accuracy within the number of epochs chosen above; trials that stopped "
-        f"before are left out. At first that is {formatting.plural(view.budget, 'epoch')}, the most that "
+        f"before are left out. At first that is {formatting.plural(analysis.budget, 'epoch')}, the most that "
         "enough designs reached."
     )
 
 
-def _effects(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
-    compared, name = view.compared(budget), budget_name(budget)
-    choices = varied(compared.trials, view.info.choices)
-    found = effects(compared, choices, view.curves)
+def _effects(analysis: RunAnalysis, budget: int | None) -> tuple[Markup, list[Chart]]:
+    compared, name = analysis.compared(budget), budget_name(budget)
+    choices = varied(compared.trials, analysis.info.choices)
+    found = effects(compared, choices, analysis.curves)
     accuracy, emotions = found[found["response"] == "accuracy"], found[found["response"] != "accuracy"]
     if accuracy.empty:
         few = f"Too few trials of equal budget ({len(compared.trials)}) to say what a value adds."

@@ -13,28 +13,28 @@ from fer_search.report.page.page_data import budget_name
 from fer_search.report.page.sections.table import folded, note, table
 from fer_search.report.statistics.budgets import varied
 from fer_search.report.statistics.importance import conclusion, pairs
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 
 MOST_PAIRS = 6
 
 
-def section(view: View) -> Section:
+def section(analysis: RunAnalysis) -> Section:
     """The choices' importances at each budget, and the strongest pairs."""
-    if len(view.varied) < 1:
+    if len(analysis.varied) < 1:
         return Section("importance", "Importance", Markup())
     parts, charts = {}, []
-    for budget in view.budgets:
-        parts[budget_name(budget)], found = _at(view, budget)
+    for budget in analysis.budgets:
+        parts[budget_name(budget)], found = _at(analysis, budget)
         charts += found
-    return Section("importance", "Importance", by_budget(parts, budget_name(view.budget)), charts)
+    return Section("importance", "Importance", by_budget(parts, budget_name(analysis.budget)), charts)
 
 
-def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
-    compared = view.compared(budget)
-    choices = varied(compared.trials, view.info.choices)
-    found = view.importances(budget)
+def _at(analysis: RunAnalysis, budget: int | None) -> tuple[Markup, list[Chart]]:
+    compared = analysis.compared(budget)
+    choices = varied(compared.trials, analysis.info.choices)
+    found = analysis.importances(budget)
     if found.empty:
-        return join(tag("p", conclusion(found), class_="headline"), elsewhere(view, budget)), []
+        return join(tag("p", conclusion(found), class_="headline"), elsewhere(analysis, budget)), []
     headline = either(conclusion(found), "conclusion", "p", "headline")
     of = formatting.plural(len(compared.trials), "trial") + (
         f" at {formatting.plural(budget, 'epoch')}" if budget else ""
@@ -50,21 +50,21 @@ def _at(view: View, budget: int | None) -> tuple[Markup, list[Chart]]:
     )
     both = pairs(compared, choices)
     beyond = either(_pairs(both) or "", "pairs", "div")
-    return join(headline, of_all(elsewhere(view, budget)), text, chart.placeholder(), beyond), [chart]
+    return join(headline, of_all(elsewhere(analysis, budget)), text, chart.placeholder(), beyond), [chart]
 
 
-def elsewhere(view: View, budget: int | None) -> Markup | None:
+def elsewhere(analysis: RunAnalysis, budget: int | None) -> Markup | None:
     """Where nothing stands out at this budget: what does at one that more trials reached."""
-    if (view.importances(budget)["verdict"] == "matters").any():
+    if (analysis.importances(budget)["verdict"] == "matters").any():
         return None
-    count = len(view.compared(budget).trials)
-    others = [one for one in view.budgets if one is not None and len(view.compared(one).trials) > count]
+    count = len(analysis.compared(budget).trials)
+    others = [one for one in analysis.budgets if one is not None and len(analysis.compared(one).trials) > count]
     said = []
     for other in others:
-        table = view.importances(other)
+        table = analysis.importances(other)
         sure = table["p"] < 0.05 / len(others)  # they have a chance each
         if sure.any():
-            trials = formatting.plural(len(view.compared(other).trials), "trial")
+            trials = formatting.plural(len(analysis.compared(other).trials), "trial")
             names = ", ".join(formatting.label(name) for name in table.loc[sure, "choice"])
             said.append(f"at {formatting.plural(other, 'epoch')}, over {trials}, {names}")
     return tag("p", f"What does stand out: {'; '.join(said)}.") if said else None

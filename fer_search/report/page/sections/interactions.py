@@ -11,23 +11,23 @@ from fer_search.report.page.filters import select
 from fer_search.report.page.html import Chart, Section
 from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.page.sections.table import folded, note
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 
 MOST_AXES = 12
 MOST_NEVER = 40  # pairs of values that are listed
 
 
-def section(view: View, choices: list[dict]) -> Section:
+def section(analysis: RunAnalysis, choices: list[dict]) -> Section:
     """Parallel coordinates, the means of any two choices' values, and what was never tried.
 
     Args:
-        view: the run.
+        analysis: the run.
         choices: of ``tables.page_table``.
     """
-    shown, title = view.by_importance, "Choices together"
+    shown, title = analysis.by_importance, "Choices together"
     if len(shown) < 2:
         return Section("interactions", title, Markup())
-    scored = view.trials[view.trials["accuracy"].notna()]
+    scored = analysis.trials[analysis.trials["accuracy"].notna()]
     along = shown[:MOST_AXES]
     lines = Chart("parallel", plot_parallel(scored, along, None), "labelled", axes=[choice.name for choice in along])
     pair = Chart("pair", plot_pair(scored, shown[0], shown[1]))
@@ -49,7 +49,7 @@ def section(view: View, choices: list[dict]) -> Section:
         *(
             tag("p", *controls, class_="controls"),
             pair.placeholder(),
-            _never(choices, view.trials["accuracy"].notna().to_numpy()),
+            _never(choices, analysis.trials["accuracy"].notna().to_numpy()),
         ),
     )
     return Section("interactions", title, body, [lines, pair])

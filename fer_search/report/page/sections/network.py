@@ -10,7 +10,7 @@ from fer_search.report.page.html import Chart, Section
 from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.page.sections.table import folded, note, table
 from fer_search.report.statistics.verdict import completed
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.report.tables.predictions import (
     Predictions,
     calibration,
@@ -24,16 +24,16 @@ from fer_search.report.tables.predictions import (
 MOST_MISTAKES = 24
 
 
-def section(view: View) -> Section:
+def section(analysis: RunAnalysis) -> Section:
     """What is known of the best trial; of the best one with predictions, where the search saved none of the best."""
-    scored, title = completed(view.trials), "The best network"
+    scored, title = completed(analysis.trials), "The best network"
     if scored.empty:
         return Section("network", title, Markup())
-    found = load_predictions(view.info.path)
+    found = load_predictions(analysis.info.path)
     at = list(scored.index[scored["trial"] == found.trial]) if found is not None else []
     best = scored.iloc[0]
     shown = scored.loc[at[0]] if len(at) else best
-    layers = load_layers(view.info.path, str(shown["trial"]))
+    layers = load_layers(analysis.info.path, str(shown["trial"]))
     facts = {
         "Trial": formatting.trial(shown),
         "Design": formatting.design(shown),

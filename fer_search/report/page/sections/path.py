@@ -8,17 +8,21 @@ from fer_search.report.page.html import Chart, Section
 from fer_search.report.page.markup import Markup, join
 from fer_search.report.page.sections.table import folded, note, table
 from fer_search.report.statistics.ablation_path import Step, path
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 
 
-def section(view: View) -> Section:
+def section(analysis: RunAnalysis) -> Section:
     """The ablation path; nothing where no baseline was measured at the default budget, or it is the best."""
-    title, compared = "From the baseline to the best", view.compared(view.budget)
-    steps = path(compared, view.info.choices, list(view.info.baselines), view.info.validation)
+    title, compared = "From the baseline to the best", analysis.compared(analysis.budget)
+    steps = path(compared, analysis.info.choices, list(analysis.info.baselines), analysis.info.validation)
     if len(steps) < 2:
         return Section("path", title, Markup())
     chart = Chart("path-chart", plot_path(steps), "rows")
-    at = f" Compared at {formatting.plural(view.budget, 'epoch')}, whatever is chosen above." if view.budget else ""
+    at = (
+        f" Compared at {formatting.plural(analysis.budget, 'epoch')}, whatever is chosen above."
+        if analysis.budget
+        else ""
+    )
     text = note(
         "One change at a time, the one with the largest estimated gain first. Filled: measured, a trial had this very "
         f"design. Hollow: estimated from all trials.{at} To measure a step, add it to the space's baselines. The last "

@@ -12,23 +12,23 @@ from fer_search.report.statistics.published import (
     PublishedRow,
     baseline_pairs,
     columns_shown,
-    not_alike,
     pair_line,
+    protocol_differences,
     published_line,
     published_rows,
 )
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 
 
-def section(view: View) -> Section:
+def section(analysis: RunAnalysis) -> Section:
     """Each baseline and reference: published, ours, the difference with its interval, and what is not alike."""
-    found = published_rows(view.info, view.trials)
+    found = published_rows(analysis.info, analysis.trials)
     shown = columns_shown(found)
     title = "The report's table, again" if len(shown) == len(HEADS) else "The baselines"
     if not found:
         return Section("published", title, Markup())
-    ways = not_alike(view.info)
-    lines = [published_line(row, view.info.toy, ways) for row in found]
+    ways = protocol_differences(analysis.info)
+    lines = [published_line(row, analysis.info.toy, ways) for row in found]
     body = table(
         [HEADS[k] for k in shown],
         [[line[k] for k in shown] for line in lines],
@@ -59,7 +59,7 @@ def _how(found: list[PublishedRow], ways: str | None) -> str:
 def _pairs(found: list[BaselinePair]) -> Markup | None:
     if not found:
         return None
-    repeated = any(pair.found.freedom for pair in found)
+    repeated = any(pair.found.dof for pair in found)
     text = (
         "Over the seeds of both (Student's t, Holm's correction for the number of comparisons), on these images."
         if repeated

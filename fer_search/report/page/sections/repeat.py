@@ -8,13 +8,13 @@ from typing import Any
 from fer_search.report import formatting
 from fer_search.report.page.html import Section
 from fer_search.report.page.markup import Markup, join, tag
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.runfolder.run_json import RunInfo
 
 
-def section(view: View) -> Section:
+def section(analysis: RunAnalysis) -> Section:
     """The command, seed, data, settings, versions, and the space's text."""
-    return Section("repeat", "How to repeat this", Markup() if view.info.stock else _content(view.info))
+    return Section("repeat", "How to repeat this", Markup() if analysis.info.stock else _content(analysis.info))
 
 
 def _content(info: RunInfo) -> Markup:

@@ -12,42 +12,42 @@ from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.page.sections.curves import dotted
 from fer_search.report.page.sections.table import note, table
 from fer_search.report.statistics.promotions import promotions
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 
 MOST_LISTED = 20  # trials named for each reason
 
 
-def section(view: View) -> Section:
+def section(analysis: RunAnalysis) -> Section:
     """Best so far against trials, epochs and time; Hyperband's rungs; time by choice; failures by reason."""
-    if view.trials.empty and not view.info.skipped:
+    if analysis.trials.empty and not analysis.info.skipped:
         return Section("search", "The search", Markup())
     charts: list[Chart] = []
     parts: list[Markup | None] = []
-    if view.trials["accuracy"].notna().sum() > 1:
-        spent = view.trials["seconds"].notna().any()
+    if analysis.trials["accuracy"].notna().sum() > 1:
+        spent = analysis.trials["seconds"].notna().any()
         axes = [name for name in AXES if spent or name != "hours"]
         so_far = [
-            Chart(f"so-far-{name}", plot_best_so_far(view.trials, view.info.drawn_references(), name), "small")
-            for name in (axes if view.curves["epoch"].notna().any() else axes[:1])
+            Chart(f"so-far-{name}", plot_best_so_far(analysis.trials, analysis.info.drawn_references(), name), "small")
+            for name in (axes if analysis.curves["epoch"].notna().any() else axes[:1])
         ]
         charts += so_far
-        text = f"A dot is a trial, with its best epoch's accuracy, whatever the number of epochs.{dotted(view)}"
+        text = f"A dot is a trial, with its best epoch's accuracy, whatever the number of epochs.{dotted(analysis)}"
         parts += [note(text), tag("div", *(chart.placeholder() for chart in so_far), class_="charts")]
-    rungs, more = _promotions(view)
+    rungs, more = _promotions(analysis)
     parts.append(rungs)
     charts += more
-    if view.varied and view.trials["seconds"].fillna(0).sum() > 0:
-        charts.append(Chart("time", plot_time(view.trials, view.varied), "rows"))
+    if analysis.varied and analysis.trials["seconds"].fillna(0).sum() > 0:
+        charts.append(Chart("time", plot_time(analysis.trials, analysis.varied), "rows"))
         parts.append(charts[-1].placeholder())
-    return Section("search", "The search", join(*parts, _failures(view)), charts)
+    return Section("search", "The search", join(*parts, _failures(analysis)), charts)
 
 
-def _promotions(view: View) -> tuple[Markup | None, list[Chart]]:
-    found = promotions(view.trials)
+def _promotions(analysis: RunAnalysis) -> tuple[Markup | None, list[Chart]]:
+    found = promotions(analysis.trials)
     if found.empty:
         return None, []
     brackets = [int(b) for b in dict.fromkeys(found["bracket"]) if (found["bracket"] == b).sum() > 1]
-    charts = [Chart(f"bracket-{b}", plot_promotions(view.trials, b), "small") for b in brackets]
+    charts = [Chart(f"bracket-{b}", plot_promotions(analysis.trials, b), "small") for b in brackets]
     lines = [
         (
             f"{row.bracket}, rung {row.round}",
@@ -68,8 +68,8 @@ def _promotions(view: View) -> tuple[Markup | None, list[Chart]]:
     return join(tag("h3", "Promotions"), text, panels, table(heads, lines, numbers=range(1, 6))), charts
 
 
-def _failures(view: View) -> Markup:
-    failed = view.trials[view.trials["status"] == "failed"]
+def _failures(analysis: RunAnalysis) -> Markup:
+    failed = analysis.trials[analysis.trials["status"] == "failed"]
     parts: list[Markup] = []
     for reason, group in failed.groupby(failed["message"].map(formatting.reason), sort=False):
         trials = ", ".join(formatting.trial(row) for _, row in group.head(MOST_LISTED).iterrows())
@@ -81,6 +81,6 @@ def _failures(view: View) -> Markup:
             tag("li", tag("strong", str(reason)), f" ({formatting.plural(len(group), 'trial')}: {trials})", more)
         )
     listed = tag("ul", *parts) if parts else tag("p", "No trial failed.")
-    skipped = [tag("li", tag("strong", s.get("what", "?")), f": {s.get('why', '')}") for s in view.info.skipped]
+    skipped = [tag("li", tag("strong", s.get("what", "?")), f": {s.get('why', '')}") for s in analysis.info.skipped]
     could_not = join(tag("h3", "What could not be searched"), tag("ul", *skipped)) if skipped else None
     return join(tag("h3", "Failures"), listed, could_not)

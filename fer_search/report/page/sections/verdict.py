@@ -8,17 +8,17 @@ from fer_search.report import formatting
 from fer_search.report.page.html import Section
 from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.statistics.verdict import completed, verdict
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.report.tables.confirmed import in_words
 
 
-def section(view: View) -> Section:
+def section(analysis: RunAnalysis) -> Section:
     """Best design in words, its accuracy with its interval, against what is published, and what was searched."""
-    found, scored = verdict(view.info, view.trials, in_words(view.confirmed)), completed(view.trials)
+    found, scored = verdict(analysis.info, analysis.trials, in_words(analysis.confirmed)), completed(analysis.trials)
     card = _card(scored.iloc[0]) if len(scored) else None
     headline = None if card else tag("p", found.headline, class_="headline")
     lines = tag("ul", *(tag("li", line) for line in found.details), class_="details") if found.details else None
-    return Section("verdict", "Verdict", join(headline, card, lines, _facts(view)))
+    return Section("verdict", "Verdict", join(headline, card, lines, _facts(analysis)))
 
 
 def _card(best: pd.Series) -> Markup:
@@ -37,9 +37,9 @@ def _card(best: pd.Series) -> Markup:
     )
 
 
-def _facts(view: View) -> Markup:
-    info, counts = view.info, view.trials["status"].value_counts()
-    own = view.curves[~view.curves["inherited"].astype(bool)]
+def _facts(analysis: RunAnalysis) -> Markup:
+    info, counts = analysis.info, analysis.trials["status"].value_counts()
+    own = analysis.curves[~analysis.curves["inherited"].astype(bool)]
     ran = ", ".join(f"{counts[status]:,} {status}" for status in ("completed", "running", "failed") if status in counts)
     budget = info.tuner.get("max_epochs")
     up_to = f", up to {formatting.plural(budget, 'epoch')}" if budget else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_search.report.statistics.inference import as_good_as_best, mean_interval, wilson_interval
+from fer_search.report.statistics.inference import indistinguishable_from_best, mean_interval, wilson_interval
 
 
 def test_wilson_known_answer() -> None:
@@ -46,17 +46,17 @@ def test_mean_interval_of_two_has_no_ends() -> None:
 def test_indistinguishable_at_known_n() -> None:
     """At 7,178 images the report's 0.678 and 0.685 cannot be told apart; its 0.6779 and 0.385 can; 300,000 would do."""
     accuracies = np.array([0.685, 0.678, 0.6779, 0.676, 0.385])
-    assert as_good_as_best(accuracies, 7178).tolist() == [True, True, True, True, False]
-    assert as_good_as_best(accuracies, 300_000).tolist() == [True, False, False, False, False]
+    assert indistinguishable_from_best(accuracies, 7178).tolist() == [True, True, True, True, False]
+    assert indistinguishable_from_best(accuracies, 300_000).tolist() == [True, False, False, False, False]
 
 
 def test_indistinguishable_without_any() -> None:
-    assert as_good_as_best(np.array([np.nan, np.nan]), 100).tolist() == [False, False]
-    assert as_good_as_best(np.array([np.nan, 0.5]), 100).tolist() == [False, True]
+    assert indistinguishable_from_best(np.array([np.nan, np.nan]), 100).tolist() == [False, False]
+    assert indistinguishable_from_best(np.array([np.nan, 0.5]), 100).tolist() == [False, True]
 
 
 def test_truly_best_is_among_the_marked(rng: np.random.Generator) -> None:
     """Of 20 equal trials and one better by a point, the better one is marked at least as often as promised."""
     truth = np.array([0.66] * 20 + [0.67])
-    hit = [as_good_as_best(rng.binomial(2871, truth) / 2871, 2871)[-1] for _ in range(1000)]
+    hit = [indistinguishable_from_best(rng.binomial(2871, truth) / 2871, 2871)[-1] for _ in range(1000)]
     assert np.mean(hit) >= 0.95

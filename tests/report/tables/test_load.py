@@ -33,7 +33,7 @@ def test_best_first_failed_last(tmp_path: Path) -> None:
     assert done["accuracy"].is_monotonic_decreasing
     assert done.index[-1] < table[table["status"] == "failed"].index[0]
     assert table["accuracy"][table["status"] == "failed"].isna().all()
-    assert bool(table["as_good_as_best"].iloc[0])
+    assert bool(table["indistinguishable_from_best"].iloc[0])
     assert (done["low"] < done["accuracy"]).all()
 
 
@@ -69,7 +69,7 @@ def test_running_trial_has_its_best_so_far(tmp_path: Path) -> None:
     row = report.load_trials(run).set_index("trial").loc["0001"]
     assert row["status"] == "running"
     assert 0.5 < row["accuracy"] < 0.7
-    assert not row["as_good_as_best"]
+    assert not row["indistinguishable_from_best"]
 
 
 @pytest.mark.parametrize(

@@ -19,54 +19,54 @@ from fer_search.report.figures.theme import group_references
 from fer_search.report.page.comparison import write_comparison
 from fer_search.report.page.watch import watch_report
 from fer_search.report.statistics.budgets import levels
-from fer_search.report.tables.analysis import View, load_view
+from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 from fer_search.report.tables.predictions import calibration, confusion, load_predictions, per_class
 
 
 @pytest.fixture
-def view(tmp_path: Path) -> View:
+def analysis(tmp_path: Path) -> RunAnalysis:
     run = runs.write_random(tmp_path / "run", trials=30)
     runs.write_predictions(run, report.load_trials(run)["trial"].iloc[0])
-    return load_view(run)
+    return load_analysis(run)
 
 
-def test_choice_figure_has_the_table(view: View) -> None:
-    choice = next(one for one in view.varied if one.name == "downsample")
-    figure = figures.plot_choice(view.trials, choice, view.curves)
+def test_choice_figure_has_the_table(analysis: RunAnalysis) -> None:
+    choice = next(one for one in analysis.varied if one.name == "downsample")
+    figure = figures.plot_choice(analysis.trials, choice, analysis.curves)
     dots, star, means = figure.data
-    compared = view.compared(view.budget).trials
+    compared = analysis.compared(analysis.budget).trials
     assert sorted(dots.y) == pytest.approx(sorted(compared["accuracy"]), abs=1e-5)
     assert list(star.y) == pytest.approx([compared["accuracy"].iloc[0]], abs=1e-5)
     assert list(means.y) == pytest.approx([one.mean for one in levels(compared, choice) or []], abs=1e-5)
     assert figure.layout.xaxis.ticktext[0].startswith("max_pool<br>n = ")
     with pytest.raises(KeyError):
-        figures.plot_choice(view.trials, view.varied[0].__class__("none"))
+        figures.plot_choice(analysis.trials, analysis.varied[0].__class__("none"))
 
 
-def test_number_is_drawn_on_the_spaces_scale(view: View) -> None:
-    choice = next(one for one in view.varied if one.name == "rate")
-    figure = figures.plot_choice(view.trials, choice, view.curves)
+def test_number_is_drawn_on_the_spaces_scale(analysis: RunAnalysis) -> None:
+    choice = next(one for one in analysis.varied if one.name == "rate")
+    figure = figures.plot_choice(analysis.trials, choice, analysis.curves)
     assert figure.layout.xaxis.type == "log"
     assert 3 <= len(figure.data[2].x) <= 5  # its trend, in ranges
 
 
-def test_curves_figure(view: View) -> None:
-    figure = figures.plot_learning_curves(view.trials, view.curves)
-    best = view.curves[view.curves["trial"] == view.trials["trial"].iloc[0]]
+def test_curves_figure(analysis: RunAnalysis) -> None:
+    figure = figures.plot_learning_curves(analysis.trials, analysis.curves)
+    best = analysis.curves[analysis.curves["trial"] == analysis.trials["trial"].iloc[0]]
     assert list(figure.data[1].y) == pytest.approx(best["val_accuracy"].tolist(), abs=1e-5)
-    assert sum(one is None for one in figure.data[0].x) == (view.trials["status"] == "completed").sum() - 1
+    assert sum(one is None for one in figure.data[0].x) == (analysis.trials["status"] == "completed").sum() - 1
 
 
 @pytest.mark.parametrize("against", ["trials", "epochs", "hours"])
-def test_best_so_far_never_falls(view: View, against: str) -> None:
-    dots, line = figures.plot_best_so_far(view.trials, against=against).data
+def test_best_so_far_never_falls(analysis: RunAnalysis, against: str) -> None:
+    dots, line = figures.plot_best_so_far(analysis.trials, against=against).data
     assert (np.diff(line.y) >= 0).all()
     assert (np.diff(dots.x) > 0).all()
     assert line.y[-1] == pytest.approx(max(dots.y))
 
 
-def test_every_figure_can_be_drawn(view: View) -> None:
-    made = {name: make() for name, make in figure_names(view).items()}
+def test_every_figure_can_be_drawn(analysis: RunAnalysis) -> None:
+    made = {name: make() for name, make in figure_names(analysis).items()}
     assert {"importance", "effects", "curves", "confusion", "path", "cost:flops", "choice:rate"} <= set(made)
     for name, figure in made.items():
         assert isinstance(figure, go.Figure), name
@@ -79,8 +79,8 @@ def test_references_that_would_overlap_share_a_label() -> None:
     assert [[name for name, _ in group] for group in groups] == [["a", "b"], ["c"]]
 
 
-def test_confusion_and_classes(view: View) -> None:
-    found = load_predictions(view.info.path)
+def test_confusion_and_classes(analysis: RunAnalysis) -> None:
+    found = load_predictions(analysis.info.path)
     assert found is not None
     counts = confusion(found)
     assert counts.sum() == len(found.labels)
@@ -104,45 +104,47 @@ def test_calibration_of_a_calibrated_network(rng: np.random.Generator) -> None:
     assert sum(one.images for one in bins) == 20_000
 
 
-def test_broken_predictions_are_named(view: View) -> None:
-    file = view.info.path / "predictions.npz"
+def test_broken_predictions_are_named(analysis: RunAnalysis) -> None:
+    file = analysis.info.path / "predictions.npz"
     for content in (b"", b"PK\x03\x04 torn", b"nothing"):
         file.write_bytes(content)
         with pytest.raises(UserError, match=r"predictions\.npz"):
-            load_predictions(view.info.path)
+            load_predictions(analysis.info.path)
 
 
-def test_page_shows_the_best_network(view: View) -> None:
-    text = report.write_report(view.info.path).read_text()
+def test_page_shows_the_best_network(analysis: RunAnalysis) -> None:
+    text = report.write_report(analysis.info.path).read_text()
     assert "data:image/png;base64," in text
     assert "The worst mistakes" in text
     assert "were not saved" not in text
 
 
-def test_predictions_of_the_one_that_was_best_before(view: View) -> None:
-    runs.write_predictions(view.info.path, view.trials["trial"].iloc[1])
-    assert "has no predictions yet" in report.write_report(view.info.path).read_text()
+def test_predictions_of_the_one_that_was_best_before(analysis: RunAnalysis) -> None:
+    runs.write_predictions(analysis.info.path, analysis.trials["trial"].iloc[1])
+    assert "has no predictions yet" in report.write_report(analysis.info.path).read_text()
 
 
-def test_predictions_are_those_that_a_search_writes(view: View) -> None:
+def test_predictions_are_those_that_a_search_writes(analysis: RunAnalysis) -> None:
     """The arrays' names are those of the search's own writer."""
-    written = (Path(report.__file__).parents[1] / "search" / "predictions.py").read_text()
-    with np.load(view.info.path / "predictions.npz") as arrays:
+    written = (Path(report.__file__).parents[1] / "search" / "trials" / "predictions.py").read_text()
+    with np.load(analysis.info.path / "predictions.npz") as arrays:
         assert all(f'"{name}"' in written for name in arrays)
 
 
-def test_figure_as_a_file(view: View, tmp_path: Path) -> None:
-    html = report.write_figure(view.info.path, "importance", tmp_path / "figures" / "importance.html")
+def test_figure_as_a_file(analysis: RunAnalysis, tmp_path: Path) -> None:
+    html = report.write_figure(analysis.info.path, "importance", tmp_path / "figures" / "importance.html")
     assert "plotly" in html.read_text()
-    content = json.loads(report.write_figure(view.info.path, "choice:rate", tmp_path / "rate.json").read_text())
+    content = json.loads(report.write_figure(analysis.info.path, "choice:rate", tmp_path / "rate.json").read_text())
     assert content["data"]
     with pytest.raises(UserError, match="importance"):
-        report.write_figure(view.info.path, "none", tmp_path / "none.html")
+        report.write_figure(analysis.info.path, "none", tmp_path / "none.html")
     with pytest.raises(UserError, match=r"\.html"):
-        report.write_figure(view.info.path, "curves", tmp_path / "curves.txt")
+        report.write_figure(analysis.info.path, "curves", tmp_path / "curves.txt")
 
 
-def test_picture_without_kaleido_says_so(view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_picture_without_kaleido_says_so(
+    analysis: RunAnalysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import importlib
 
     found = importlib.import_module
@@ -154,7 +156,7 @@ def test_picture_without_kaleido_says_so(view: View, tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(UserError, match="kaleido"):
-        report.write_figure(view.info.path, "curves", tmp_path / "curves.png")
+        report.write_figure(analysis.info.path, "curves", tmp_path / "curves.png")
     assert not list(tmp_path.glob("*.png"))
 
 

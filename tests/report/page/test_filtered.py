@@ -17,7 +17,7 @@ from fer_search.report.formatting import label
 from fer_search.report.statistics.budgets import varied
 from fer_search.report.statistics.effects import effects
 from fer_search.report.statistics.importance import conclusion, importances, pairs
-from fer_search.report.tables.analysis import View, load_view
+from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 
 pytestmark = NEEDED
 Keep = Callable[[pd.DataFrame], Any]
@@ -36,9 +36,9 @@ FILTERS: dict[str, tuple[str, Keep]] = {  # name -> state in the hash, with choi
 
 
 @pytest.fixture(scope="module")
-def view(page: Path) -> View:
+def analysis(page: Path) -> RunAnalysis:
     """The page's run, with numbers as long as the page's: a hundredth of a point."""
-    found = load_view(page.parent)
+    found = load_analysis(page.parent)
     recalls = [name for name in found.curves if name.startswith("recall_")]
     found.curves[recalls] = found.curves[recalls].round(4)
     return found
@@ -61,14 +61,14 @@ def show(browser: Browser, page: Path, words: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_numbers_are_pythons(browser: Browser, page: Path, view: View, name: str) -> None:
+def test_numbers_are_pythons(browser: Browser, page: Path, analysis: RunAnalysis, name: str) -> None:
     words, keep = FILTERS[name]
     show(browser, page, words)
-    compared = view.compared(9)
+    compared = analysis.compared(9)
     table = compared.trials.assign(accuracy=compared.trials["accuracy"].round(4))
     some = compared._replace(trials=table[keep(table)].reset_index(drop=True))
-    choices = varied(some.trials, view.info.choices)
-    added, explained = effects(some, choices, view.curves), importances(some, choices)
+    choices = varied(some.trials, analysis.info.choices)
+    added, explained = effects(some, choices, analysis.curves), importances(some, choices)
     assert browser.js("passing('9').shown.map(row => table.trial[row]).sort()") == sorted(some.trials["trial"])
 
     got = pd.DataFrame(
@@ -110,26 +110,26 @@ def assert_same_pairs(found: pd.DataFrame, expected: pd.DataFrame) -> None:
         assert found["verdict"].tolist() == expected["verdict"].tolist()
 
 
-def test_rounded_numbers_of_the_page_are_no_others(view: View) -> None:
+def test_rounded_numbers_of_the_page_are_no_others(analysis: RunAnalysis) -> None:
     """The page has accuracies to a hundredth of a point: what that changes is not seen."""
-    compared = view.compared(9)
+    compared = analysis.compared(9)
     table = compared.trials.assign(accuracy=compared.trials["accuracy"].round(4))
-    choices = varied(table, view.info.choices)
+    choices = varied(table, analysis.info.choices)
     exact, rounded = effects(compared, choices), effects(compared._replace(trials=table), choices)
     np.testing.assert_allclose(exact["difference"], rounded["difference"], atol=1e-4)
 
 
-@pytest.mark.parametrize(("t", "freedom"), [(0.1, 1), (2.5, 3), (1.3, 16), (40.0, 5), (4.0, 9975)])
-def test_distributions_are_scipys(browser: Browser, page: Path, t: float, freedom: int) -> None:
+@pytest.mark.parametrize(("t", "dof"), [(0.1, 1), (2.5, 3), (1.3, 16), (40.0, 5), (4.0, 9975)])
+def test_distributions_are_scipys(browser: Browser, page: Path, t: float, dof: int) -> None:
     from scipy.special import fdtrc, fdtri, stdtr, stdtrit
 
     if browser.js("typeof table") != "object":
         browser.open(page)
-    assert browser.js(f"beyondT({t}, {freedom})") == pytest.approx(2 * stdtr(freedom, -t), rel=1e-9)
-    assert browser.js(f"student({freedom})") == pytest.approx(stdtrit(freedom, 0.975), rel=1e-9)
-    assert browser.js(f"beyondF({t}, 3, {freedom})") == pytest.approx(fdtrc(3, freedom, t), rel=1e-9)
-    found = browser.js(f"whereChance(f => beyondF(f, 2, {freedom}), 0.01)")
-    assert found == pytest.approx(fdtri(2, freedom, 0.99), rel=1e-9)
+    assert browser.js(f"beyondT({t}, {dof})") == pytest.approx(2 * stdtr(dof, -t), rel=1e-9)
+    assert browser.js(f"student({dof})") == pytest.approx(stdtrit(dof, 0.975), rel=1e-9)
+    assert browser.js(f"beyondF({t}, 3, {dof})") == pytest.approx(fdtrc(3, dof, t), rel=1e-9)
+    found = browser.js(f"whereChance(f => beyondF(f, 2, {dof}), 0.01)")
+    assert found == pytest.approx(fdtri(2, dof, 0.99), rel=1e-9)
 
 
 def text(browser: Browser, selector: str) -> str:

@@ -108,11 +108,11 @@ def test_budget_moves_the_dots(browser: Browser, page: Path) -> None:
 def test_means_are_those_of_the_figure(browser: Browser, page: Path) -> None:
     """The script's means and intervals at the default budget are those that Python gives."""
     from fer_search.report.statistics.budgets import at_epochs, levels
-    from fer_search.report.tables.analysis import load_view
+    from fer_search.report.tables.analysis import load_analysis
 
-    view = load_view(page.parent)
-    choice = next(one for one in view.varied if one.name == "mixup_alpha")
-    expected = levels(at_epochs(view.trials, view.curves).trials, choice) or []
+    analysis = load_analysis(page.parent)
+    choice = next(one for one in analysis.varied if one.name == "mixup_alpha")
+    expected = levels(at_epochs(analysis.trials, analysis.curves).trials, choice) or []
     browser.open(page)
     chart = browser.js(
         "elements.find(one => charts[one.id].data.some(trace => trace.meta?.choice === 'mixup_alpha')).id"

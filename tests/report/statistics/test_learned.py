@@ -19,11 +19,11 @@ from fer_search.report.statistics.importance import conclusion, importances, is_
 from fer_search.report.statistics.inference import holm
 from fer_search.report.statistics.pareto import front
 from fer_search.report.statistics.promotions import promotions, rank_correlation
-from fer_search.report.tables.analysis import View
+from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.runfolder.choices import Choice
 from fer_search.runfolder.run_json import RunInfo
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 CHOICES = (
     Choice("a", "Choice", ("x", "y")),
     Choice("b", "Choice", (1, 2, 3)),
@@ -187,8 +187,8 @@ def test_inconclusive_here_says_what_stands_out_at_another_budget() -> None:
     said = []
     for case in (benchmark.make_case(8, "cutout"), *(benchmark.make_case(1000 + k, None) for k in range(3))):
         info = RunInfo(path=Path(), choices=benchmark.CHOICES)
-        view = View(info, case.trials.assign(name=None), case.curves)
-        said.append(elsewhere(view, view.budget))
+        analysis = RunAnalysis(info, case.trials.assign(name=None), case.curves)
+        said.append(elsewhere(analysis, analysis.budget))
     assert "at 3 epochs, over 44 trials, cutout" in str(said[0])
     assert said[1:] == [None] * 3
 

@@ -17,7 +17,7 @@ import runs
 from fer_search import report
 from fer_search.errors import UserError
 from fer_search.report.page.page_data import page_table
-from fer_search.report.tables.analysis import load_view
+from fer_search.report.tables.analysis import load_analysis
 
 EVIL = "<script>alert(1)</script>"
 QUOTES = "a \"b\" 'c' | d & e"
@@ -195,8 +195,8 @@ def test_no_keras(tmp_path: Path) -> None:
 def test_command_of_one_trial_replaces_what_the_search_had(tmp_path: Path) -> None:
     command = "fer-search run --space 'my space.py' --name old --max-trials=9 --tuner hyperband --fix a=1 --repeats 3"
     run = runs.write_random(tmp_path / "run", command=command, settings={"fix": {"a": 1}})
-    view = load_view(run)
-    again = page_table(view, [])["again"]
+    analysis = load_analysis(run)
+    again = page_table(analysis, [])["again"]
     assert again["command"] == (
         "fer-search run --space 'my space.py' --fix a=1 --tuner random --baselines none --max-trials 1"
     )

@@ -13,13 +13,13 @@ from fer_search import report
 from fer_search.report.statistics.ablation_path import path
 from fer_search.report.statistics.inference import (
     difference_of_means,
-    luck_of_the_best,
     repeated_interval,
     replication_interval,
+    selection_bias,
 )
-from fer_search.report.statistics.published import baseline_pairs, not_alike, published_rows
+from fer_search.report.statistics.published import baseline_pairs, protocol_differences, published_rows
 from fer_search.report.statistics.verdict import verdict
-from fer_search.report.tables.analysis import load_view
+from fer_search.report.tables.analysis import load_analysis
 
 FOUND = {"figure_1": (0.60, 0.61, 0.62), "strided_conv": (0.605, 0.615, 0.625), "mixup_strided": (0.70, 0.71, 0.72)}
 
@@ -87,7 +87,7 @@ def test_the_reports_own_settings_are_alike(tmp_path: Path) -> None:
         settings = {"width": 1, "limit_train": None, "batch_size": 256, "labels": "fer2013"} | changes
         tuner = {"name": "hyperband", "max_epochs": changes.get("epochs", 50)}
         path = tmp_path / str(len(list(tmp_path.iterdir())))
-        return not_alike(
+        return protocol_differences(
             report.load_run(runs.write_random(path, trials=0, protocol="report", settings=settings, tuner=tuner))
         )
 
@@ -125,9 +125,9 @@ def test_pairs_of_equal_baselines_are_rarely_told_apart(rng: np.random.Generator
 def test_pair_known_answer() -> None:
     """Student's t of (3, 4, 5) against (1, 2, 3), in percent: 2 points, t = 2.449, p = 0.0705."""
     found = difference_of_means(np.array([0.03, 0.04, 0.05]), np.array([0.01, 0.02, 0.03]), 1000)
-    assert (found.difference, found.p, found.freedom) == (pytest.approx(0.02), pytest.approx(0.0705, abs=1e-4), 4)
+    assert (found.difference, found.p, found.dof) == (pytest.approx(0.02), pytest.approx(0.0705, abs=1e-4), 4)
     alone = difference_of_means(np.array([0.04]), np.array([0.01, 0.02, 0.03]), 1000)
-    assert alone.freedom == 2
+    assert alone.dof == 2
 
 
 def test_replication_is_less_sure_than_the_mean(rng: np.random.Generator) -> None:
@@ -139,15 +139,20 @@ def test_replication_is_less_sure_than_the_mean(rng: np.random.Generator) -> Non
 
 def test_luck_of_the_best_is_that_of_a_simulation(rng: np.random.Generator) -> None:
     best = rng.binomial(2871, 0.6, (4000, 20)).max(axis=1).mean() / 2871
-    assert luck_of_the_best(0.6, 2871, 20) == pytest.approx(best - 0.6, rel=0.03)
-    assert luck_of_the_best(0.6, 2871, 1) == 0
+    assert selection_bias(0.6, 2871, 20) == pytest.approx(best - 0.6, rel=0.03)
+    assert selection_bias(0.6, 2871, 1) == 0
 
 
 def test_verdict_and_path_take_the_mean_over_seeds(run: Path) -> None:
-    view = load_view(run)
-    found = verdict(view.info, view.trials)
+    analysis = load_analysis(run)
+    found = verdict(analysis.info, analysis.trials)
     assert any("trained with 3 seeds: on average 71.0%" in line for line in found.details)
     assert any("luck alone lifts the best" in line for line in found.details)
-    steps = path(view.compared(view.budget), view.info.choices, list(view.info.baselines), view.info.validation)
+    steps = path(
+        analysis.compared(analysis.budget),
+        analysis.info.choices,
+        list(analysis.info.baselines),
+        analysis.info.validation,
+    )
     assert steps[0].accuracy == pytest.approx(0.61)
     assert steps[-1].known == "measured, 3 seeds, their mean"
