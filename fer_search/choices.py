@@ -1,7 +1,7 @@
-"""The choices that a space's function names: finding all of them, fixing some, sampling.
+"""The choices that a space's function names: discovering, restricting and sampling them.
 
-Keras Tuner learns a space by calling its function. One call meets the choices of the branch that it takes alone; the
-rest is found by calling it again with other values of the choices that conditional scopes ask about.
+Keras Tuner learns a space by calling its function. One call only meets the choices of the branch it takes; the others
+are discovered by calling it again with other values of the choices that conditional scopes depend on.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 from keras_tuner import HyperParameters
 from keras_tuner.engine import hyperparameters as kinds
 
-MOST_CALLS = 1000  # of a space's function, to find its choices
+MAX_CALLS = 1000  # of a space's function while discovering its choices
 
 
 class ChoiceError(ValueError):
-    """Choices that contradict each other, or a value that a choice cannot have; the message says which."""
+    """Contradictory choices, or an invalid value of a choice; the message says which."""
 
 
 class _Recorder(HyperParameters):
-    """Notices when one name is given to two choices, which Keras Tuner takes for one without a word.
+    """Detects two choices with the same name, which Keras Tuner silently treats as one.
 
     Args:
-        met: name -> configuration of each choice met so far, in this call of the space's function or another.
+        met: Name -> configuration of each choice seen so far, in this call of the space's function or an earlier one.
     """
 
     def __init__(self, met: dict[str, dict[str, Any]]) -> None:
@@ -38,40 +38,40 @@ class _Recorder(HyperParameters):
         return super()._retrieve(hp)
 
 
-_Recorder.__name__ = "hp"  # as the user's function calls it: "'hp' object has no attribute 'Chioce'"
+_Recorder.__name__ = "hp"  # the name in the user's error message: "'hp' object has no attribute 'Chioce'"
 
 
 def find_choices(call: Callable[[HyperParameters], object]) -> HyperParameters:
-    """Return all choices that a function of ``hp`` names, in every conditional scope; active ones have their defaults.
+    """Return every choice that a function of ``hp`` names, in every conditional scope; active ones have their defaults.
 
     Args:
-        call: names choices of the ``hp`` that it is given.
+        call: Names choices of the ``hp`` it is given.
 
     Raises:
-        ChoiceError: two choices have one name, or there are too many conditions to follow.
+        ChoiceError: Two choices share a name, or there are too many conditions to follow.
     """
-    found = HyperParameters()
+    merged = HyperParameters()
     met: dict[str, dict[str, Any]] = {}
-    waiting: list[dict[str, Any]] = [{}]
+    queue: list[dict[str, Any]] = [{}]
     seen: list[dict[str, Any]] = [{}]
-    while waiting:
-        if len(seen) > MOST_CALLS:
-            raise ChoiceError(f"conditional scopes branch in more than {MOST_CALLS} ways; condition on fewer choices")
+    while queue:
+        if len(seen) > MAX_CALLS:
+            raise ChoiceError(f"conditional scopes have more than {MAX_CALLS} branches; condition on fewer choices")
         hp = _Recorder(met)
-        hp.values = dict(waiting.pop(0))
+        hp.values = dict(queue.pop(0))
         call(hp)
-        found.merge(hp.space, overwrite=False)
+        merged.merge(hp.space, overwrite=False)
         for scope in (*hp.active_scopes, *hp.inactive_scopes):
             for values in _branches(scope, hp):
                 if values not in seen:
                     seen.append(values)
-                    waiting.append(values)
-    found.values = {}
-    return fill(found)
+                    queue.append(values)
+    merged.values = {}
+    return fill_defaults(merged)
 
 
 def _branches(scope: list[Any], hp: HyperParameters) -> list[dict[str, Any]]:
-    """Return the values that lead into a scope, and to where its last condition does not hold."""
+    """Return the values that enter a scope, and those for which its last condition does not hold."""
     before = {condition.name: condition.values[0] for condition in scope[:-1]}
     last = scope[-1]
     parent = next(choice for choice in hp.space if choice.name == last.name)
@@ -79,29 +79,29 @@ def _branches(scope: list[Any], hp: HyperParameters) -> list[dict[str, Any]]:
     return [before | {last.name: value} for value in dict.fromkeys((*listed, *last.values))]
 
 
-def one_changed(choices: HyperParameters) -> Iterator[tuple[str, Any, HyperParameters]]:
+def single_changes(choices: HyperParameters) -> Iterator[tuple[str, Any, HyperParameters]]:
     """Yield each choice with each of its values, and the choices with that value and defaults otherwise.
 
-    A choice in a conditional scope is set where its scope is entered; of a range the ends are taken.
+    For a choice in a conditional scope the scope is entered; for a range only the two ends are yielded.
     """
     for choice in choices.space:
-        for value in listed(choice) or [choice.min_value, choice.max_value]:
+        for value in listed_values(choice) or [choice.min_value, choice.max_value]:
             hp = choices.copy()
             hp.values = _entered(choices, choice) | {choice.name: value}
-            yield choice.name, value, fill(hp)
+            yield choice.name, value, fill_defaults(hp)
 
 
 def _entered(choices: HyperParameters, choice: Any) -> dict[str, Any]:
-    """Return values of other choices with which a choice is active, its parents' scopes entered too."""
+    """Return the values of other choices that make a choice active, including those of its parents' scopes."""
     values: dict[str, Any] = {}
     for condition in choice.conditions:
-        parent = find(choices, condition.name)
+        parent = find_choice(choices, condition.name)
         values |= _entered(choices, parent) | {condition.name: condition.values[0]}
     return values
 
 
-def fill(hp: HyperParameters) -> HyperParameters:
-    """Give every active choice without a value its default, and take the values of inactive ones away."""
+def fill_defaults(hp: HyperParameters) -> HyperParameters:
+    """Set every active choice without a value to its default, and drop the values of inactive choices."""
     for choice in hp.space:
         if hp.is_active(choice):
             hp.values.setdefault(choice.name, choice.default)
@@ -112,27 +112,27 @@ def fill(hp: HyperParameters) -> HyperParameters:
 
 
 def sample(choices: HyperParameters, rng: np.random.Generator) -> HyperParameters:
-    """Return the choices with random values: uniform in each choice, on its log scale where it has one."""
-    return draw(choices.copy(), rng)
+    """Return the choices with random values, uniform on the scale of each choice (linear or log)."""
+    return resample(choices.copy(), rng)
 
 
-def draw(hp: HyperParameters, rng: np.random.Generator) -> HyperParameters:
-    """Give the choices other values, drawn as those of ``sample``; copying them takes longer."""
+def resample(hp: HyperParameters, rng: np.random.Generator) -> HyperParameters:
+    """Redraw the values of the choices in place, as ``sample`` does but without the cost of a copy."""
     hp.values = {}
     for choice in hp.space:
         if hp.is_active(choice):
             hp.values[choice.name] = choice.prob_to_value(rng.random())
-    return fill(hp)
+    return fill_defaults(hp)
 
 
 def restrict(choices: HyperParameters, fixed: Mapping[str, Any], without: Mapping[str, Collection]) -> HyperParameters:
-    """Return the choices with fewer values; those that can no longer be active are left out.
+    """Return the choices with fewer values, without those that can no longer be active.
 
     Args:
-        choices: from ``find_choices``.
-        fixed: choice -> the one value that it has from now on.
-        without: choice (a Choice or Boolean) -> values that it has no more; a choice that loses all of them cannot be
-            active, nor what depends on it.
+        choices: Result of ``find_choices``.
+        fixed: Choice -> its only value from now on.
+        without: Choice (a Choice or Boolean) -> values to remove. A choice that loses all its values can no longer be
+            active, nor can those that depend on it.
     """
     allowed: dict[str, list[Any]] = {}
     kept = []
@@ -152,7 +152,7 @@ def restrict(choices: HyperParameters, fixed: Mapping[str, Any], without: Mappin
     hp = HyperParameters()
     hp.merge(kept)
     hp.values = {}
-    return fill(hp)
+    return fill_defaults(hp)
 
 
 def _narrowed(choice: Any, values: list[Any]) -> Any:
@@ -166,13 +166,13 @@ def _narrowed(choice: Any, values: list[Any]) -> Any:
 
 
 def parse_value(choices: HyperParameters, name: str, text: str) -> Any:
-    """Return a choice's value from its text.
+    """Parse the value of a choice from text.
 
     Raises:
-        ChoiceError: there is no such choice, or it cannot have this value.
+        ChoiceError: There is no such choice, or it cannot have this value.
     """
-    choice = find(choices, name)
-    for value in listed(choice):
+    choice = find_choice(choices, name)
+    for value in listed_values(choice):
         if str(value).lower() == text.strip().lower():
             return value
     try:
@@ -183,8 +183,8 @@ def parse_value(choices: HyperParameters, name: str, text: str) -> Any:
     return value
 
 
-def find(choices: HyperParameters, name: str) -> Any:
-    """Return the choice with a name; ChoiceError where there is none."""
+def find_choice(choices: HyperParameters, name: str) -> Any:
+    """Return the choice with this name; ChoiceError if there is none."""
     for choice in choices.space:
         if choice.name == name:
             return choice
@@ -192,7 +192,7 @@ def find(choices: HyperParameters, name: str) -> Any:
     raise ChoiceError(f"{name!r} is not a choice of the space; it has {names or 'none'}")
 
 
-def listed(choice: Any) -> list[Any]:
+def listed_values(choice: Any) -> list[Any]:
     """Return the values of a choice that lists them; empty for a range."""
     if isinstance(choice, (kinds.Int, kinds.Float)):
         return []
@@ -200,9 +200,9 @@ def listed(choice: Any) -> list[Any]:
 
 
 def check_value(choice: Any, value: Any) -> None:
-    """Raise a ChoiceError unless a choice can have a value."""
-    if values := listed(choice):
-        if not any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in values):
+    """Raise a ChoiceError if a choice cannot have a value."""
+    if values := listed_values(choice):
+        if not any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in values):
             raise ChoiceError(f"{choice.name} must be one of {', '.join(map(repr, values))}, not {value!r}")
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ChoiceError(f"{choice.name} must be a number, not {value!r}")

@@ -1,4 +1,4 @@
-"""The command line. Each command is in ``fer_search.commands``; errors end in one line and an exit code here."""
+"""The command line. The commands are in ``fer_search.commands``; errors become one line and an exit code here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain: the other cuts the variables' names, and takes "[default: ...]" for markup
+    rich_markup_mode=None,  # rich truncates variable names and takes "[default: ...]" for markup
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": ENVIRONMENT},
 )
 app.command()(run)
@@ -51,7 +51,7 @@ def options(
 
 @app.command()
 def devices() -> None:
-    """Print what this machine computes on, and with which backend."""
+    """Show the devices of this machine and the backend that a run uses."""
     from fer_search import backend
 
     backend.start()
@@ -60,28 +60,28 @@ def devices() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors that the user can mend end in one line and an exit code."""
+    """Run the command line; user errors end in one line on stderr and an exit code."""
     try:
         code = app(prog_name="fer-search", standalone_mode=False)
     except UserError as error:
-        _complain(str(error), error.exit_code)
-    except ClickException as error:  # type: ignore[misc]  # wrong usage
-        _complain(error.format_message(), error.exit_code)
+        _exit_with_error(str(error), error.exit_code)
+    except ClickException as error:  # type: ignore[misc]  # usage error
+        _exit_with_error(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("stopped at once; the same command goes on from the last epoch", 130)
-    except BrokenPipeError:  # who read our output has enough
+        _exit_with_error("stopped; re-run the same command to resume from the last epoch", 130)
+    except BrokenPipeError:  # the reader of our output closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:  # a fault of ours
-        what = f"{type(error).__name__}: {error}"
-        _complain(f"unexpected error, nothing on disk is lost ({what}); the same with --debug first shows where", 1)
+    except Exception as error:  # a bug
+        cause = f"{type(error).__name__}: {error}"
+        _exit_with_error(f"unexpected error ({cause}); nothing on disk is lost; fer-search --debug shows where", 1)
     else:
         sys.exit(code or 0)
 
 
-def _complain(message: str, exit_code: int) -> None:
+def _exit_with_error(message: str, exit_code: int) -> None:
     if os.environ.get("FER_SEARCH_DEBUG"):
         traceback.print_exc()
-    if message:  # empty where the help was shown instead
+    if message:  # empty if help was shown instead
         print(f"fer-search: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(exit_code)
 

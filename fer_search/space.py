@@ -1,9 +1,10 @@
 """A search space: a Python file that names the choices and turns their values into a Design.
 
-The file holds a function ``design(hp)`` that returns a ``fer_search.design.Design`` and names its choices with Keras
-Tuner's ``hp`` (``hp.Choice``, ``hp.Int``, ``hp.Float``, ``hp.Boolean``, ``hp.conditional_scope``). It may hold
-``baselines``, name -> values of its choices (what is not named takes the choice's default), and ``references``, name ->
-accuracy published elsewhere. What it imports from its own folder, and below, is part of it.
+The file defines a function ``design(hp)`` that returns a ``fer_search.design.Design`` and names its choices with Keras
+Tuner's ``hp`` (``hp.Choice``, ``hp.Int``, ``hp.Float``, ``hp.Boolean``, ``hp.conditional_scope``). It may also define
+``baselines``, a dictionary from name to values of choices (others take their defaults), and ``references``, a
+dictionary from name to an accuracy published elsewhere. Modules that it imports from its own folder are part of the
+space.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from keras_tuner import HyperParameters
 from fer_search.choices import (
     ChoiceError,
     check_value,
-    fill,
-    find,
+    fill_defaults,
+    find_choice,
     find_choices,
-    one_changed,
     parse_value,
     restrict,
     sample,
+    single_changes,
 )
 from fer_search.design import Design
-from fer_search.design.checks import is_real
+from fer_search.design.checks import is_number
 from fer_search.errors import UserError
-from fer_search.spacefile import entry, execute, place, reason
+from fer_search.spacefile import entry_location, error_location, error_text, run_space_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +42,16 @@ class Space:
     """A loaded space file.
 
     Args:
-        path: the file.
-        text: its content.
-        make: its function ``design``.
-        all_choices: what it names.
-        baselines: name -> values of choices; those that ``fixed`` contradicts are not there.
-        references: name -> accuracy from 0 to 1.
-        width: factor on every filter count of every design.
-        batch_size: instead of every design's own, if given.
-        fixed: choices that have one value in the whole search.
-        modules: file -> content of what the file imports from its own folder.
+        path: The file.
+        text: Its content.
+        make: Its function ``design``.
+        all_choices: Every choice it names.
+        baselines: Baseline name -> values of choices; without those that contradict ``fixed``.
+        references: Name -> published accuracy, 0 to 1.
+        width: Factor on every filter count of every design.
+        batch_size: Replaces the batch size of every design, unless None.
+        fixed: Choices with a single value for the whole search.
+        modules: Path -> content of the modules that the file imports from its own folder.
     """
 
     path: Path
@@ -71,7 +72,7 @@ class Space:
 
     @property
     def sha256(self) -> str:
-        """Hash of the file's text and of its modules', hex."""
+        """Hash of the text of the file and of its modules, hex."""
         texts = [self.text, *(part for pair in self.modules.items() for part in pair)]
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
@@ -79,12 +80,12 @@ class Space:
         """Return the Design for the values in ``hp``.
 
         Raises:
-            UserError: the file's function failed; the message has its file, line and reason.
+            UserError: The file's function failed; the message has the file, the line and the cause.
         """
         try:
             design = self.make(hp)
         except Exception as error:
-            raise UserError(f"{place(self.path, error) or self._head()}: {reason(error)}") from error
+            raise UserError(f"{error_location(self.path, error) or self._head()}: {error_text(error)}") from error
         if not isinstance(design, Design):
             raise UserError(f"{self._head()}: design(hp) must return a fer_search.design.Design, not {design!r:.80}")
         if self.batch_size is not None:
@@ -93,7 +94,7 @@ class Space:
         return design if self.width == 1 else design.scaled(self.width)
 
     def choices(self) -> HyperParameters:
-        """Return all choices of the space with their defaults, those in every conditional scope included."""
+        """Return every choice with its default, including those in conditional scopes."""
         return self.all_choices.copy()
 
     def sample(self, rng: np.random.Generator) -> HyperParameters:
@@ -101,11 +102,11 @@ class Space:
         return sample(self.all_choices, rng)
 
     def baseline(self, name: str) -> HyperParameters:
-        """Return the choices with a baseline's values.
+        """Return the choices with the values of a baseline.
 
         Raises:
-            UserError: there is no such baseline, it names a choice that the space lacks or that its other values switch
-                off, or a value that the choice cannot have.
+            UserError: There is no such baseline, it names a choice that does not exist or that its other values make
+                inactive, or gives a choice an invalid value.
         """
         if name not in self.baselines:
             raise UserError(
@@ -114,34 +115,34 @@ class Space:
         values = self.baselines[name]
         for choice, value in values.items():
             try:
-                check_value(find(self.all_choices, choice), value)
+                check_value(find_choice(self.all_choices, choice), value)
             except ChoiceError as error:
                 raise UserError(f"{self._entry(name, choice)}: baseline {name!r}: {error}") from error
         hp = self.all_choices.copy()
         hp.values = dict(values)
-        fill(hp)
+        fill_defaults(hp)
         if off := [choice for choice in values if choice not in hp.values]:
             raise UserError(
-                f"{self._entry(name, off[0])}: baseline {name!r} names {off[0]!r}, which its other values switch off"
+                f"{self._entry(name, off[0])}: baseline {name!r} names {off[0]!r}, which its other values make inactive"
             )
         return hp
 
     def restricted(self, fixed: Mapping[str, Any], without: Mapping[str, Collection] | None = None) -> Space:
-        """Return this space with some choices fixed, and without some values of others.
+        """Return this space with some choices fixed and some values of others removed.
 
-        Baselines that need anything else are left out.
+        Baselines that need a different value are dropped.
 
         Args:
-            fixed: choice -> value, as text or as it is.
-            without: choice -> values that cannot be had.
+            fixed: Choice -> value, either as text or as the value itself.
+            without: Choice -> values that are not available.
 
         Raises:
-            UserError: a choice is not there, or cannot have the value.
+            UserError: A choice does not exist or cannot have the value.
         """
         try:
             values = {k: parse_value(self.all_choices, k, v) if isinstance(v, str) else v for k, v in fixed.items()}
             for name, value in values.items():
-                check_value(find(self.all_choices, name), value)
+                check_value(find_choice(self.all_choices, name), value)
         except ChoiceError as error:
             raise UserError(f"--fix: {error} ({self.path})") from error
         narrowed = restrict(self.all_choices, values, without or {})
@@ -154,10 +155,10 @@ class Space:
         return held and not any(values.get(k) in gone for k, gone in without.items())
 
     def _entry(self, baseline: str, choice: object) -> str:
-        return entry(self.path, self.text, "baselines", baseline, choice)
+        return entry_location(self.path, self.text, "baselines", baseline, choice)
 
     def _head(self) -> str:
-        """Return file and line of the function."""
+        """Return the file and line of the function ``design``."""
         code = getattr(self.make, "__code__", None)
         return f"{self.path}, line {code.co_firstlineno}" if code else str(self.path)
 
@@ -168,22 +169,23 @@ def load_space(
     """Load a space file.
 
     Args:
-        path: the Python file.
-        width: factor on every filter count of every design.
-        batch_size: instead of every design's own, if given.
-        fixed: choice -> the one value that it has, as text or as it is.
+        path: The Python file.
+        width: Factor on every filter count of every design.
+        batch_size: Replaces the batch size of every design, if given.
+        fixed: Choice -> its only value, either as text or as the value itself.
 
     Raises:
-        UserError: the file is missing, is not Python, fails, or holds no space; the message has file and line.
+        UserError: The file is missing, is not valid Python, raises, or defines no space; the message has the file and
+            line.
     """
     path = Path(path)
-    text, modules, found = execute(path)
-    if not callable(found.get("design")):
+    text, modules, namespace = run_space_file(path)
+    if not callable(namespace.get("design")):
         end = f"{path}, line {len(text.splitlines()) or 1}"
-        raise UserError(f"{end}: no function design(hp) up to here; copy search_spaces/report.py to see a space")
-    baselines, references = found.get("baselines", {}), found.get("references", {})
+        raise UserError(f"{end}: no function design(hp) in the file; see search_spaces/report.py")
+    baselines, references = namespace.get("baselines", {}), namespace.get("references", {})
     _check_tables(path, text, baselines, references)
-    space = Space(path, text, found["design"], HyperParameters(), baselines, references, width, batch_size)
+    space = Space(path, text, namespace["design"], HyperParameters(), baselines, references, width, batch_size)
     space = dataclasses.replace(space, all_choices=find_choices(space.design), modules=modules)
     _check_scopes(space)
     for name in baselines:
@@ -194,29 +196,29 @@ def load_space(
 def _check_tables(path: Path, text: str, baselines: Any, references: Any) -> None:
     for table, entries in (("baselines", baselines), ("references", references)):
         if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
-            raise UserError(f"{entry(path, text, table)}: {table} must be a dictionary whose keys are names")
+            raise UserError(f"{entry_location(path, text, table)}: {table} must be a dictionary whose keys are names")
     for name, values in baselines.items():
         if not isinstance(values, dict):
-            raise UserError(f"{entry(path, text, 'baselines', name)}: baseline {name!r} must be choice -> value")
-    for name, accuracy in references.items():
-        if not is_real(accuracy, 0, 1):
             raise UserError(
-                f"{entry(path, text, 'references', name)}: reference {name!r} must be an accuracy from 0 to 1, not "
-                f"{accuracy!r}"
+                f"{entry_location(path, text, 'baselines', name)}: baseline {name!r} must map choices to values"
             )
+    for name, accuracy in references.items():
+        if not is_number(accuracy, 0, 1):
+            location = entry_location(path, text, "references", name)
+            raise UserError(f"{location}: reference {name!r} must be an accuracy from 0 to 1, not {accuracy!r}")
 
 
 def _check_scopes(space: Space) -> None:
-    """Refuse choices that are only named where another one has some value, and not in its conditional scope.
+    """Reject choices that exist only for some value of another choice without being in its conditional scope.
 
-    Keras Tuner learns of such a choice in the middle of a search, or never.
+    Keras Tuner would discover such a choice in the middle of the search, or never.
     """
     known = {choice.name for choice in space.all_choices.space}
-    for choice, value, hp in one_changed(space.all_choices):
-        with contextlib.suppress(Exception):  # what cannot be built is told when it is built
+    for choice, value, hp in single_changes(space.all_choices):
+        with contextlib.suppress(Exception):  # a design that cannot be built is reported when it is built
             space.make(hp)
-        if new := [one.name for one in hp.space if one.name not in known]:
+        if new := [c.name for c in hp.space if c.name not in known]:
             raise UserError(
-                f"{space._head()}: {new[0]!r} is a choice only where {choice} is {value!r}; name it inside "
+                f"{space._head()}: {new[0]!r} exists only if {choice} is {value!r}; define it inside "
                 f"hp.conditional_scope({choice!r}, [{value!r}])"
             )

@@ -1,7 +1,7 @@
-"""The modules that a space file imports from its own folder: finding them, and importing them afresh.
+"""The modules that a space file imports from its own folder: finding them and re-importing them.
 
-They are part of the space. What a file imports is read from its source, so that an import inside of a function counts
-too, and nothing has to be run for it.
+They are part of the space. Imports are read from the source, so that an import inside a function counts too and nothing
+has to be executed.
 """
 
 from __future__ import annotations
@@ -14,40 +14,44 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-NO_PART = {"fer_search", *sys.stdlib_module_names}  # of a space, whatever lies beside it
+EXCLUDED = {
+    "fer_search",
+    *sys.stdlib_module_names,
+}  # never part of a space
 
 
-def imported_beside(path: Path, text: str) -> dict[str, str]:
-    """Return the files that a space file imports from its folder and below, also through each other.
+def local_imports(path: Path, text: str) -> dict[str, str]:
+    """Return the files that a space file imports, directly or indirectly, from its folder and below.
 
     Args:
-        path: the space file.
-        text: its content.
+        path: The space file.
+        text: Its content.
 
     Returns:
-        Path relative to the folder, with slashes -> content, sorted. A file that is no Python is there all the same;
-        importing it says what is wrong.
+        POSIX path relative to the folder -> content, sorted. Files that are not valid Python are included; importing
+            them
+        reports the error.
     """
-    found: dict[str, str] = {}
-    waiting = [(text, "")]
-    while waiting:
-        source, package = waiting.pop()
+    contents: dict[str, str] = {}
+    queue = [(text, "")]
+    while queue:
+        source, package = queue.pop()
         for name in _imported(source, package):
             for file in _files(path.parent, name):
                 key = file.relative_to(path.parent).as_posix()
-                if key not in found and file != path:
-                    found[key] = file.read_text(encoding="utf-8", errors="replace")
+                if key not in contents and file != path:
+                    contents[key] = file.read_text(encoding="utf-8", errors="replace")
                     inside = file.parent.relative_to(path.parent)
-                    waiting.append((found[key], ".".join(inside.parts)))
-    return dict(sorted(found.items()))
+                    queue.append((contents[key], ".".join(inside.parts)))
+    return dict(sorted(contents.items()))
 
 
-def find_beside(folder: Path, files: Sequence[str]) -> None:
-    """Have Python import modules from a folder, now and later in the process, and forget what it knows of them.
+def reload_local_modules(folder: Path, files: Sequence[str]) -> None:
+    """Make Python import these modules from a folder for the rest of the process, and drop cached versions of them.
 
     Args:
-        folder: of the space file.
-        files: from ``imported_beside``.
+        folder: Folder of the space file.
+        files: Result of ``local_imports``.
     """
     names = {file.split("/")[0].removesuffix(".py") for file in files}
     for known, module in list(sys.modules.items()):
@@ -60,7 +64,7 @@ def find_beside(folder: Path, files: Sequence[str]) -> None:
 
 
 class _Finder:
-    """Finds the modules beside space files by their names alone; nothing else that lies there hides a library."""
+    """Finds only the modules that a space file imports, so that nothing else in its folder shadows a library."""
 
     def __init__(self) -> None:
         self.folders: dict[str, Path] = {}
@@ -76,7 +80,7 @@ _finder = _Finder()
 
 
 def _imported(source: str, package: str) -> Iterator[str]:
-    """Return the dotted names that a source may import; ``package`` is the one that its file lies in."""
+    """Yield the dotted names that a source may import; ``package`` is the package of its file."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -92,9 +96,9 @@ def _imported(source: str, package: str) -> Iterator[str]:
 
 
 def _files(folder: Path, name: str) -> Iterator[Path]:
-    """Return the files in a folder that importing a dotted name runs."""
+    """Yield the files in a folder that importing a dotted name executes."""
     parts = name.strip(".").split(".")
-    if parts[0] in NO_PART:
+    if parts[0] in EXCLUDED:
         return
     for depth in range(1, len(parts) + 1):
         stem = folder.joinpath(*parts[:depth])

@@ -306,6 +306,6 @@ def test_a_fault_of_ours_is_one_line_too(call, monkeypatch):
     code, _, err = call("devices")
     assert code == 1
     assert err.strip().splitlines() == [
-        "fer-search: unexpected error, nothing on disk is lost (ZeroDivisionError: two lines); "
-        "the same with --debug first shows where"
+        "fer-search: unexpected error (ZeroDivisionError: two lines); nothing on disk is lost; "
+        "fer-search --debug shows where"
     ]

@@ -12,8 +12,8 @@ import pytest
 
 from fer_search.design import BACKBONES, Backbone, Design
 from fer_search.inspection.check import check_space
-from fer_search.inspection.describe import bare
-from fer_search.models import build_model, measure
+from fer_search.inspection.describe import cost_equivalent
+from fer_search.models import build_model, measure_cost
 from fer_search.space import load_space
 
 SPACES = Path(__file__).resolve().parents[1] / "search_spaces"
@@ -38,11 +38,11 @@ def structure(design):
 
     Its numbers of filters and units, what activates, and more than two blocks in a row change no shape's fate.
     """
-    design, network = bare(design), design.network
+    design, network = cost_equivalent(design), design.network
     if isinstance(network, Backbone):
         return network.name
     stages = tuple((2,) * min(2, len(stage)) for stage in network.stages)
-    small = dataclasses.replace(bare(design).network, stages=stages, width=1.0, activation="relu")
+    small = dataclasses.replace(cost_equivalent(design).network, stages=stages, width=1.0, activation="relu")
     return Design(network=small, head=dataclasses.replace(design.head, dense=(3,) * len(design.head.dense)))
 
 
@@ -59,8 +59,8 @@ def test_every_sampled_design_has_shapes(sampled):
 @functools.cache  # the spaces share backbones
 def cost_of(one):
     if isinstance(one, Design):
-        return measure(one)
-    return measure(Design(network=Backbone(one, "none", max(48, BACKBONES[one].smallest))))
+        return measure_cost(one)
+    return measure_cost(Design(network=Backbone(one, "none", max(48, BACKBONES[one].smallest))))
 
 
 @pytest.mark.parametrize("name", ["report", "modern", "tiny"])

@@ -172,7 +172,7 @@ def test_choices_after_a_branch_that_returns_early_are_found(tmp_path):
         ("def design(hp)\n    pass\n", r"mine\.py, line 1: "),
         ("x = 1\n\nimport nothing_like_this\n", r"mine\.py, line 3: ModuleNotFoundError"),
         ("x = 1\n\n", r"mine\.py, line 2: no function design\(hp\)"),
-        ("x = 1\nimport sys; sys.exit(0)\n", r"mine\.py, line 2: it ends the program"),
+        ("x = 1\nimport sys; sys.exit(0)\n", r"mine\.py, line 2: it calls sys.exit"),
         ("\n\ndef design(hp):\n    return 7\n", r"line 3: design\(hp\) must return a fer_search.design.Design, not 7"),
         ("\ndef design():\n    return 7\n", r"line 2: TypeError: design\(\) takes 0 positional arguments"),
         ("def design(hp):\n    return hp.Chioce('c', [1])\n", r"line 2: AttributeError: 'hp' object has no .*'Chioce'"),
@@ -202,7 +202,7 @@ def test_choices_after_a_branch_that_returns_early_are_found(tmp_path):
         ),
         (
             "from fer_search.design import *\ndef design(hp):\n    return Design()\nbaselines: dict = {'a': 3}\n",
-            r"line 4: baseline 'a' must be choice -> value",
+            r"line 4: baseline 'a' must map choices to values",
         ),
         (
             "from fer_search.design import *\ndef design(hp):\n    return Design()\nreferences = {\n'a': 67.8}\n",
@@ -211,7 +211,7 @@ def test_choices_after_a_branch_that_returns_early_are_found(tmp_path):
         (
             "from fer_search.design import *\ndef design(hp):\n    k = hp.Choice('k', ['a', 'b'])\n"
             "    if k == 'b':\n        hp.Choice('only', [1, 2])\n    return Design()\n",
-            r"line 2: 'only' is a choice only where k is 'b'; name it inside hp\.conditional_scope\('k', \['b'\]\)",
+            r"line 2: 'only' exists only if k is 'b'; define it inside hp\.conditional_scope\('k', \['b'\]\)",
         ),
         (
             "from fer_search.design import *\ndef design(hp):\n    k = hp.Choice('k', ['a', 'b'])\n"
@@ -233,7 +233,7 @@ def test_choices_after_a_branch_that_returns_early_are_found(tmp_path):
             "from fer_search.design import *\ndef design(hp):\n    k = hp.Choice('k', [1, 2])\n"
             "    with hp.conditional_scope('k', [2]):\n        if k == 2:\n            hp.Choice('d', [1, 2])\n"
             "    return Design()\nbaselines = {'a': {'d': 2}}\n",
-            r"mine\.py, line 8: baseline 'a' names 'd', which its other values switch off",
+            r"mine\.py, line 8: baseline 'a' names 'd', which its other values make inactive",
         ),
     ],
 )
@@ -247,5 +247,5 @@ def test_a_space_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(UserError, match=r"none\.py: No such file or directory"):
         load_space(tmp_path / "none.py")
     (tmp_path / "binary.py").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=r"binary\.py: it is no UTF-8 text"):
+    with pytest.raises(UserError, match=r"binary\.py: it is not UTF-8 text"):
         load_space(tmp_path / "binary.py")

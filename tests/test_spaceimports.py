@@ -9,7 +9,7 @@ import pytest
 
 from fer_search.errors import UserError
 from fer_search.space import load_space
-from fer_search.spaceimports import imported_beside
+from fer_search.spaceimports import local_imports
 
 SPACE = """
 import json
@@ -80,7 +80,7 @@ def test_wrong_modules_are_named(space):
     with pytest.raises(UserError, match=rf"{wrong}, line 2: invalid syntax"):
         load_space(space)
     wrong.write_bytes(b"\xff")
-    assert imported_beside(space, SPACE)["parts/rates.py"] == "\ufffd"
+    assert local_imports(space, SPACE)["parts/rates.py"] == "\ufffd"
     (space.parent / "own_lists.py").unlink()
     with pytest.raises(UserError, match=r"space\.py, line \d+: ModuleNotFoundError: No module named 'own_lists'"):
         load_space(space)

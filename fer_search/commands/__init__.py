@@ -1,1 +1,1 @@
-"""The commands: each parses its options, calls, and prints. None imports Keras before it needs it."""
+"""The commands: each parses its options, calls, and prints. Keras is imported only where it is needed."""

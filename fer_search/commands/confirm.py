@@ -15,34 +15,34 @@ from fer_search.commands.options import RESULTS, AsJson, Devices, FerplusCsv, Re
 def confirm(
     run: Run = None,
     results_dir: ResultsDir = RESULTS,
-    top: Annotated[int, typer.Option(help="This many of the best designs.")] = 3,
-    seeds: Annotated[int, typer.Option(help="Train each this many times, each time with other random numbers.")] = 3,
+    top: Annotated[int, typer.Option(help="Number of best designs to confirm.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Number of training runs per design, each with its own random seed.")] = 3,
     trial: Annotated[
         list[str] | None,
-        typer.Option(help="This trial, a number or a baseline's name, instead of the best; repeatable."),
+        typer.Option(help="Confirm this trial (number or baseline name) instead of the best; repeatable."),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Of each training. [default: to the trial's best; cosine, one_cycle: the run's --max-epochs]"
+            help="Epochs per training run. [default: up to the trial's best epoch; cosine, one_cycle: --max-epochs]"
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Where the run's data set is now. [default: where it was]")] = None,
+    data: Annotated[str | None, typer.Option(help="Path of the run's data set. [default: as in the run]")] = None,
     ferplus_csv: FerplusCsv = None,
-    weights_dir: Annotated[Path | None, typer.Option(help="A folder that may hold pretrained weights.")] = None,
+    weights_dir: Annotated[Path | None, typer.Option(help="Folder with pretrained weights.")] = None,
     devices: Devices = "1",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Confirm anew; the report says that the test was looked at before.")
+        bool, typer.Option("--overwrite", help="Confirm again; the report states how often the test set was used.")
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Train the best designs again, and test them once.
+    """Retrain the best designs and evaluate them once on the test set.
 
-    They are trained on training and validation images. Only here are test images looked at. Stop it with Ctrl-C, or
-    lose the power: the same command goes on. Writes RUN/confirm: confirm.json, and of each training its epochs, its
-    predictions and the network as model.keras.
+    They are trained on the training and validation images together. No other command evaluates on test images. Re-run
+    the same command to resume after Ctrl-C or a crash. Writes RUN/confirm: confirm.json, and for each training run its
+    epochs, its predictions and the network as model.keras.
 
-    Exit codes: those of fer-search run.
+    Exit codes: as for fer-search run.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -44,18 +44,16 @@ class MissingWeights(StrEnum):
 
 
 Data = Annotated[
-    str, typer.Option(help="A folder, .zip, .csv or .npz; 'toy' for drawn faces; 'auto' to look for FER2013.")
+    str, typer.Option(help="Folder, .zip, .csv or .npz; 'toy' for synthetic faces; 'auto' to search for FER2013.")
 ]
-LabelsOption = Annotated[Labels, typer.Option(help="FER2013's labels, or the majority of FER+'s votes.")]
+LabelsOption = Annotated[Labels, typer.Option(help="FER2013's own labels, or the majority of FER+'s votes.")]
 FerplusCsv = Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv, for --labels ferplus.")]
-ResultsDir = Annotated[Path, typer.Option(help="Where run folders are.")]
-Space = Annotated[Path, typer.Option(help="The search space, a Python file.")]
-Run = Annotated[Path | None, typer.Argument(help="The run folder. [default: the newest in the results folder]")]
-Devices = Annotated[
-    str, typer.Option(help="How many GPUs share each batch of a trial: a number, or all that the backend sees.")
-]
-GivenRun = Annotated[Path, typer.Argument(help="The run folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+ResultsDir = Annotated[Path, typer.Option(help="Folder of the run folders.")]
+Space = Annotated[Path, typer.Option(help="Search space, a Python file.")]
+Run = Annotated[Path | None, typer.Argument(help="Run folder. [default: the newest in the results folder]")]
+Devices = Annotated[str, typer.Option(help="Number of GPUs that share each batch of a trial, or all.")]
+GivenRun = Annotated[Path, typer.Argument(help="Run folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 RESULTS = Path("results")
 REPORT_SPACE = Path("search_spaces/report.py")

@@ -1,4 +1,4 @@
-"""fer-search report. It imports no Keras."""
+"""fer-search report. Does not import Keras."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ COMPARISON = "comparison.html"
 def report(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(help="The run folder; several are compared. [default: the newest in the results folder]"),
+        typer.Argument(help="Run folder; several are compared. [default: the newest in the results folder]"),
     ] = None,
     results_dir: ResultsDir = RESULTS,
     format: Annotated[
-        Format, typer.Option("--format", help="A page, or the table of trials as text on stdout.")
+        Format, typer.Option("--format", help="HTML page, or the table of trials as text.")
     ] = Format.html,
     figure: Annotated[
         str | None,
         typer.Option(
-            help="Write this one figure to --out: .html, .json or, with the extra 'images', .png, .svg, .pdf."
+            help="Write only this figure to --out: .html, .json or, with the extra 'images', .png, .svg, .pdf."
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help=f"Where to write. [default: report.html in the run folder; {COMPARISON} for several; text on stdout]"
+            help=f"Output file. [default: report.html in the run folder; {COMPARISON} for several; text: stdout]"
         ),
     ] = None,
     plotly: Annotated[
-        Plotly, typer.Option(help="Plotly.js in the page, 2 MB, or fetched from its network when the page is opened.")
+        Plotly, typer.Option(help="Embed plotly.js in the page (2 MB), or load it from a CDN when the page is opened.")
     ] = Plotly.inline,
-    watch: Annotated[bool, typer.Option("--watch", help="Write the page again while the run goes on.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep updating the page while the run continues.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing --out file.")] = False,
 ) -> None:
-    """Show what a run learned, or compare runs."""
+    """Report what a run found, or compare several runs."""
     from fer_search import report as reports
 
     several = len(runs or []) > 1
@@ -78,7 +78,7 @@ def report(
     if figure is not None and out is not None:
         print(reports.write_figure(run, figure, out))
     elif watch:
-        with suppress(KeyboardInterrupt):  # how one ends it
+        with suppress(KeyboardInterrupt):  # the normal way to stop it
             reports.watch_report(run, out, plotly.value)
     elif page:
         print(reports.write_report(run, out, plotly.value))

@@ -12,12 +12,12 @@ from fer_search.commands.options import RESULTS, AsJson, GivenRun, ResultsDir, R
 
 
 def wide_console() -> Console:
-    """Return a console on stdout whose tables are not cut where it is no terminal."""
+    """Return a console on stdout that does not truncate tables when stdout is not a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=240)
 
 
 def status(run: Run = None, results_dir: ResultsDir = RESULTS, json: AsJson = False) -> None:
-    """Say what a run is doing, from any shell, while it runs or after."""
+    """Show what a run is doing; works from another shell while it runs."""
     from fer_search.report import newest_run
     from fer_search.runs.status import read_status, status_as_json, status_lines
 
@@ -39,16 +39,16 @@ def runs(results_dir: ResultsDir = RESULTS, json: AsJson = False) -> None:
 def trials(
     run: Run = None,
     results_dir: ResultsDir = RESULTS,
-    top: Annotated[int | None, typer.Option(help="This many of the best.", min=1)] = None,
+    top: Annotated[int | None, typer.Option(help="Show only this many of the best.", min=1)] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(
-            help="CHOICE=VALUE, with !=, <, <=, > or >= too, also of status, accuracy, parameters; repeatable."
+            help="Filter by CHOICE=VALUE (also !=, <, <=, >, >=; also status, accuracy, parameters); repeatable."
         ),
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Print the trials of a run, best first."""
+    """List the trials of a run, best first."""
     from fer_search.report import newest_run
     from fer_search.runs.table import select_trials, trials_as_json, trials_table
 
@@ -59,8 +59,8 @@ def trials(
         wide_console().print(trials_table(found))
 
 
-def show(run: GivenRun, trial: Annotated[str, typer.Argument(help="Its number, or a baseline's name.")]) -> None:
-    """Print one trial: its choices, result, cost and every epoch."""
+def show(run: GivenRun, trial: Annotated[str, typer.Argument(help="Trial number or baseline name.")]) -> None:
+    """Show one trial: its choices, result, cost and every epoch."""
     from fer_search.runs.show import describe_trial
 
     console = wide_console()
@@ -70,9 +70,9 @@ def show(run: GivenRun, trial: Annotated[str, typer.Argument(help="Its number, o
 
 def doctor(
     run: GivenRun,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without losing anything.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired without data loss.")] = False,
 ) -> None:
-    """Say what is wrong with a run folder, if anything (exit code 4)."""
+    """Check a run folder (exit code 4 if something is wrong)."""
     from fer_search.runs.doctor import examine, mend
 
     problems = examine(run)

@@ -30,81 +30,74 @@ from fer_search.commands.options import (
 def run(
     space: Space = REPORT_SPACE,
     data: Data = "auto",
-    tuner: Annotated[Tuner, typer.Option(help="Which of Keras Tuner's oracles proposes.")] = Tuner.hyperband,
+    tuner: Annotated[Tuner, typer.Option(help="Search algorithm.")] = Tuner.hyperband,
     max_trials: Annotated[
         int | None,
-        typer.Option(help="Trials in all, baselines included. [default: 50; hyperband, grid: their own end]"),
+        typer.Option(help="Number of trials, including baselines. [default: 50; hyperband, grid: until they end]"),
     ] = None,
-    max_epochs: Annotated[int, typer.Option(help="Epochs of a trial; Hyperband: of its last rung.")] = 50,
+    max_epochs: Annotated[int, typer.Option(help="Epochs per trial; Hyperband: of the last rung.")] = 50,
     time_budget: Annotated[
-        str | None, typer.Option(help="End after this time, all starts together: 90s, 45min, 2h, 1d.")
+        str | None, typer.Option(help="Stop after this much time, summed over restarts: 90s, 45min, 2h, 1d.")
     ] = None,
-    factor: Annotated[int, typer.Option(help="Hyperband: cut trials and raise epochs by this from rung to rung.")] = 3,
+    factor: Annotated[int, typer.Option(help="Hyperband: reduction factor from rung to rung.")] = 3,
     baselines: Annotated[
-        Baselines, typer.Option(help="The space's named designs: before the tuner's, without the tuner, or not at all.")
+        Baselines, typer.Option(help="Run the space's baselines first, only them, or none.")
     ] = Baselines.first,
-    repeats: Annotated[
-        int, typer.Option(help="Train every baseline this many times, each time with other random numbers.")
-    ] = 1,
+    repeats: Annotated[int, typer.Option(help="Train each baseline this many times, with different random seeds.")] = 1,
     patience: Annotated[
-        int | None, typer.Option(help="End a trial after this many epochs without a better one; never a baseline.")
+        int | None, typer.Option(help="Stop a trial after this many epochs without improvement; never a baseline.")
     ] = None,
     prune: Annotated[
-        Prune, typer.Option(help="median: end a trial that is below the median of those before; never a baseline.")
+        Prune, typer.Option(help="median: stop a trial that is below the median of earlier trials; never a baseline.")
     ] = Prune.none,
     max_params: Annotated[
-        int | None, typer.Option(help="Networks with more parameters count as failed, untrained.")
+        int | None, typer.Option(help="Fail networks with more parameters without training them.")
     ] = None,
     max_failures: Annotated[int, typer.Option(help="Stop after this many failed trials in a row.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    name: Annotated[str | None, typer.Option(help="Of the run folder. [default: the space's name]")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    name: Annotated[str | None, typer.Option(help="Name of the run folder. [default: the space's name]")] = None,
     results_dir: ResultsDir = RESULTS,
     limit_train: Annotated[
-        int | None, typer.Option(help="Train on this many images, the same share of each class. [default: all]")
+        int | None, typer.Option(help="Train on a stratified subset of this many images. [default: all]")
     ] = None,
-    width: Annotated[float, typer.Option(help="Scale every filter count; 0.125 is 64 times cheaper.")] = 1.0,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step, instead of the designs' own.")] = None,
-    fix: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE: give a choice of the space one value; repeatable.")
-    ] = None,
+    width: Annotated[float, typer.Option(help="Factor on every filter count; 0.125 costs about 1/64.")] = 1.0,
+    batch_size: Annotated[int | None, typer.Option(help="Batch size, overriding that of the designs.")] = None,
+    fix: Annotated[list[str] | None, typer.Option(help="NAME=VALUE: fix a choice of the space; repeatable.")] = None,
     protocol: Annotated[
         Protocol,
         typer.Option(
-            help="Validate on images held out of train, or, as the course report did, on the augmented test images."
+            help="Validate on held-out training images, or, as the course report did, on augmented test images."
         ),
     ] = Protocol.holdout,
-    validation: Annotated[float, typer.Option(help="Share of train that is held out.")] = 0.1,
+    validation: Annotated[float, typer.Option(help="Fraction of the training images held out for validation.")] = 0.1,
     drop_duplicates: Annotated[
-        bool, typer.Option("--drop-duplicates", help="Leave out training images that are in the test data too.")
+        bool, typer.Option("--drop-duplicates", help="Drop training images that also occur in the test set.")
     ] = False,
     labels: LabelsOption = Labels.fer2013,
     ferplus_csv: FerplusCsv = None,
-    weights_dir: Annotated[Path | None, typer.Option(help="A folder that may hold pretrained weights.")] = None,
+    weights_dir: Annotated[Path | None, typer.Option(help="Folder with pretrained weights.")] = None,
     missing_weights: Annotated[
         MissingWeights,
-        typer.Option(
-            help="Where pretrained weights cannot be had: leave those designs out, start at random, or refuse."
-        ),
+        typer.Option(help="If pretrained weights are unavailable: skip those designs, use random weights, or fail."),
     ] = MissingWeights.skip,
     devices: Devices = "1",
-    max_disk: Annotated[str, typer.Option(help="Most that checkpoints may take: 800MB, 5GB, none.")] = "1GB",
+    max_disk: Annotated[str, typer.Option(help="Disk space limit for checkpoints: 800MB, 5GB, none.")] = "1GB",
     extend: Annotated[
-        bool, typer.Option("--extend", help="Go on with more --max-trials, --max-epochs or --time-budget.")
+        bool, typer.Option("--extend", help="Continue a run with larger --max-trials, --max-epochs or --time-budget.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where the run folder exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run folder.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Train nothing: show the space, a batch's figures, costs and the time.")
+        bool,
+        typer.Option("--dry-run", help="Train nothing; show the space, batch statistics, costs and estimated time."),
     ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write TensorBoard files for every trial.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Failures and the end alone.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON line on stdout for each event.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs for every trial.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only failures and the summary.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line per event.")] = False,
 ) -> None:
-    """Search a space. Stop it with Ctrl-C, or lose the power: the same command goes on.
+    """Search a space. Re-run the same command to resume after Ctrl-C, a crash or a power cut.
 
-    Exit codes: 0 the budget is reached; 2 wrong usage or input; 3 no trial completed, or --max-failures in a row; 4 the
-    run folder is in use or broken, or its disk is full; 5 the run was started with something else; 130, 143 stopped by
+    Exit codes: 0 the budget is reached; 2 usage or input error; 3 no trial completed, or --max-failures in a row; 4 the
+    run folder is in use or damaged, or its disk is full; 5 the run was started with other settings; 130, 143 stopped by
     a signal.
     """
     from fer_search import backend

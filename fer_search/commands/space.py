@@ -12,23 +12,23 @@ from rich.progress import Progress
 from fer_search.commands.options import Data
 from fer_search.errors import UserError
 
-space_app = typer.Typer(help="Look at a search space before it is searched.", no_args_is_help=True)
-SpaceFile = Annotated[Path, typer.Argument(help="The search space, a Python file.")]
-Width = Annotated[float, typer.Option(help="Scale every filter count.")]
-Samples = Annotated[int, typer.Option(help="How many random designs.", min=0)]
-Seed = Annotated[int, typer.Option(help="Of the sample.")]
+space_app = typer.Typer(help="Inspect a search space.", no_args_is_help=True)
+SpaceFile = Annotated[Path, typer.Argument(help="Search space, a Python file.")]
+Width = Annotated[float, typer.Option(help="Factor on every filter count.")]
+Samples = Annotated[int, typer.Option(help="Number of random designs.", min=0)]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
 
 
 @space_app.command("show")
 def show(
     file: SpaceFile,
     width: Width = 1.0,
-    samples: Annotated[int, typer.Option(help="Designs whose costs are counted; 0 for none.", min=0)] = 100,
-    plot: Annotated[Path | None, typer.Option(help="Write a page with images under every augmentation.")] = None,
+    samples: Annotated[int, typer.Option(help="Number of designs whose cost is measured; 0 for none.", min=0)] = 100,
+    plot: Annotated[Path | None, typer.Option(help="Write an HTML page with images under every augmentation.")] = None,
     data: Data = "auto",
     seed: Seed = 0,
 ) -> None:
-    """Print a space: its choices and conditions, its size, the costs of sampled designs."""
+    """Show a space: its choices and conditions, its size, and the costs of sampled designs."""
     from fer_search import backend
 
     backend.start()
@@ -55,7 +55,7 @@ def show(
 
 @space_app.command("check")
 def check(file: SpaceFile, width: Width = 1.0, samples: Samples = 5, seed: Seed = 0) -> None:
-    """Build and train every baseline and some random designs for one step; exit code 2 if one fails."""
+    """Train every baseline and some random designs for one step; exit code 2 if one fails."""
     from fer_search import backend
 
     backend.start()
@@ -63,8 +63,8 @@ def check(file: SpaceFile, width: Width = 1.0, samples: Samples = 5, seed: Seed 
     from fer_search.space import load_space
 
     failed = 0
-    for one in check_space(load_space(file, width), samples, seed):
-        failed += bool(one.problem)
-        print(f"{one.name}: {one.problem or f'trains, {one.seconds:.1f} s'}", flush=True)
+    for result in check_space(load_space(file, width), samples, seed):
+        failed += bool(result.problem)
+        print(f"{result.name}: {result.problem or f'trains, {result.seconds:.1f} s'}", flush=True)
     if failed:
         raise UserError(f"{file}: {failed} of the designs above do not train")

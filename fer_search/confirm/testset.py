@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_search.data.dataset import Dataset
-from fer_search.data.duplicates import identities
+from fer_search.data.duplicates import picture_ids
 from fer_search.training.score import score
 
 TEST_SPLITS = ("public_test", "private_test", "test")
@@ -53,7 +53,7 @@ def make_test_set(dataset: Dataset, trained: np.ndarray) -> TestSet:
         trained: int (m,), its rows that are trained on; a test image with the same pixels as one of these is not new.
     """
     rows = dataset.rows(*TEST_SPLITS)
-    pictures = identities(dataset.images)
+    pictures = picture_ids(dataset.images)
     new = ~np.isin(pictures[rows], pictures[trained])
     parts: dict[str, np.ndarray] = {}
     for name in TEST_SPLITS:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fer_search.data.dataset import CLASSES, SIZE, SPLITS
 from fer_search.data.images import conversions, fit
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 from fer_search.errors import UserError
 
 SPLIT_KEYS = {
@@ -27,7 +27,7 @@ SPLIT_KEYS = {
 IMAGE_KEYS, LABEL_KEYS = ("x", "images"), ("y", "labels")
 
 
-def read_npz(file: Path | IO[bytes], path: str) -> Raw:
+def read_npz(file: Path | IO[bytes], path: str) -> RawData:
     """Read x_train, y_train, and x_public, y_public, x_private, y_private or x_test, y_test.
 
     X_train, train_x, train_images and images_train are understood alike, and so their labels. Images are whole numbers
@@ -54,7 +54,7 @@ def read_npz(file: Path | IO[bytes], path: str) -> Raw:
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
         raise UserError(f"{path} is not a whole .npz file of numbers ({error}); write it again") from error
     notes = conversions(sizes, modes)
-    return Raw(np.concatenate(images), np.concatenate(labels), np.concatenate(splits), "npz", notes)
+    return RawData(np.concatenate(images), np.concatenate(labels), np.concatenate(splits), "npz", notes)
 
 
 def _keys(names: Sequence[str], path: str) -> dict[str, tuple[str, str]]:

@@ -12,17 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from fer_search.data.dataset import CLASSES, SPLITS, Dataset
-from fer_search.data.duplicates import copies_in_train, identities
+from fer_search.data.duplicates import duplicates_of_train, picture_ids
 from fer_search.data.plot import plot_samples
 
-__all__ = ["Examination", "examine", "plot_samples", "tables"]
+__all__ = ["Audit", "audit", "plot_samples", "tables"]
 
 SHOWN_CONFLICTS = 3  # the most frequent pairs of labels that are named
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
-    """What ``examine`` finds. Splits are in the order of SPLITS, classes in that of CLASSES.
+class Audit:
+    """What ``audit`` finds. Splits are in the order of SPLITS, classes in that of CLASSES.
 
     Args:
         counts: int64 (4, 7), images of each split and class.
@@ -46,18 +46,18 @@ class Examination:
     conflicts: tuple[tuple[tuple[int, ...], int], ...]
 
 
-def examine(dataset: Dataset) -> Examination:
+def audit(dataset: Dataset) -> Audit:
     """Count what a data set holds; images are copies where all their pixels are the same."""
     labels, splits = dataset.labels, dataset.splits
     flat = dataset.images.reshape(len(labels), -1)
-    pictures = identities(dataset.images)
+    pictures = picture_ids(dataset.images)
     conflicting, conflicts = _conflicts(pictures, labels)
-    return Examination(
+    return Audit(
         counts=np.array([np.bincount(labels[splits == k], minlength=len(CLASSES)) for k in range(len(SPLITS))]),
         blank=_per_split(splits, flat.min(axis=1) == flat.max(axis=1)),
         copies=_copies(pictures, splits),
         repeated=len(pictures) - len(np.unique(pictures)),
-        leaked=int(copies_in_train(dataset).sum()),
+        leaked=int(duplicates_of_train(dataset).sum()),
         leaking=int(np.isin(pictures[splits == 0], pictures[splits != 0]).sum()),
         conflicting=_per_split(splits, conflicting),
         conflicts=conflicts,
@@ -85,7 +85,7 @@ def _conflicts(pictures: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, tu
     return several[pictures], tuple(met.most_common())
 
 
-def tables(examination: Examination, dataset: Dataset) -> list[RenderableType]:
+def tables(examination: Audit, dataset: Dataset) -> list[RenderableType]:
     """Return what ``fer-search data info`` prints, for 80 columns and more."""
     present = [k for k in range(len(SPLITS)) if examination.counts[k].any()]
     return [
@@ -120,7 +120,7 @@ def _table(first: str, present: list[int], *more: str) -> Table:
     return table
 
 
-def _counts(examination: Examination, present: list[int]) -> Table:
+def _counts(examination: Audit, present: list[int]) -> Table:
     counts, total = examination.counts[present], examination.counts.sum()
     table = _table("images", present, "all", "share")
     for c, name in enumerate(CLASSES):
@@ -131,7 +131,7 @@ def _counts(examination: Examination, present: list[int]) -> Table:
     return table
 
 
-def _checks(examination: Examination, present: list[int]) -> Table:
+def _checks(examination: Audit, present: list[int]) -> Table:
     table = _table("of these", present, "all")
 
     def add(name: str, values: np.ndarray, every: int) -> None:
@@ -148,7 +148,7 @@ def _checks(examination: Examination, present: list[int]) -> Table:
     return table
 
 
-def _sentences(examination: Examination) -> list[str]:
+def _sentences(examination: Audit) -> list[str]:
     if not examination.repeated:
         return ["No image occurs twice."]
     across = examination.repeated - int(examination.copies.diagonal().sum())

@@ -20,7 +20,7 @@ import numpy as np
 import platformdirs
 
 from fer_search.data.dataset import fingerprint
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 from fer_search.data.walk import walk
 from fer_search.files import write_atomic, write_json
 
@@ -43,7 +43,7 @@ def look(path: Path) -> str:
     return digest.hexdigest()[:24]
 
 
-def cached(key: str, read: Callable[[], Raw], folder: Path | None = None) -> Raw:
+def cached(key: str, read: Callable[[], RawData], folder: Path | None = None) -> RawData:
     """Return what ``read`` gives, from the cache if it holds the key.
 
     Args:
@@ -66,19 +66,19 @@ def cached(key: str, read: Callable[[], Raw], folder: Path | None = None) -> Raw
     return _open(folder, key) or raw
 
 
-def _open(folder: Path, key: str) -> Raw | None:
+def _open(folder: Path, key: str) -> RawData | None:
     try:
         about = json.loads((folder / "sources" / f"{key}.json").read_text(encoding="utf-8"))
         entry = folder / "data" / about["content"]
         images, labels, splits = (np.load(entry / f"{name}.npy", "r", allow_pickle=False) for name in ARRAYS)
         if fingerprint(images, labels, splits) != about["content"]:
             return None
-        return Raw(images, labels, splits, about["form"], tuple(about["notes"]))
+        return RawData(images, labels, splits, about["form"], tuple(about["notes"]))
     except (OSError, ValueError, LookupError, TypeError, EOFError):
         return None
 
 
-def _store(folder: Path, key: str, raw: Raw) -> None:
+def _store(folder: Path, key: str, raw: RawData) -> None:
     """Write the arrays, then the source's entry; several processes may do it at once, with the same outcome."""
     content = fingerprint(raw.images, raw.labels, raw.splits)
     entry, sources = folder / "data" / content, folder / "sources"

@@ -7,7 +7,7 @@ import numpy as np
 from fer_search.data.dataset import Dataset
 
 
-def identities(images: np.ndarray) -> np.ndarray:
+def picture_ids(images: np.ndarray) -> np.ndarray:
     """Number the different pictures.
 
     Args:
@@ -21,8 +21,8 @@ def identities(images: np.ndarray) -> np.ndarray:
     return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in flat], np.int64)
 
 
-def copies_in_train(dataset: Dataset) -> np.ndarray:
+def duplicates_of_train(dataset: Dataset) -> np.ndarray:
     """Return bool (n,): the rows outside train whose pixels also occur in train."""
-    pictures = identities(dataset.images)
+    pictures = picture_ids(dataset.images)
     train = dataset.splits == 0
     return ~train & np.isin(pictures, pictures[train])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fer_search.data.dataset import CLASSES
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 from fer_search.data.table import USAGES
 from fer_search.errors import UserError
 
@@ -24,7 +24,7 @@ COLUMNS = {
 OTHERS = ("contempt", "unknown", "NF")  # NF: not a face
 
 
-def relabel(raw: Raw, votes: Path) -> Raw:
+def relabel(raw: RawData, votes: Path) -> RawData:
     """Replace the labels by the majority of FER+'s votes.
 
     The label is the answer with the most votes. An image is left out where that is none of our seven (contempt,
@@ -62,4 +62,4 @@ def relabel(raw: Raw, votes: Path) -> Raw:
     clear = (ranked[:, -1] > ranked[:, -2]) & (ranked[:, -1] > others.max(axis=1))
     note = f"labels are FER+ majority votes; {int((~clear).sum()):,} images without a clear one are left out"
     labels = ours.argmax(axis=1).astype(np.uint8)
-    return Raw(raw.images[clear], labels[clear], raw.splits[clear], raw.form, (*raw.notes, note))
+    return RawData(raw.images[clear], labels[clear], raw.splits[clear], raw.form, (*raw.notes, note))

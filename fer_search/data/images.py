@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from fer_search.data.dataset import CLASSES, SIZE
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 from fer_search.data.walk import walk
 from fer_search.errors import UserError
 
@@ -44,7 +44,7 @@ CHUNK = 256  # files a thread reads before it hands them over: one by one, the h
 Content = Callable[[str], bytes]
 
 
-def read_folders(folder: Path) -> Raw:
+def read_folders(folder: Path) -> RawData:
     """Read class folders (FOLDER/train/angry/*.png ...).
 
     Raises:
@@ -53,7 +53,7 @@ def read_folders(folder: Path) -> Raw:
     return _read(str(folder), list(walk(folder)), lambda name: (folder / name).read_bytes())
 
 
-def read_zip(path: Path) -> Raw:
+def read_zip(path: Path) -> RawData:
     """Read a zip file of class folders.
 
     Raises:
@@ -87,7 +87,7 @@ def is_picture(name: str) -> bool:
     return in_class or parts[-1].endswith(SUFFIXES)
 
 
-def _read(source: str, names: Sequence[str], content: Content) -> Raw:
+def _read(source: str, names: Sequence[str], content: Content) -> RawData:
     pictures = [name for name in names if is_picture(name)]
     folders = {folder: _place(source, folder) for folder in sorted({_folder(name) for name in pictures})}
     # By split and class, so that the same files come in the same order whatever their folders are called.
@@ -98,7 +98,7 @@ def _read(source: str, names: Sequence[str], content: Content) -> Raw:
     images = np.stack([d[0] for d in decoded]) if decoded else np.empty((0, SIZE, SIZE), np.uint8)
     splits, labels = (np.array([folders[_folder(name)][k] for name in ordered], np.uint8) for k in (0, 1))
     notes = conversions([d[1] for d in decoded], [d[2] for d in decoded])
-    return Raw(images, labels, splits, "class folders", notes)
+    return RawData(images, labels, splits, "class folders", notes)
 
 
 def _folder(name: str) -> str:

@@ -14,7 +14,7 @@ from fer_search.data import toy
 from fer_search.data.cache import cache_folder, cached, look
 from fer_search.data.dataset import CLASSES, SPLITS, Dataset, check
 from fer_search.data.images import SPLIT_FOLDERS
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 from fer_search.errors import UserError
 
 REMEMBERED = "downloaded.json"  # in the cache folder: where ``fer-search data download`` put the data
@@ -91,7 +91,7 @@ def _holds_data(folder: Path) -> bool:
     )
 
 
-def read(path: Path) -> Raw:
+def read(path: Path) -> RawData:
     """Read a source, told apart by its content.
 
     Raises:
@@ -115,7 +115,7 @@ def read(path: Path) -> Raw:
     raise UserError(f"{path} is neither fer2013.csv, nor a .zip, nor an .npz file; {GET_DATA}")
 
 
-def _read_zip(path: Path) -> Raw:
+def _read_zip(path: Path) -> RawData:
     """Read a zip of pictures, of arrays (which is what an .npz file is), or of a csv or npz file."""
     from fer_search.data import arrays, images, packed
 
@@ -132,7 +132,7 @@ def _read_zip(path: Path) -> Raw:
     return images.read_zip(path)
 
 
-def _read_folder(path: Path) -> Raw:
+def _read_folder(path: Path) -> RawData:
     """Read class folders, or the one file in the folder that holds a data set."""
     from fer_search.data.images import read_folders
     from fer_search.data.packed import KAGGLE_CSV
@@ -167,12 +167,12 @@ def describe(dataset: Dataset) -> str:
     return f"Data: {dataset.name} from {dataset.source}: {counts}.{notes}"
 
 
-def _toy() -> Raw:
+def _toy() -> RawData:
     images, labels, splits = toy.draw_faces()
-    return Raw(images, labels, splits, "toy")
+    return RawData(images, labels, splits, "toy")
 
 
-def _name(raw: Raw) -> str:
+def _name(raw: RawData) -> str:
     """What to call it: FER2013 where it has as many images of each class."""
     train = np.bincount(raw.labels[raw.splits == 0], minlength=len(CLASSES))
     original = (*train, int((raw.splits != 0).sum())) == (*FER2013_TRAIN, FER2013_TEST)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from fer_search.data.arrays import read_npz
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 from fer_search.data.table import parse_csv
 from fer_search.errors import UserError
 
@@ -29,7 +29,7 @@ def data_member(names: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> Raw:
+def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> RawData:
     """Read a csv, an npz or a tar.gz in a zip file.
 
     Raises:
@@ -45,7 +45,7 @@ def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> Raw:
         raise UserError(f"{inner} is not whole ({error}); download {path.name} again") from error
 
 
-def read_gzip(path: Path) -> Raw:
+def read_gzip(path: Path) -> RawData:
     """Read a compressed csv, alone or in a tar file.
 
     Raises:
@@ -61,7 +61,7 @@ def read_gzip(path: Path) -> Raw:
         raise UserError(f"{path} is not a whole .gz file ({error}); download it again") from error
 
 
-def read_tar(file: IO[bytes], path: str) -> Raw:
+def read_tar(file: IO[bytes], path: str) -> RawData:
     """Read the csv in a compressed tar file; nothing is unpacked to disk."""
     with tarfile.open(fileobj=file, mode="r|gz") as archive:
         for member in archive:

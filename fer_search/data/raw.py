@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Raw:
+class RawData:
     """See ``fer_search.data.dataset.Dataset`` for the arrays.
 
     Args:

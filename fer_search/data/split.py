@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_search.data.dataset import CLASSES, Dataset
-from fer_search.data.duplicates import identities
+from fer_search.data.duplicates import picture_ids
 from fer_search.errors import UserError
 
 
@@ -53,7 +53,7 @@ def make_split(
     train = dataset.rows("train")
     notes = []
     if drop_duplicates:
-        pictures = identities(dataset.images)
+        pictures = picture_ids(dataset.images)
         kept = train[~np.isin(pictures[train], pictures[dataset.splits != 0])]
         notes.append(f"{len(train) - len(kept)} training images that occur in the test data are left out")
         train = kept
@@ -78,7 +78,7 @@ def _hold_out(
     dataset: Dataset, rows: np.ndarray, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows held out and the others: of each class the share, whole pictures with all their copies."""
-    pictures, labels = identities(dataset.images[rows]), dataset.labels[rows]
+    pictures, labels = picture_ids(dataset.images[rows]), dataset.labels[rows]
     firsts = np.unique(pictures, return_index=True)[1]  # a picture with several labels belongs to its first one's class
     chosen = []
     for c, name in enumerate(CLASSES):

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 
 from fer_search.data.dataset import CLASSES, SIZE
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 from fer_search.errors import UserError
 
 USAGES = {b"training": 0, b"publictest": 1, b"privatetest": 2, b"test": 3, b"train": 0}
@@ -21,13 +21,13 @@ CHUNK = 16_000_000  # bytes parsed at a time
 PIXELS = SIZE * SIZE
 
 
-def read_csv(path: Path) -> Raw:
+def read_csv(path: Path) -> RawData:
     """Read a csv of FER2013's form; see ``parse_csv``."""
     with path.open("rb") as file:
         return parse_csv(file, str(path))
 
 
-def parse_csv(file: IO[bytes], path: str) -> Raw:
+def parse_csv(file: IO[bytes], path: str) -> RawData:
     """Read a csv of FER2013's form from an open file.
 
     Args:
@@ -48,7 +48,7 @@ def parse_csv(file: IO[bytes], path: str) -> Raw:
         _parse(lines, order, path, images, labels, splits)
     _parse(rest, order, path, images, labels, splits)
     stacked = np.concatenate(images) if images else np.empty((0, SIZE, SIZE), np.uint8)
-    return Raw(stacked, np.array(labels, np.uint8), np.array(splits, np.uint8), "csv")
+    return RawData(stacked, np.array(labels, np.uint8), np.array(splits, np.uint8), "csv")
 
 
 def _columns(header: bytes, path: str) -> dict[str, int]:

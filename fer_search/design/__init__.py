@@ -1,8 +1,8 @@
-"""Design: one point of a search space, and the whole vocabulary of what can be built and trained.
+"""Design: one point of a search space, and the full vocabulary of what can be built and trained.
 
-A Design is plain data. ``fer_search.models`` turns it into a ``keras.Model``, ``fer_search.augment`` into the random
-transformations of its training images, ``fer_search.training`` into a training. Every part checks its fields when it
-is made, so that a wrong value is reported by name before anything is built.
+A Design is plain data. ``fer_search.models`` turns it into a ``keras.Model``, ``fer_search.augment`` into random
+transformations of the training images, and ``fer_search.training`` trains it. Every part validates its fields on
+construction, so an invalid value is reported by name before anything is built.
 """
 
 from fer_search.design.augmentation import Augmentation, Evaluation

@@ -1,49 +1,52 @@
-"""How training images and labels are changed at random, and how an image is shown when it is predicted."""
+"""Random augmentation of training images and labels, and test-time augmentation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_search.design.checks import IMAGE_SIZE, check, check_flag, check_one_of, check_real, check_whole
+from fer_search.design.checks import IMAGE_SIZE, check, check_bool, check_int, check_number, check_one_of
 
 VIEWS = ("one", "flip", "ten_crop")
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of each training image in each epoch; the defaults change nothing.
+    """Random augmentation of each training image in each epoch. The defaults change nothing.
 
-    Geometry comes first, as one map and one interpolation, then light, then squares, then blends. It means what the
-    legacy Keras ImageDataGenerator means by the same words, since the report used that: shear is in degrees, zoom is
-    drawn for rows and columns apart, and pixels from outside repeat the border.
+    Geometric transformations are composed into one affine map and applied with a single interpolation; then come
+    brightness and contrast, erased regions, and finally mixing. The geometric parameters have the meaning they have in
+    the legacy Keras ImageDataGenerator, which the course report used: shear is in degrees, zoom is drawn separately for
+    rows and columns, and pixels outside the image repeat its border.
 
     Args:
-        rotation: largest rotation either way, degrees.
-        shear: largest shear either way, degrees.
-        zoom: rows and columns are each scaled by a factor from 1 - zoom to 1 + zoom.
-        shift: largest shift either way, as a share of the image's size, rows and columns apart.
-        flip: mirror left and right, half of the time.
-        crop: side in pixels of a square taken from a random place and scaled up to the whole image; 0 for none. Images
-            that are predicted are cropped at the centre alike.
-        resized_crop: smallest share of the image's area in a random resized crop, whose area is uniform up to 1 and
-            whose aspect ratio log-uniform from 3/4 to 4/3 (Szegedy et al. 2015, arXiv:1409.4842, as torchvision's
-            RandomResizedCrop); 0 for none.
-        brightness: grey values are raised or lowered by up to this share of 255.
-        contrast: distances to the image's mean are scaled by a factor from 1 - contrast to 1 + contrast.
-        cutout: side in pixels of black squares at random places; 0 for none (DeVries & Taylor 2017, arXiv:1708.04552).
-        cutout_count: how many squares.
-        cutout_clipped: the square's centre is anywhere, so that borders may clip it (as in that paper, and in the
-            pictures of the report); otherwise all of it is inside.
-        erasing: probability of random erasing: a rectangle of 0.02 to 0.4 of the area and of aspect ratio 0.3 to 3.3 in
-            random grey values (Zhong et al. 2020, arXiv:1708.04896).
-        mixup_alpha: blend each image and label with another's, in shares drawn from Beta(alpha, alpha) for each
-            image; 0 for none (Zhang et al. 2018, arXiv:1710.09412).
-        mixup_share: blend in this fixed share instead, 0.7 of one image and 0.3 of the other in the report's text; 0
+        rotation: Maximum rotation in either direction, degrees.
+        shear: Maximum shear in either direction, degrees.
+        zoom: Rows and columns are scaled by independent factors from [1 - zoom, 1 + zoom].
+        shift: Maximum shift in either direction, as a fraction of the image size, independent for rows and columns.
+        flip: Mirror horizontally with probability 0.5.
+        crop: Side of a randomly placed square crop, in pixels of a 48-pixel image, resized to the full image; 0 for
+            none. At prediction the same crop is taken at the centre.
+        resized_crop: Minimum area fraction of a random resized crop; the area is uniform up to 1 and the aspect ratio
+            log-uniform from 3/4 to 4/3 (Szegedy et al. 2015, arXiv:1409.4842; as torchvision's RandomResizedCrop); 0
             for none.
-        cutmix_alpha: paste a rectangle of another image whose share of the area is drawn from Beta(alpha, alpha), and
-            mix the labels alike; 0 for none (Yun et al. 2019, arXiv:1905.04899). Where both are given, each image gets
-            mixup or cutmix with equal chances.
-        label_smoothing: share of each label that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567).
+        brightness: Maximum change of the grey values, as a fraction of 255.
+        contrast: Deviations from the image mean are scaled by a factor from [1 - contrast, 1 + contrast].
+        cutout: Side of black squares at random positions, in pixels of a 48-pixel image; 0 for none (DeVries & Taylor
+            2017, arXiv:1708.04552).
+        cutout_count: Number of squares.
+        cutout_clipped: Whether squares may be clipped by the image border because their centre can be anywhere (as in
+            the paper and in the course report's pictures); if False, every square lies fully inside.
+        erasing: Probability of random erasing: a rectangle of 0.02 to 0.4 of the area, with aspect ratio 0.3 to 3.3, is
+            filled with random grey values (Zhong et al. 2020, arXiv:1708.04896).
+        mixup_alpha: Mix each image and its label with another, with weights from Beta(alpha, alpha) drawn per image; 0
+            for none (Zhang et al. 2018, arXiv:1710.09412).
+        mixup_share: Use this fixed weight instead; the course report's text has 0.7 of one image and 0.3 of the other.
+            0 for none.
+        cutmix_alpha: Paste a rectangle of another image, with an area fraction from Beta(alpha, alpha), and mix the
+            labels accordingly; 0 for none (Yun et al. 2019, arXiv:1905.04899). If mixup is enabled too, each image gets
+            one of the two with equal probability.
+        label_smoothing: Fraction of each label spread uniformly over all classes (Szegedy et al. 2016,
+            arXiv:1512.00567).
     """
 
     rotation: float = 0.0
@@ -65,41 +68,46 @@ class Augmentation:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        check_real(self, "rotation", 0, 180, "degrees from 0 to 180")
-        check_real(self, "shear", 0, 80, "degrees from 0 to 80")
-        check_real(self, "zoom", 0, 0.9, "a share from 0 to 0.9")
-        check_real(self, "shift", 0, 1, "a share from 0 to 1")
-        check_whole(self, "crop", 0, IMAGE_SIZE, f"whole pixels from 8 to {IMAGE_SIZE}, or 0 for none")
-        check(self, "crop", self.crop == 0 or self.crop >= 8, f"whole pixels from 8 to {IMAGE_SIZE}, or 0 for none")
+        check_number(self, "rotation", 0, 180, "degrees from 0 to 180")
+        check_number(self, "shear", 0, 80, "degrees from 0 to 80")
+        check_number(self, "zoom", 0, 0.9, "a fraction from 0 to 0.9")
+        check_number(self, "shift", 0, 1, "a fraction from 0 to 1")
+        check_int(self, "crop", 0, IMAGE_SIZE, f"an integer number of pixels from 8 to {IMAGE_SIZE}, or 0 for none")
+        check(
+            self,
+            "crop",
+            self.crop == 0 or self.crop >= 8,
+            f"an integer number of pixels from 8 to {IMAGE_SIZE}, or 0 for none",
+        )
         for name in ("flip", "cutout_clipped"):
-            check_flag(self, name)
+            check_bool(self, name)
         for name in ("resized_crop", "brightness", "contrast"):
-            check_real(self, name, 0, 1, "a share from 0 to 1")
-        check(self, "resized_crop", not (self.crop and self.resized_crop), "0 where crop is given")
-        check_whole(self, "cutout", 0, IMAGE_SIZE, f"whole pixels from 0 to {IMAGE_SIZE}")
-        check_whole(self, "cutout_count", 1, 16)
-        check_real(self, "erasing", 0, 1, "a probability from 0 to 1")
+            check_number(self, name, 0, 1, "a fraction from 0 to 1")
+        check(self, "resized_crop", not (self.crop and self.resized_crop), "0 if crop is set")
+        check_int(self, "cutout", 0, IMAGE_SIZE, f"an integer number of pixels from 0 to {IMAGE_SIZE}")
+        check_int(self, "cutout_count", 1, 16)
+        check_number(self, "erasing", 0, 1, "a probability from 0 to 1")
         for name in ("mixup_alpha", "cutmix_alpha"):
-            check_real(self, name, 0, 100)
-        check_real(self, "mixup_share", 0, 1, "a share from 0 to 1")
-        check(self, "mixup_share", not (self.mixup_alpha and self.mixup_share), "0 where mixup_alpha is given")
-        check_real(self, "label_smoothing", 0, 0.9, "a share from 0 to 0.9")
+            check_number(self, name, 0, 100)
+        check_number(self, "mixup_share", 0, 1, "a fraction from 0 to 1")
+        check(self, "mixup_share", not (self.mixup_alpha and self.mixup_share), "0 if mixup_alpha is set")
+        check_number(self, "label_smoothing", 0, 0.9, "a fraction from 0 to 0.9")
 
     @property
     def geometric(self) -> bool:
-        """Whether any image is moved, turned, sheared, scaled, cropped or mirrored."""
+        """Whether any geometric transformation (or crop, or flip) is enabled."""
         return any((self.rotation, self.shear, self.zoom, self.shift, self.flip, self.crop, self.resized_crop))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How the network predicts an image.
+    """Test-time augmentation.
 
     Args:
-        views: "one" is the image itself (the crop at its centre, where training crops); "flip" averages the
-            probabilities of the image and its mirror image; "ten_crop" those of the four corners and the centre, each
-            mirrored too (Krizhevsky et al. 2012).
-        crop: side in pixels of the ten crops, where training does not crop.
+        views: "one" predicts the image itself (its centre crop if training crops); "flip" averages the probabilities of
+            the image and its mirror image; "ten_crop" averages the four corner crops and the centre crop, each also
+            mirrored (Krizhevsky et al. 2012).
+        crop: Side of the ten crops in pixels of a 48-pixel image, used if training does not crop.
     """
 
     views: str = "one"
@@ -107,4 +115,4 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         check_one_of(self, "views", VIEWS)
-        check_whole(self, "crop", 8, IMAGE_SIZE, f"whole pixels from 8 to {IMAGE_SIZE}")
+        check_int(self, "crop", 8, IMAGE_SIZE, f"an integer number of pixels from 8 to {IMAGE_SIZE}")

@@ -1,4 +1,4 @@
-"""Checking the fields of a Design's parts."""
+"""Validation of the fields of a Design's parts."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from typing import Any
 
 from fer_search.errors import UserError
 
-IMAGE_SIZE = 48  # FER2013's pictures: 48 x 48 grey pixels
+IMAGE_SIZE = 48  # side of FER2013's images; crops and cutouts are given in pixels of this size
 
 
 class DesignError(UserError, ValueError):
-    """A field of a Design has a value that cannot be built. The message names the field."""
+    """A field of a Design has an invalid value; the message names the field."""
 
 
-def check(owner: object, name: str, right: bool, wanted: str) -> None:
-    """Raise a DesignError that names the field and says what is wanted, unless ``right``."""
-    if not right:
-        raise DesignError(f"{type(owner).__name__}.{name} must be {wanted}, not {getattr(owner, name)!r}")
+def check(owner: object, name: str, valid: bool, expected: str) -> None:
+    """Raise a DesignError naming the field and the expected value, unless ``valid``."""
+    if not valid:
+        raise DesignError(f"{type(owner).__name__}.{name} must be {expected}, not {getattr(owner, name)!r}")
 
 
 def check_one_of(owner: object, name: str, allowed: Iterable[str]) -> None:
-    """Check that a field is one of some words."""
+    """Check that a field is one of the allowed strings."""
     value = getattr(owner, name)
     check(owner, name, isinstance(value, str) and value in allowed, f"one of {', '.join(allowed)}")
 
 
-def check_real(owner: object, name: str, low: float, high: float, wanted: str = "") -> None:
-    """Check that a field is a number in a range, ends included."""
-    check(owner, name, is_real(getattr(owner, name), low, high), wanted or f"a number from {low:g} to {high:g}")
+def check_number(owner: object, name: str, low: float, high: float, expected: str = "") -> None:
+    """Check that a field is a number in [low, high]."""
+    check(owner, name, is_number(getattr(owner, name), low, high), expected or f"a number from {low:g} to {high:g}")
 
 
-def check_whole(owner: object, name: str, low: int, high: int, wanted: str = "") -> None:
-    """Check that a field is a whole number in a range, ends included."""
-    check(owner, name, is_whole(getattr(owner, name), low, high), wanted or f"a whole number from {low} to {high}")
+def check_int(owner: object, name: str, low: int, high: int, expected: str = "") -> None:
+    """Check that a field is an integer in [low, high]."""
+    check(owner, name, is_int(getattr(owner, name), low, high), expected or f"an integer from {low} to {high}")
 
 
-def check_flag(owner: object, name: str) -> None:
+def check_bool(owner: object, name: str) -> None:
     """Check that a field is True or False."""
     check(owner, name, isinstance(getattr(owner, name), bool), "True or False")
 
 
-def spread(value: Any, places: int) -> tuple[Any, ...]:
-    """Return one value for each of some places: a single value stands for all of them."""
+def broadcast_value(value: Any, places: int) -> tuple[Any, ...]:
+    """Return ``places`` values; a single value is repeated."""
     values = tuple(value) if is_sequence(value) else (value,)
     return values * places if len(values) == 1 else values
 
@@ -51,13 +51,13 @@ def is_sequence(value: object) -> bool:
     return isinstance(value, (list, tuple))
 
 
-def is_whole(value: object, low: int, high: int) -> bool:
+def is_int(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def is_real(value: object, low: float, high: float) -> bool:
+def is_number(value: object, low: float, high: float) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
 
-def all_real(values: Sequence[object], low: float, high: float) -> bool:
-    return all(is_real(value, low, high) for value in values)
+def all_numbers(values: Sequence[object], low: float, high: float) -> bool:
+    return all(is_number(value, low, high) for value in values)

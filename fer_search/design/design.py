@@ -1,4 +1,4 @@
-"""The Design itself: its parts together, and as JSON."""
+"""The Design: its parts together, and its JSON form."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PARTS = {"head": Head, "augmentation": Augmentation, "optimisation": Optimisatio
 
 @dataclass(frozen=True)
 class Design:
-    """One network, how its training images are changed, how it is trained, and how it predicts.
+    """A network, its augmentation, how it is trained, and how it predicts.
 
     Args:
-        network: the layers before the head.
-        head: pooling, and the layers after it.
-        augmentation: of the training images.
-        optimisation: of the weights.
-        evaluation: of an image.
+        network: Layers before the head.
+        head: Pooling and the layers after it.
+        augmentation: Augmentation of the training images.
+        optimisation: Optimiser, schedule and loss.
+        evaluation: Test-time augmentation.
     """
 
     network: Network = field(default_factory=Residual)
@@ -41,27 +41,27 @@ class Design:
 
     @property
     def family(self) -> str:
-        """The network's family, as JSON and messages call it: a key of FAMILIES."""
+        """Key of FAMILIES for the network's family, as used in JSON and messages."""
         return next(name for name, kind in FAMILIES.items() if type(self.network) is kind)
 
     def scaled(self, width: float) -> Design:
-        """Return this design with every filter count times ``width``; a backbone's are not ours and stay."""
+        """Return this design with every filter count multiplied by ``width``; pretrained backbones are unchanged."""
         if isinstance(self.network, Backbone):
             return self
         network = dataclasses.replace(self.network, width=self.network.width * width)
         return dataclasses.replace(self, network=network)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data; ``from_dict`` makes an equal Design of it."""
+        """Return the design as JSON-serialisable data; ``from_dict`` restores an equal Design."""
         data = dataclasses.asdict(self)
         return data | {"network": {"family": self.family} | data["network"]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Design:
-        """Make a Design of what ``to_dict`` gave.
+        """Restore a Design from the output of ``to_dict``.
 
         Raises:
-            DesignError: a field is unknown or wrong; the message names it.
+            DesignError: A field is unknown or invalid; the message names it.
         """
         parts = dict(data)
         network = dict(parts.pop("network", {}))

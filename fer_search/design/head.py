@@ -1,10 +1,10 @@
-"""The head: from a network's last feature maps to the seven classes."""
+"""The head: from the last feature maps to class probabilities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_search.design.checks import all_real, check, check_flag, check_one_of, is_sequence, is_whole, spread
+from fer_search.design.checks import all_numbers, broadcast_value, check, check_bool, check_one_of, is_int, is_sequence
 from fer_search.design.networks import ACTIVATIONS
 
 POOLING = ("average", "max", "flatten")
@@ -12,17 +12,18 @@ POOLING = ("average", "max", "flatten")
 
 @dataclass(frozen=True)
 class Head:
-    """What follows the network: pooling, dropout, then for each dense layer Dense, BN, dropout; then Dense 7.
+    """Pooling and dropout, then Dense, BN and dropout for each hidden layer, then Dense with one unit per class.
 
-    The activation is the dense layer's own, so BN comes after it, in the order in which the report names the layers.
+    The activation belongs to the dense layer, so BN follows it, in the order in which the course report lists the
+    layers.
 
     Args:
-        dense: units of each hidden dense layer; empty for none.
-        dropout: share of units dropped, one number for all places or one for each of the ``len(dense) + 1`` places:
-            before the first dense layer, and after each.
+        dense: Units of each hidden dense layer; empty for none.
+        dropout: Dropout rate, either one number for all positions or one for each of the ``len(dense) + 1`` positions:
+            before the first dense layer and after each.
         pooling: "average" and "max" are global; "flatten" keeps all positions.
-        batch_norm: whether BN follows each hidden dense layer.
-        activation: of the hidden dense layers.
+        batch_norm: Whether each hidden dense layer is followed by BN.
+        activation: Activation of the hidden dense layers.
     """
 
     dense: tuple[int, ...] = ()
@@ -33,13 +34,16 @@ class Head:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dense", tuple(self.dense) if is_sequence(self.dense) else (self.dense,))
-        check(self, "dense", all(is_whole(units, 1, 16384) for units in self.dense), "units from 1 to 16384")
-        places = len(self.dense) + 1
-        object.__setattr__(self, "dropout", spread(self.dropout, places))
+        check(self, "dense", all(is_int(units, 1, 16384) for units in self.dense), "units from 1 to 16384")
+        positions = len(self.dense) + 1
+        object.__setattr__(self, "dropout", broadcast_value(self.dropout, positions))
         check(
-            self, "dropout", len(self.dropout) == places, f"one number, or {places}: before and after the dense layers"
+            self,
+            "dropout",
+            len(self.dropout) == positions,
+            f"one number, or {positions} (before and after the dense layers)",
         )
-        check(self, "dropout", all_real(self.dropout, 0, 0.95), "numbers from 0 to 0.95")
+        check(self, "dropout", all_numbers(self.dropout, 0, 0.95), "numbers from 0 to 0.95")
         check_one_of(self, "pooling", POOLING)
-        check_flag(self, "batch_norm")
+        check_bool(self, "batch_norm")
         check_one_of(self, "activation", ACTIVATIONS)

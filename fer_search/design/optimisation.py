@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_search.design.checks import check, check_one_of, check_real, check_whole
+from fer_search.design.checks import check, check_int, check_number, check_one_of
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "plateau", "step", "cosine", "one_cycle")
@@ -14,34 +14,35 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How the weights are trained; the defaults are the report's.
+    """Optimiser, learning rate schedule and loss. The defaults are the course report's.
 
     Args:
         optimizer: "adam", "adamw" (Loshchilov & Hutter 2019, arXiv:1711.05101) or "sgd".
-        learning_rate: the first one; the highest one of "one_cycle".
-        momentum: Nesterov momentum of "sgd".
-        weight_decay: decoupled, as Keras' optimisers do it: each step takes weight_decay * learning rate * weight away;
-            of kernels alone, not of biases nor of normalisation's scales.
-        batch_size: images a step.
-        schedule: "constant"; "plateau", Keras' ReduceLROnPlateau on the validation loss; "step", times ``step_factor``
-            every ``step_every`` epochs from epoch ``step_start`` on; "cosine", to min_learning_rate at the run's last
-            epoch (Loshchilov & Hutter 2017, arXiv:1608.03983); "one_cycle", from a 25th up over 30% of the epochs,
-            then by a cosine to min_learning_rate (Smith & Topin 2018, arXiv:1708.07120, as PyTorch's OneCycleLR).
-        plateau_factor: what a plateau multiplies the learning rate by.
-        plateau_patience: epochs without improvement that make a plateau.
-        min_learning_rate: the schedule never goes below it.
-        step_start: last epoch before the first step.
-        step_every: epochs from step to step.
-        step_factor: what a step multiplies the learning rate by.
-        warmup_epochs: the learning rate rises linearly from 0 over so many epochs first.
-        clip_norm: gradients whose norm over all weights is larger are scaled down to it; 0 for none.
-        clip_value: every number of every gradient is cut off at it, either way; 0 for none.
-        ema: predict with an exponential moving average of the weights that keeps this share a step (0.999, say), at
-            most (1 + t) / (10 + t) after t steps; 0 for none.
-        focal_gamma: gamma of the focal loss (Lin et al. 2017, arXiv:1708.02002); 0 is cross-entropy.
-        class_weights: "balanced" weighs each image's loss by n / (7 * images of its class).
-        precision: of the arithmetic; weights and loss are always float32. "bfloat16" is Keras' mixed_bfloat16, "auto"
-            what the device gains from.
+        learning_rate: Initial learning rate; the maximum for "one_cycle".
+        momentum: Nesterov momentum for "sgd".
+        weight_decay: Decoupled weight decay as in Keras' optimisers: each step subtracts weight_decay * learning rate *
+            weight. Applied to kernels only, not to biases or normalisation scales.
+        batch_size: Images per step.
+        schedule: "constant"; "plateau", Keras' ReduceLROnPlateau on the validation loss; "step", multiplied by
+            ``step_factor`` every ``step_every`` epochs after epoch ``step_start``; "cosine", down to min_learning_rate
+            at the last epoch (Loshchilov & Hutter 2017, arXiv:1608.03983); "one_cycle", up from 1/25 of the maximum
+            over 30% of the epochs, then down a cosine to min_learning_rate (Smith & Topin 2018, arXiv:1708.07120, as
+            PyTorch's OneCycleLR).
+        plateau_factor: Factor on the learning rate at a plateau.
+        plateau_patience: Number of epochs without improvement that count as a plateau.
+        min_learning_rate: Lower bound of the schedule.
+        step_start: Number of epochs before the first step.
+        step_every: Number of epochs between steps.
+        step_factor: Factor on the learning rate at each step.
+        warmup_epochs: Number of epochs over which the learning rate rises linearly from 0.
+        clip_norm: Gradients with a larger global norm are scaled down to it; 0 for none.
+        clip_value: Every gradient component is clipped to [-clip_value, clip_value]; 0 for none.
+        ema: Decay per step of an exponential moving average of the weights that is used for prediction (0.999, say),
+            limited to (1 + t) / (10 + t) after t steps; 0 for none.
+        focal_gamma: Gamma of the focal loss (Lin et al. 2017, arXiv:1708.02002); 0 is cross-entropy.
+        class_weights: "balanced" weights each image's loss by n / (number of classes * images of its class).
+        precision: Arithmetic precision; weights and loss are always float32. "bfloat16" is Keras' mixed_bfloat16,
+            "auto" uses it where the device is faster with it.
     """
 
     optimizer: str = "adam"
@@ -66,23 +67,23 @@ class Optimisation:
 
     def __post_init__(self) -> None:
         check_one_of(self, "optimizer", OPTIMIZERS)
-        check_real(self, "learning_rate", 1e-12, 100, "a number above 0, at most 100")
-        check_real(self, "momentum", 0, 0.9999)
-        check(self, "momentum", self.optimizer == "sgd" or not self.momentum, "0 where the optimizer is not sgd")
-        check_real(self, "weight_decay", 0, 10)
-        check_whole(self, "batch_size", 1, 65536)
+        check_number(self, "learning_rate", 1e-12, 100, "a number above 0, at most 100")
+        check_number(self, "momentum", 0, 0.9999)
+        check(self, "momentum", self.optimizer == "sgd" or not self.momentum, "0 unless the optimizer is sgd")
+        check_number(self, "weight_decay", 0, 10)
+        check_int(self, "batch_size", 1, 65536)
         check_one_of(self, "schedule", SCHEDULES)
         for name in ("plateau_factor", "step_factor"):
-            check_real(self, name, 1e-6, 0.999, "a number above 0 and below 1")
-        check_whole(self, "plateau_patience", 0, 10000, "epochs from 0 to 10000")
-        check_real(self, "min_learning_rate", 0, 100)
-        check_whole(self, "step_start", 0, 10000, "epochs from 0 to 10000")
-        check_whole(self, "step_every", 1, 10000, "epochs from 1 to 10000")
-        check_real(self, "warmup_epochs", 0, 1000, "epochs from 0 to 1000")
-        check_real(self, "clip_norm", 0, 1e6)
-        check_real(self, "clip_value", 0, 1e6)
-        check(self, "clip_value", not (self.clip_norm and self.clip_value), "0 where clip_norm is given")
-        check_real(self, "ema", 0, 0.99999)
-        check_real(self, "focal_gamma", 0, 10)
+            check_number(self, name, 1e-6, 0.999, "a number above 0 and below 1")
+        check_int(self, "plateau_patience", 0, 10000, "epochs from 0 to 10000")
+        check_number(self, "min_learning_rate", 0, 100)
+        check_int(self, "step_start", 0, 10000, "epochs from 0 to 10000")
+        check_int(self, "step_every", 1, 10000, "epochs from 1 to 10000")
+        check_number(self, "warmup_epochs", 0, 1000, "epochs from 0 to 1000")
+        check_number(self, "clip_norm", 0, 1e6)
+        check_number(self, "clip_value", 0, 1e6)
+        check(self, "clip_value", not (self.clip_norm and self.clip_value), "0 if clip_norm is set")
+        check_number(self, "ema", 0, 0.99999)
+        check_number(self, "focal_gamma", 0, 10)
         check_one_of(self, "class_weights", CLASS_WEIGHTS)
         check_one_of(self, "precision", PRECISIONS)

@@ -1,1 +1,1 @@
-"""Looking at a space before it is searched: what it holds and costs, how its images look, whether it trains."""
+"""Inspecting a space before it is searched: its choices and costs, augmented images, and whether it trains."""

@@ -1,4 +1,4 @@
-"""Whether the designs of a space build and train: one step of each on a handful of drawn faces."""
+"""Whether the designs of a space build and train: one training step of each on a few synthetic faces."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from fer_search.data.toy import draw_faces
 from fer_search.design import Backbone, Design
 from fer_search.space import Space
 
-IMAGES = 16  # enough for every class and for statistics of a batch, few enough for a CPU
+IMAGES = 16  # enough for every class and for batch statistics, few enough for a CPU
 
 
-class Checked(NamedTuple):
-    """What came of one design.
+class CheckResult(NamedTuple):
+    """Result of checking one design.
 
     Attributes:
-        name: of the baseline, or the values of the sampled choices.
-        problem: why it does not train; "" where it does.
-        loss: of the step.
-        seconds: to build it and take the step.
+        name: Baseline name, or the values of the sampled choices.
+        problem: Why it does not train; "" if it does.
+        loss: Training loss of the step.
+        seconds: Time to build it and take the step.
     """
 
     name: str
@@ -35,18 +35,18 @@ class Checked(NamedTuple):
     seconds: float
 
 
-def check_space(space: Space, samples: int = 5, seed: int = 0) -> Iterator[Checked]:
+def check_space(space: Space, samples: int = 5, seed: int = 0) -> Iterator[CheckResult]:
     """Build every baseline and some sampled designs, take one training step with each, and predict.
 
-    Backbones have random weights here; whether pretrained ones can be had is looked at when a search starts.
+    Backbones get random weights here; whether pretrained weights are available is checked when a search starts.
 
     Args:
-        space: the space.
-        samples: how many designs besides the baselines.
-        seed: of the sample.
+        space: The space.
+        samples: Number of designs besides the baselines.
+        seed: Random seed of the sample.
 
     Yields:
-        One result a design, as it comes.
+        One result per design, as it becomes available.
     """
     images, labels, _ = draw_faces(IMAGES, 0)
     labels[:7] = np.arange(7)
@@ -60,7 +60,7 @@ def check_space(space: Space, samples: int = 5, seed: int = 0) -> Iterator[Check
 
 
 def _in_one_step(design: Design) -> Design:
-    """Return a design whose batch takes all images and whose weights are random: a search looks for weights itself."""
+    """Return a design whose batch holds all images and whose backbone has random weights."""
     network = design.network
     if isinstance(network, Backbone):
         network = dataclasses.replace(network, weights="none")
@@ -68,7 +68,7 @@ def _in_one_step(design: Design) -> Design:
     return dataclasses.replace(design, network=network, optimisation=optimisation)
 
 
-def _checked(space: Space, name: str, hp: HyperParameters, images: np.ndarray, labels: np.ndarray) -> Checked:
+def _checked(space: Space, name: str, hp: HyperParameters, images: np.ndarray, labels: np.ndarray) -> CheckResult:
     from fer_search.training.trial import Trial, TrialData, train
 
     began, problem, loss = time.perf_counter(), "", float("nan")
@@ -80,4 +80,4 @@ def _checked(space: Space, name: str, hp: HyperParameters, images: np.ndarray, l
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         problem = f"{type(error).__name__}: {lines[0]}"
-    return Checked(name, problem, loss, time.perf_counter() - began)
+    return CheckResult(name, problem, loss, time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""What a space holds and costs: its choices and conditions, its size, parameters and arithmetic of sampled designs."""
+"""Describing a space: its choices and conditions, its size, and the parameters and FLOPs of sampled designs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fer_search.choices import fill, find, listed
+from fer_search.choices import fill_defaults, find_choice, listed_values
 from fer_search.design import BACKBONES, Backbone, Design
 from fer_search.space import Space
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many different designs a space has.
+    """Number of distinct designs in a space.
 
     Args:
-        combinations: of the values of all choices that can be counted, conditions honoured.
-        ranges: names of the choices that have a continuous range besides.
+        combinations: Combinations of the values of all countable choices, respecting conditions.
+        ranges: Names of the choices with a continuous range, which are not counted.
     """
 
     combinations: int
@@ -36,12 +36,12 @@ class Size:
 
 @dataclass(frozen=True, eq=False)
 class Costs:
-    """Costs of sampled designs, one number each.
+    """Costs of sampled designs, one entry per design.
 
     Args:
-        parameters: int64 (n,), weights of the network.
-        flops: int64 (n,), floating-point operations of one image's forward pass, 2 for each multiply-add.
-        networks: the family of each design's network, or the name of its backbone.
+        parameters: int64 (n,), number of weights.
+        flops: int64 (n,), floating-point operations of the forward pass of one image, 2 per multiply-add.
+        networks: Network family of each design, or the name of its backbone.
     """
 
     parameters: np.ndarray
@@ -50,7 +50,7 @@ class Costs:
 
 
 def count_designs(choices: HyperParameters) -> Size:
-    """Count the designs of a space by going through the values of the choices on which others depend."""
+    """Count the designs of a space by enumerating the values of the choices that others depend on."""
     parents = {condition.name for choice in choices.space for condition in choice.conditions}
     free = [choice for choice in choices.space if choice.name not in parents]
     gates = [choice for choice in choices.space if choice.name in parents]
@@ -73,35 +73,35 @@ def count_designs(choices: HyperParameters) -> Size:
 
 
 def all_values(choice: Any) -> list[Any]:
-    """Return a choice's values; of a continuous range some (Keras Tuner's ten)."""
-    return listed(choice) or list(choice.values)
+    """Return the values of a choice; for a continuous range Keras Tuner's ten grid values."""
+    return listed_values(choice) or list(choice.values)
 
 
 def _count_values(choice: Any) -> int | None:
-    """Return how many values a choice has; None for a continuous range."""
+    """Return the number of values of a choice; None for a continuous range."""
     if isinstance(choice, kinds.Float) and choice.step is None:
         return None
     return len(all_values(choice))
 
 
 def measure_costs(space: Space, samples: int = 100, seed: int = 0, tick: Callable[[], None] = lambda: None) -> Costs:
-    """Return what sampled designs cost; networks that differ in nothing that costs are built once.
+    """Measure the costs of sampled designs; networks of equal cost are built once.
 
     Args:
-        space: the space.
-        samples: how many designs.
-        seed: of the sample.
-        tick: called after each design.
+        space: The space.
+        samples: Number of designs.
+        seed: Random seed of the sample.
+        tick: Called after each design.
     """
-    from fer_search.models import Cost, measure
+    from fer_search.models import Cost, measure_cost
 
     rng = np.random.default_rng(seed)
     known: dict[Design, Cost] = {}
     costs, networks = [], []
     for _ in range(samples):
-        design = bare(space.design(space.sample(rng)))
+        design = cost_equivalent(space.design(space.sample(rng)))
         if design not in known:
-            known[design] = measure(design)
+            known[design] = measure_cost(design)
         costs.append(known[design])
         networks.append(design.network.name if isinstance(design.network, Backbone) else design.family)
         tick()
@@ -109,8 +109,8 @@ def measure_costs(space: Space, samples: int = 100, seed: int = 0, tick: Callabl
     return Costs(parameters, flops, tuple(networks))
 
 
-def bare(design: Design) -> Design:
-    """Return a design whose network costs the same, with nothing that costs nothing: equal where costs must be."""
+def cost_equivalent(design: Design) -> Design:
+    """Return a design of equal cost, with everything that does not affect the cost reset."""
     network = design.network
     if isinstance(network, Backbone):
         network = Backbone(network.name, "none", network.input_size, network.channels, alpha=network.alpha)
@@ -120,7 +120,7 @@ def bare(design: Design) -> Design:
 
 
 def describe_space(space: Space, costs: Costs | None = None) -> list[RenderableType]:
-    """Return what ``fer-search space show`` prints, for 80 columns and more."""
+    """Return the output of ``fer-search space show``, for consoles of at least 80 columns."""
     choices = space.choices()
     size = count_designs(choices)
     ranges = f", times the continuous ranges of {', '.join(size.ranges)}" if size.ranges else ""
@@ -132,15 +132,15 @@ def describe_space(space: Space, costs: Costs | None = None) -> list[RenderableT
         parts += [Text(), _baseline_table(space)]
     others = {name: value for name, value in space.references.items() if name not in space.baselines}
     if others:
-        listed_ = "; ".join(f"{name} {value:.4g}" for name, value in others.items())
-        parts += [Text(), Text(f"Published elsewhere: {listed_}.")]
+        published = "; ".join(f"{name} {value:.4g}" for name, value in others.items())
+        parts += [Text(), Text(f"Published elsewhere: {published}.")]
     if costs is not None:
         parts += [Text(), _cost_table(costs), Text(_cost_caption(space, costs))]
     return parts
 
 
 def _choice_tables(choices: HyperParameters) -> list[RenderableType]:
-    """Return a table of the choices under each set of conditions, with columns of the same widths."""
+    """Return one table of choices per set of conditions, with equal column widths."""
     rows: dict[str, list[tuple[str, str, str]]] = {}
     for choice in choices.space:
         conditions = " and ".join(_condition_text(choices, condition) for condition in choice.conditions)
@@ -160,14 +160,14 @@ def _choice_tables(choices: HyperParameters) -> list[RenderableType]:
 
 
 def _condition_text(choices: HyperParameters, condition: Any) -> str:
-    """Return a condition in words, by the values that it leaves out where those are fewer."""
-    left_out = [value for value in all_values(find(choices, condition.name)) if value not in condition.values]
+    """Return a condition as text, naming the excluded values if those are fewer."""
+    left_out = [value for value in all_values(find_choice(choices, condition.name)) if value not in condition.values]
     fewer = 0 < len(left_out) < len(condition.values) - 1
     return f"{condition.name} is {'not ' * fewer}{' or '.join(map(_text, left_out if fewer else condition.values))}"
 
 
 def _values_text(choice: Any) -> str:
-    if values := listed(choice):
+    if values := listed_values(choice):
         return ", ".join(map(_text, values))
     step = f", step {choice.step:g}" if choice.step and not (isinstance(choice, kinds.Int) and choice.step == 1) else ""
     scale = ", log scale" if choice.sampling in ("log", "reverse_log") else ""
@@ -179,7 +179,7 @@ def _text(value: Any) -> str:
 
 
 def _baseline_table(space: Space) -> Table:
-    table = _table("baseline", "other than the defaults", "published")
+    table = _table("baseline", "changes to the defaults", "published")
     for name, values in space.baselines.items():
         defaults = _defaults(space, values)
         given = ", ".join(f"{k} {_text(v)}" for k, v in values.items() if v != defaults.get(k))
@@ -193,12 +193,12 @@ def _defaults(space: Space, values: dict[str, Any]) -> dict[str, Any]:
     hp = space.choices()
     parents = {condition.name for choice in hp.space for condition in choice.conditions}
     hp.values = {name: value for name, value in values.items() if name in parents}
-    known = fill(hp).values
+    known = fill_defaults(hp).values
     return {k: v for k, v in known.items() if k not in parents} | {k: space.choices().values.get(k) for k in parents}
 
 
 def _cost_table(costs: Costs) -> Table:
-    table = _table("network", "designs", "parameters, millions", "GFLOP an image")
+    table = _table("network", "designs", "parameters, millions", "GFLOP per image")
     of_kind = {kind: np.array(costs.networks) == kind for kind in dict.fromkeys(sorted(costs.networks))}
     if len(of_kind) > 1:
         of_kind = {"all": np.full(len(costs.networks), True)} | of_kind
@@ -214,11 +214,9 @@ def _spread(values: np.ndarray) -> str:
 
 
 def _cost_caption(space: Space, costs: Costs) -> str:
-    caption = f"Least, median and most of {len(costs.flops)} sampled designs; of one image's forward pass."
+    caption = f"Minimum, median and maximum of {len(costs.flops)} sampled designs; FLOPs per image, forward."
     if space.width != 1 and any(name in BACKBONES for name in costs.networks):
-        caption += (
-            f" --width {space.width:g} scales our own networks alone: a backbone has the size that it was trained in."
-        )
+        caption += f" --width {space.width:g} scales only our own networks; a pretrained backbone keeps its size."
     return caption
 
 

@@ -1,4 +1,4 @@
-"""A page with training images under every augmentation of a space; it needs no other file and no network."""
+"""A self-contained HTML page with training images under every augmentation of a space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_search.choices import one_changed
+from fer_search.choices import single_changes
 from fer_search.data.dataset import CLASSES
 from fer_search.design import Augmentation
 from fer_search.files import write_text
@@ -30,45 +30,45 @@ img { display: block; width: 100%; height: auto; image-rendering: auto; border-r
 
 
 def augmentations(space: Space) -> dict[str, Augmentation]:
-    """Return the different augmentations of a space's defaults, of its baselines, and of each value of each choice.
+    """Return the distinct augmentations of a space's defaults, of its baselines, and of each value of each choice.
 
     Returns:
-        "the defaults", a baseline's name or "choice = value" -> augmentation; each once, under its first name.
+        "the defaults", a baseline name or "choice = value" -> augmentation; each listed once, under its first name.
     """
     named = [("the defaults", space.choices())]
     named += [(name, space.baseline(name)) for name in space.baselines]
-    named += [(f"{choice} = {value}", hp) for choice, value, hp in one_changed(space.choices())]
-    found: dict[Augmentation, str] = {}
+    named += [(f"{choice} = {value}", hp) for choice, value, hp in single_changes(space.choices())]
+    names: dict[Augmentation, str] = {}
     for name, hp in named:
-        found.setdefault(space.design(hp).augmentation, name)
-    return {name: augmentation for augmentation, name in found.items()}
+        names.setdefault(space.design(hp).augmentation, name)
+    return {name: augmentation for augmentation, name in names.items()}
 
 
 def draw_row(
     augmentation: Augmentation, images: np.ndarray, labels: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return images as a training sees them, side by side, uint8 (48, 48 n), and their labels, float32 (n, 7)."""
+    """Return images as seen in training, side by side, uint8 (48, 48 n), and their labels, float32 (n, classes)."""
     import keras
 
-    from fer_search.augment import augment, draw_plan
+    from fer_search.augment import augment, draw_epoch
 
-    plan = draw_plan(np.random.default_rng(seed), 1, len(images), augmentation)
+    plan = draw_epoch(np.random.default_rng(seed), 1, len(images), augmentation)
     one_hot = np.eye(len(CLASSES), dtype="float32")[labels]
     drawn = augment(images, one_hot, {name: values[0] for name, values in plan.items()})
-    pixels, shares = map(keras.ops.convert_to_numpy, drawn)
-    return np.concatenate(list(np.clip(np.round(pixels[..., 0]), 0, 255).astype(np.uint8)), axis=1), shares
+    pixels, label_weights = map(keras.ops.convert_to_numpy, drawn)
+    return np.concatenate(list(np.clip(np.round(pixels[..., 0]), 0, 255).astype(np.uint8)), axis=1), label_weights
 
 
 def plot_space(space: Space, images: np.ndarray, labels: np.ndarray, path: Path, source: str, seed: int = 0) -> Path:
     """Write the page.
 
     Args:
-        space: whose augmentations.
+        space: The space whose augmentations are shown.
         images: uint8 (n, 48, 48), training images; two of each class are shown.
         labels: int (n,).
-        path: where to write it; replaced if it is there.
-        source: of the images, in words.
-        seed: of the choice of images and of the augmentations.
+        path: Output file; replaced if it exists.
+        source: Description of the images.
+        seed: Random seed for the selection of images and for the augmentations.
 
     Returns:
         The path.
@@ -83,8 +83,8 @@ def plot_space(space: Space, images: np.ndarray, labels: np.ndarray, path: Path,
     title = f"Augmentations of {escape(space.path.name)}"
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     intro = (
-        f"Two training images of each class ({escape(source)}) as a training sees them, one random draw each, and "
-        "their labels: of a blend the two largest."
+        f"Two training images of each class ({escape(source)}) with one random draw of each augmentation, and their "
+        "labels; for mixed images the two largest."
     )
     page = f"<!doctype html><html lang=en><head>{head}<style>{STYLE}</style></head><body><h1>{title}</h1><p>{intro}</p>"
     write_text(path, page + "".join(parts) + "</body></html>\n")
@@ -97,19 +97,19 @@ def _fields(augmentation: Augmentation) -> str:
     return ", ".join(f"{k.replace('_', ' ')} {v:g}" if v is not True else k for k, v in changed.items()) or "none"
 
 
-def _row(name: str, fields: str, strip: np.ndarray, shares: np.ndarray) -> str:
+def _row(name: str, fields: str, strip: np.ndarray, label_weights: np.ndarray) -> str:
     data = io.BytesIO()
     Image.fromarray(strip).save(data, "PNG", optimize=True)
     source = base64.b64encode(data.getvalue()).decode()
     caption = f"<h2>{escape(name)} <span>{escape(fields)}</span></h2>"
     picture = f'<img src="data:image/png;base64,{source}" alt="{escape(name)}: {escape(fields)}">'
-    return f"{caption}{picture}<ul>{''.join(f'<li>{_label(one)}</li>' for one in shares)}</ul>"
+    return f"{caption}{picture}<ul>{''.join(f'<li>{_label(weights)}</li>' for weights in label_weights)}</ul>"
 
 
-def _label(shares: np.ndarray) -> str:
-    """Return the class of an image, or its two largest with their shares."""
-    first, second = np.argsort(shares)[::-1][:2]
-    if shares[first] > 0.999:
+def _label(label_weights: np.ndarray) -> str:
+    """Return the class of an image, or its two largest classes with their weights."""
+    first, second = np.argsort(label_weights)[::-1][:2]
+    if label_weights[first] > 0.999:
         return CLASSES[first]
-    words = f"{CLASSES[first]} {shares[first]:.2f}"
-    return f"{words}<br>{CLASSES[second]} {shares[second]:.2f}" if shares[second] > 0.05 else words
+    words = f"{CLASSES[first]} {label_weights[first]:.2f}"
+    return f"{words}<br>{CLASSES[second]} {label_weights[second]:.2f}" if label_weights[second] > 0.05 else words

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from fer_search.cli import main
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 
 ED = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
 USAGE = ("Training", "PublicTest", "PrivateTest")
@@ -32,11 +32,11 @@ class Small:
     labels: np.ndarray
     splits: np.ndarray
 
-    def in_folders(self) -> Raw:
+    def in_folders(self) -> RawData:
         """Return what class folders keep: by split and class, the two test splits as one."""
         order = np.lexsort((np.arange(len(self.labels)), self.labels, self.splits > 0))
         splits = np.where(self.splits[order] == 0, 0, 3).astype(np.uint8)
-        return Raw(self.images[order], self.labels[order], splits, "class folders")
+        return RawData(self.images[order], self.labels[order], splits, "class folders")
 
     def pictures(self, names: tuple[str, ...] = ED, suffix: str = "png") -> dict[str, bytes]:
         """Return path -> content of the picture files."""

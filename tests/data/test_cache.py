@@ -11,7 +11,7 @@ import pytest
 
 from fer_search.data.cache import cached
 from fer_search.data.load import load_dataset
-from fer_search.data.raw import Raw
+from fer_search.data.raw import RawData
 
 
 def change_unseen(file: Path) -> None:
@@ -144,7 +144,7 @@ def test_the_folder_can_be_chosen_by_the_environment(small, tmp_path: Path, monk
 def test_empty_content_is_kept_too(tmp_path: Path) -> None:
     nothing = np.empty(0, np.uint8)
     for _ in range(2):
-        found = cached("key", lambda: Raw(np.empty((0, 48, 48), np.uint8), nothing, nothing, "csv"), tmp_path)
+        found = cached("key", lambda: RawData(np.empty((0, 48, 48), np.uint8), nothing, nothing, "csv"), tmp_path)
         assert found.images.shape == (0, 48, 48)
 
 

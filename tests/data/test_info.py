@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_search.data.audit import examine, plot_samples, tables
+from fer_search.data.audit import audit, plot_samples, tables
 from fer_search.data.dataset import CLASSES, Dataset
-from fer_search.data.duplicates import copies_in_train, identities
+from fer_search.data.duplicates import duplicates_of_train, picture_ids
 from fer_search.data.load import load_dataset
 from fer_search.errors import UserError
 
@@ -38,7 +38,7 @@ KNOWN = of_pictures(
 
 
 def test_counts_worked_out_by_hand() -> None:
-    found = examine(KNOWN)
+    found = audit(KNOWN)
     assert found.counts.tolist() == [
         [2, 1, 1, 1, 0, 0, 0],
         [0, 1, 0, 0, 1, 1, 0],
@@ -55,7 +55,7 @@ def test_counts_worked_out_by_hand() -> None:
 
 
 def test_the_known_numbers_of_fer2013(fer2013_npz: Path) -> None:
-    found = examine(load_dataset(str(fer2013_npz)))
+    found = audit(load_dataset(str(fer2013_npz)))
     assert found.counts.sum(axis=1).tolist() == [28_709, 3_589, 3_589, 0]
     assert found.counts[0].tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
     assert found.repeated == 1_853
@@ -94,7 +94,7 @@ def test_notes_and_conflicts_are_told() -> None:
 
     console = Console(width=80, record=True, file=io.StringIO())
     data = Dataset(KNOWN.images, KNOWN.labels, KNOWN.splits, "n", "s", notes=("9 of 10 images resized",))
-    for part in tables(examine(data), data):
+    for part in tables(audit(data), data):
         console.print(part)
     said = " ".join(console.export_text().split())
     for part in (
@@ -118,12 +118,12 @@ def test_toy_faces_are_named_as_such(data_info) -> None:
 def test_copies_against_comparing_every_pair(rows: list[tuple[int, int]]) -> None:
     pictures, splits = [p for p, _ in rows], [s for _, s in rows]
     data = of_pictures(pictures, [0] * len(rows), splits)
-    numbers = identities(data.images)
+    numbers = picture_ids(data.images)
     for a in range(len(rows)):
         for b in range(len(rows)):
             assert (numbers[a] == numbers[b]) == np.array_equal(data.images[a], data.images[b])
     expected = [s > 0 and any(p == q and t == 0 for q, t in rows) for p, s in rows]
-    assert copies_in_train(data).tolist() == expected
+    assert duplicates_of_train(data).tolist() == expected
 
 
 def images_of(html: str) -> dict[str, list[np.ndarray]]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_search.data.dataset import CLASSES, Dataset
-from fer_search.data.duplicates import identities
+from fer_search.data.duplicates import picture_ids
 from fer_search.data.load import load_dataset
 from fer_search.data.split import make_split
 from fer_search.errors import UserError
@@ -41,7 +41,7 @@ def shares(labels: np.ndarray) -> np.ndarray:
 @settings(max_examples=60, deadline=None)
 def test_every_training_image_is_on_one_side(data: Dataset, share: float, seed: int, drop: bool) -> None:
     split = make_split(data, validation=share, seed=seed, drop_duplicates=drop)
-    pictures = identities(data.images)
+    pictures = picture_ids(data.images)
     train = data.rows("train")
     if drop:
         train = train[~np.isin(pictures[train], pictures[data.splits != 0])]
@@ -60,7 +60,7 @@ def test_each_class_gives_its_share(data: Dataset, share: float, seed: int) -> N
     """Counted in different pictures: at least one, at most all but one, otherwise the share, rounded."""
     split = make_split(data, validation=share, seed=seed)
     train = data.rows("train")
-    pictures = identities(data.images[train])
+    pictures = picture_ids(data.images[train])
     first = np.unique(pictures, return_index=True)[1]
     held = np.isin(train[first], split.validation)
     for c in range(7):
@@ -150,7 +150,7 @@ def test_fer2013(fer2013_npz: Path) -> None:
     assert abs(len(split.validation) - 2871) < 40
     np.testing.assert_allclose(shares(data.labels[split.validation]), shares(data.labels[split.train]), atol=0.003)
     dropped = make_split(data, drop_duplicates=True)
-    pictures = identities(data.images)
+    pictures = picture_ids(data.images)
     assert len(split.train) + len(split.validation) == 28_709
     assert len(dropped.train) + len(dropped.validation) == 28_709 - 703
     rows = np.concatenate([dropped.train, dropped.validation])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fer_search.inspection.describe import Costs, bare, count_designs, describe_space, measure_costs
-from fer_search.models import measure
+from fer_search.inspection.describe import Costs, cost_equivalent, count_designs, describe_space, measure_costs
+from fer_search.models import measure_cost
 from fer_search.space import load_space
 
 SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
@@ -58,7 +58,7 @@ def test_the_description_has_choices_under_their_conditions_baselines_and_costs_
         "1, 2, 3 ",
         "1, 1.5, 2",
         "VGG16     1         5 ",
-        "--width 0.5 scales our own",
+        "--width 0.5 scales only our own",
     ):
         assert words in text, text
 
@@ -76,8 +76,8 @@ def test_designs_that_cost_the_same_are_measured_once(tmp_path):
     )
     space, rng = load_space(path), np.random.default_rng(0)
     designs = [space.design(space.sample(rng)) for _ in range(20)]
-    assert len({bare(design) for design in designs}) == 2
-    assert {measure(design) for design in designs} == {measure(bare(design)) for design in designs}
+    assert len({cost_equivalent(design) for design in designs}) == 2
+    assert {measure_cost(design) for design in designs} == {measure_cost(cost_equivalent(design)) for design in designs}
     assert set(measure_costs(space, samples=8).networks) == {"plain", "MobileNet"}
 
 

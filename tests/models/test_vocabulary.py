@@ -10,16 +10,16 @@ from fer_search.design.networks import (
     ACTIVATIONS,
     CHANNELS,
     DOWNSAMPLING,
-    MOST_HALVINGS,
+    MAX_STAGES,
     NORMALIZATIONS,
     PREPROCESSING,
     SHORTCUTS,
 )
 from fer_search.design.optimisation import OPTIMIZERS
-from fer_search.models import build_model, count_parameters, measure
+from fer_search.models import build_model, count_parameters, measure_cost
 
 rates = st.sampled_from([0.0, 0.3])
-stages = st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=3), min_size=1, max_size=MOST_HALVINGS)
+stages = st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=3), min_size=1, max_size=MAX_STAGES)
 common = {
     "downsample": st.sampled_from(DOWNSAMPLING),
     "width": st.sampled_from([0.2, 1.0, 1.7]),
@@ -107,20 +107,20 @@ patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 @settings(max_examples=60, **patient)
 @given(ours)
 def test_every_network_of_ours_has_a_shape(design):
-    assert measure(design).parameters > 0
+    assert measure_cost(design).parameters > 0
 
 
 @settings(max_examples=15, **patient)
 @given(st.builds(Design, network=backbones(), head=heads(), optimisation=optimisations))
 def test_every_backbone_has_a_shape(design):
-    assert measure(design).flops > 0
+    assert measure_cost(design).flops > 0
 
 
 @settings(max_examples=15, **patient)
 @given(ours)
 def test_every_network_of_ours_builds_and_predicts(design):
     model = build_model(design)
-    assert measure(design).parameters == count_parameters(model)
+    assert measure_cost(design).parameters == count_parameters(model)
     images = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1)).astype("float32")
     for training in (False, True):
         assert np.isfinite(model(images, training=training)).all()

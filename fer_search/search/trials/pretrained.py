@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_search.choices import draw
+from fer_search.choices import resample
 from fer_search.design import Backbone, Design
 from fer_search.errors import UserError
 from fer_search.models import check_weights
@@ -56,7 +56,7 @@ def settle_weights(space: Space, settings: Settings) -> tuple[Space, list[dict[s
 def _designs(space: Space) -> list[tuple[Values, Design]]:
     rng, hp = np.random.default_rng(0), space.choices()
     found = [(choices.values, space.design(choices)) for choices in map(space.baseline, space.baselines)]
-    return found + [(values, space.design(hp)) for values in (draw(hp, rng).values for _ in range(SAMPLES))]
+    return found + [(values, space.design(hp)) for values in (resample(hp, rng).values for _ in range(SAMPLES))]
 
 
 def _values_to_leave_out(met: list[tuple[Values, Design]], problems: dict[Backbone, str]) -> dict[str, list[Any]]:
