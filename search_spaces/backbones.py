@@ -1,20 +1,20 @@
-"""Which network from ImageNet, at what resolution, unfrozen how far: all that fer-search can start from.
+"""Which ImageNet network, at which resolution, fine-tuned from which stage: all backbones that fer-search supports.
 
-modern.py searches the few backbones that we would bet on; this one has every network that the course report and its
-references name, and the small ones that people reach for. What a network cannot take is no choice of it: the MobileNets
-alone have a width factor, and InceptionResNetV2 takes 75 pixels at least.
+modern.py only has the most promising backbones; this space has every network that the course report and its references
+name, and popular small ones. Choices that a network does not support are conditional: only the MobileNets have a width
+multiplier, and InceptionResNetV2 needs at least 75 pixels.
 
     fer-search run --space search_spaces/backbones.py --max-epochs 20                           # a GPU
-    fer-search run --space search_spaces/backbones.py --fix backbone=MobileNet --max-epochs 6   # a CPU, over night
-    fer-search run --space search_spaces/backbones.py --weights-dir FOLDER                      # files that are here
+    fer-search run --space search_spaces/backbones.py --fix backbone=MobileNet --max-epochs 6   # a CPU, overnight
+    fer-search run --space search_spaces/backbones.py --weights-dir FOLDER                      # local weight files
 
-Measured on FER2013 with a MobileNet of alpha 0.25: frozen it gets 0.27 at 48 pixels, 0.44 at 96 and 0.49 at 224;
-fine-tuned at 96 for 3 epochs 0.58. So: resolution first, then unfreezing.
+Measured on FER2013 with MobileNet, alpha 0.25: frozen 0.27 at 48 pixels, 0.44 at 96, 0.49 at 224; fine-tuned at 96
+pixels for 3 epochs 0.58. Resolution matters first, then fine-tuning.
 """
 
 from fer_search.design import Augmentation, Backbone, Design, Head, Optimisation
 
-ALPHAS = {  # width factors for which Keras has ImageNet's weights; the first is the default
+ALPHAS = {  # width multipliers with ImageNet weights in Keras; the first is the default
     "MobileNet": [1.0, 0.25, 0.5, 0.75],
     "MobileNetV2": [1.0, 0.35, 0.5, 0.75, 1.3, 1.4],
     "MobileNetV3Small": [1.0, 0.75],
@@ -31,17 +31,17 @@ def design(hp):
         network=Backbone(
             name=name,
             input_size=input_size(hp, name),
-            channels=hp.Choice("channels", ["rgb", "sum", "conv"]),  # sum is rgb with a cheaper first layer
-            preprocessing=hp.Choice("preprocessing", ["own", "rescale"]),  # rescale: the report's mistake
+            channels=hp.Choice("channels", ["rgb", "sum", "conv"]),  # sum: rgb with a cheaper first layer
+            preprocessing=hp.Choice("preprocessing", ["own", "rescale"]),  # rescale: as the course report did
             alpha=alpha(hp, name),
             train_from=train_from(hp, name, tuned),
-            # The head's first steps are wild, and carry a pretrained network away (keras.io/guides/transfer_learning).
+            # Large gradients from an untrained head would destroy pretrained features (keras.io/guides/transfer_learning).
             frozen_epochs=hp.Choice("frozen_epochs", [0, 1, 5]),
-            learning_rate_factor=hp.Choice("learning_rate_factor", [0.3, 0.1, 1.0]),  # of the head's
-            frozen_statistics=hp.Boolean("frozen_statistics", default=False),  # ImageNet's are not those of grey faces
+            learning_rate_factor=hp.Choice("learning_rate_factor", [0.3, 0.1, 1.0]),  # relative to the head
+            frozen_statistics=hp.Boolean("frozen_statistics", default=False),  # ImageNet's differ from those of grey faces
         ),
         head=head(hp),
-        augmentation=Augmentation(flip=True, rotation=hp.Choice("rotation", [10, 0, 30])),  # 30 in the report
+        augmentation=Augmentation(flip=True, rotation=hp.Choice("rotation", [10, 0, 30])),  # 30 in the course report
         optimisation=Optimisation(
             optimizer=hp.Choice("optimizer", ["adamw", "sgd"]),
             learning_rate=hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3),
@@ -70,11 +70,11 @@ def alpha(hp, name):
 def train_from(hp, name, tuned):
     with hp.conditional_scope("tuned", ["late stages"]):
         if tuned == "late stages":
-            return hp.Choice("first_stage", [3, 2, 4])  # all have four at least
+            return hp.Choice("first_stage", [3, 2, 4])  # every backbone has at least four stages
     return 1 if tuned == "all" else 0
 
 
-HEADS = {  # units of the dense layers, dropout before and after each
+HEADS = {  # units of the dense layers; dropout before and after each
     "small": ((), (0.2,)),
     "report": ((512, 256), (0.3, 0.2, 0.3)),
     "notebook": ((256, 512, 1024), (0.0, 0.3, 0.5, 0.5)),
@@ -90,7 +90,7 @@ _notebook = {"input_size": 48, "head": "notebook", "optimizer": "sgd", "learning
 baselines = {
     "mobilenet_96": {},
     "mobilenet_96_frozen": {"tuned": "nothing"},
-    # Our reading of the Kaggle notebook: first frozen, then all of it, with SGD at 1e-3.
+    # Our reading of the Kaggle notebook: first frozen, then fully trained, with SGD at 1e-3.
     "densenet169_notebook": {"backbone": "DenseNet169", "frozen_epochs": 5, "learning_rate_factor": 1.0} | _notebook,
 }
 

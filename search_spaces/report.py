@@ -1,16 +1,17 @@
 """The space of the course report "Trabajo final RNA".
 
-What it varied: max-pooling or strided convolution, cutout, mixup, how large the network and its head are; and, instead
-of its own network, ResNet152V2 or ResNet50 with ImageNet's weights, with grey images made RGB in two ways. Everything
-else is the report's and fixed: rotation of 30 degrees either way, zoom of 0.2, flips, shear_range=0.2 (which
-ImageDataGenerator means in degrees, so next to nothing), pixels divided by 255 whatever the network, a learning rate
-from 1e-3 with a tenfold drop after 5 epochs without improvement, batches of 256, 50 epochs.
+Its choices: max pooling or strided convolution, cutout, mixup, the size of the network and of its head; and, instead of
+its own network, ResNet152V2 or ResNet50 with ImageNet weights, with two ways of turning grey images into RGB. Everything
+else is fixed as in the report: rotations up to 30 degrees, zoom 0.2, flips, shear_range=0.2 (which ImageDataGenerator
+takes as degrees, so next to nothing), division by 255 for every network, a learning rate of 1e-3 reduced tenfold after 5
+epochs without improvement, batch size 256, 50 epochs.
 
     fer-search run --space search_spaces/report.py                                       # everything, on a GPU
-    fer-search run --space search_spaces/report.py --fix network=residual                # from scratch alone
-    fer-search run --space search_spaces/report.py --fix network=residual --width 0.125  # the same, 64 times cheaper
+    fer-search run --space search_spaces/report.py --fix network=residual                # only from scratch
+    fer-search run --space search_spaces/report.py --fix network=residual --width 0.125  # the same at 1/64 of the cost
 
-Cost of Figure 1 at width 1: 11.5 million parameters, 24 GFLOP a training image; over an hour an epoch on two CPU cores.
+Cost of Figure 1 at width 1: 11.5 million parameters, 24 GFLOP per training image;
+over an hour per epoch on two CPU cores.
 """
 
 from fer_search.design import Augmentation, Backbone, Design, Head, Optimisation, Residual
@@ -26,10 +27,10 @@ def design(hp):
 
 
 def from_scratch(hp):
-    filters = hp.Choice("filters", [64, 32, 48])  # of the first blocks; they double twice and once more
-    blocks = hp.Int("blocks", 1, 3, default=2)  # of each filter count
-    dense = hp.Choice("dense", [0, 256, 512])  # units of a hidden layer after the pooling; 0 for none, as in Figure 1
-    mixup = hp.Choice("mixup", ["none", "beta", "70/30"])  # its notebook draws from Beta(0.3, 0.3); its text says 70/30
+    filters = hp.Choice("filters", [64, 32, 48])  # in the first blocks; doubled in each of the next three groups
+    blocks = hp.Int("blocks", 1, 3, default=2)  # per filter count
+    dense = hp.Choice("dense", [0, 256, 512])  # units of a hidden layer after pooling; 0 for none, as in Figure 1
+    mixup = hp.Choice("mixup", ["none", "beta", "70/30"])  # Beta(0.3, 0.3) in its notebook, 70/30 in its text
     return Design(
         network=Residual(
             stages=((filters,) * blocks + (2 * filters,) * blocks, (4 * filters,) * blocks, (8 * filters,) * blocks),
@@ -37,7 +38,7 @@ def from_scratch(hp):
         ),
         head=Head(dense=(dense,) if dense else (), dropout=hp.Choice("dropout", [0.0, 0.3, 0.5])),
         augmentation=augmentation(
-            cutout=hp.Choice("cutout", [0, 8, 16]),  # its text says 8, its pictures show 16, clipped at the borders
+            cutout=hp.Choice("cutout", [0, 8, 16]),  # 8 in its text, 16 clipped at the borders in its pictures
             mixup_alpha=0.3 if mixup == "beta" else 0.0,
             mixup_share=0.7 if mixup == "70/30" else 0.0,
         ),
@@ -67,7 +68,7 @@ def optimisation(optimizer):
     return Optimisation(optimizer=optimizer, learning_rate=1e-3, batch_size=256, schedule="plateau")
 
 
-# The report's seven rows. Choices that are not named here have their defaults, the first ones above.
+# The report's seven rows. Choices not named here take their defaults, the first values above.
 baselines = {
     "figure_1": {},
     "strided_conv": {"downsample": "strided"},
@@ -78,8 +79,8 @@ baselines = {
     "rgb_resnet50_sgd": {"network": "backbone", "backbone": "ResNet50", "backbone_head": "512", "optimizer": "sgd"},
 }
 
-# Accuracies published elsewhere. The report's rows are of its 7,178 test images, randomly augmented, which it also
-# tuned on (--protocol report does the same); the notebooks are those that it compares itself with.
+# Accuracies published elsewhere. The report's rows were measured on its 7,178 test images, randomly augmented, which it
+# also tuned on (as --protocol report does); the notebooks are those that it compares with.
 references = {
     "figure_1": 0.6779,
     "strided_conv": 0.678,
