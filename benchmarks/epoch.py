@@ -1,10 +1,10 @@
-"""Images a second of one training epoch of figure_1 with the report's augmentation: ours, and the naive pipelines.
+"""Images a second of one training epoch of figure_1 with the report's augmentation: ours and stock Keras pipelines.
 
     python benchmarks/epoch.py                     # on two CPU cores ten minutes
     python benchmarks/epoch.py --batch 64 --data fer2013.csv
 
-Ours is ``fer_search.training.loop.Loop.run_epoch`` as a search calls it, the drawing of the epoch's random numbers
-included. Naive are
+Ours is ``fer_search.training.loop.EpochLoop.run_epoch`` as a search calls it, the drawing of the epoch's random numbers
+included. The stock pipelines are
 
     generator   the legacy ImageDataGenerator, which Keras 3 still ships under keras.src.legacy, feeding model.fit
     layers      tf.data with Keras' preprocessing layers, feeding model.fit
@@ -50,8 +50,8 @@ def ours(spec: dict[str, Any]) -> Callable[[], float]:
     return compute
 
 
-def naive(spec: dict[str, Any]) -> Callable[[], float]:
-    """Get ready a naive pipeline: build, then warm up with each way of feeding, and keep the faster one."""
+def stock(spec: dict[str, Any]) -> Callable[[], float]:
+    """Get ready a stock Keras pipeline: build, then warm up with each way of feeding, and keep the faster one."""
     import keras
 
     cpu = not has_gpu()
@@ -175,11 +175,11 @@ def preprocessing_layers() -> Any:
     )
 
 
-ARMS = {"ours": ours, "generator": naive, "layers": naive}
+ARMS = {"ours": ours, "generator": stock, "layers": stock}
 
 
 def specs_of(backends: tuple[str, ...], gpu: bool, base: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return name -> spec of all arms; on a CPU the naive ones are on TensorFlow alone, the faster there."""
+    """Return name -> spec of all arms; on a CPU the stock pipelines run on TensorFlow only, which is faster there."""
     specs = {}
     for backend, precision, arm in itertools.product(backends, base["precisions"], ARMS):
         if arm == "ours" or gpu or backend == "tensorflow":
@@ -189,15 +189,15 @@ def specs_of(backends: tuple[str, ...], gpu: bool, base: dict[str, Any]) -> dict
 
 
 def table_of(title: str, seconds: dict[str, list[float]], about: dict[str, Any], images: int) -> common.Table:
-    """Return images a second, and ratios to the best naive arm of each precision, round by round."""
+    """Return images a second, and ratios to the fastest stock pipeline of each precision, round by round."""
     table = common.Table(
-        title, ["", "images/s (least to greatest)", *(f"times the best naive, {p}" for p in PRECISIONS)]
+        title, ["", "images/s (min to max)", *(f"speed-up over stock, {p}" for p in PRECISIONS)]
     )
     for name, taken in seconds.items():
         row = [name, str(common.spread([images / s for s in taken]))]
         for precision in PRECISIONS:
-            naive_arms = [n for n in seconds if not n.startswith("ours") and n.endswith(precision)]
-            best = min(naive_arms, key=lambda n: common.spread(seconds[n]).median, default=None)
+            stock_arms = [n for n in seconds if not n.startswith("ours") and n.endswith(precision)]
+            best = min(stock_arms, key=lambda n: common.spread(seconds[n]).median, default=None)
             row.append(str(common.ratios(seconds[best], taken)) if best else "-")
         table.rows.append(row)
     if said := fed(about):

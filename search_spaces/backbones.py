@@ -35,10 +35,10 @@ def design(hp):
             preprocessing=hp.Choice("preprocessing", ["own", "rescale"]),  # rescale: as the course report did
             alpha=alpha(hp, name),
             train_from=train_from(hp, name, tuned),
-            # Large gradients from an untrained head would destroy pretrained features (keras.io/guides/transfer_learning).
+            # An untrained head's gradients would destroy pretrained features (keras.io/guides/transfer_learning).
             frozen_epochs=hp.Choice("frozen_epochs", [0, 1, 5]),
             learning_rate_factor=hp.Choice("learning_rate_factor", [0.3, 0.1, 1.0]),  # relative to the head
-            frozen_statistics=hp.Boolean("frozen_statistics", default=False),  # ImageNet's differ from those of grey faces
+            frozen_statistics=hp.Boolean("frozen_statistics", default=False),  # ImageNet's differ from faces'
         ),
         head=head(hp),
         augmentation=Augmentation(flip=True, rotation=hp.Choice("rotation", [10, 0, 30])),  # 30 in the course report

@@ -16,7 +16,7 @@ from fer_search.design import Augmentation, Backbone, Design, Evaluation, Head, 
 
 def design(hp):
     network = hp.Choice("network", ["residual", "plain", "backbone"])
-    dropout = hp.Choice("dropout", [0.2, 0.0, 0.5])  # before the classifier; 0.5 in vgg19_bn: noisy labels are easily overfitted
+    dropout = hp.Choice("dropout", [0.2, 0.0, 0.5])  # before the classifier; 0.5 in vgg19_bn against noisy labels
     common = {"augmentation": augmentation(hp), "evaluation": evaluation(hp)}
     with hp.conditional_scope("network", ["residual", "plain"]):
         if network != "backbone":
@@ -84,7 +84,7 @@ def augmentation(hp):
     crop = hp.Choice("crop", ["44 pixels", "resized", "none"])  # 44 in vgg19_bn, resized in khaireddin_vgg
     return Augmentation(
         flip=True,
-        rotation=hp.Choice("rotation", [10, 0, 20]),  # 10 in khaireddin_vgg; the course report's 30 exceeds natural head tilt
+        rotation=hp.Choice("rotation", [10, 0, 20]),  # 10 in khaireddin_vgg; 30 exceeds natural head tilt
         shift=hp.Choice("shift", [0.0, 0.1, 0.2]),  # 0.2 in khaireddin_vgg
         crop=44 if crop == "44 pixels" else 0,
         resized_crop=0.64 if crop == "resized" else 0.0,  # sides from 0.8, i.e. its scaling of 20%

@@ -1,17 +1,17 @@
 """The space of the course report "Trabajo final RNA".
 
-Its choices: max pooling or strided convolution, cutout, mixup, the size of the network and of its head; and, instead of
-its own network, ResNet152V2 or ResNet50 with ImageNet weights, with two ways of turning grey images into RGB. Everything
+Its choices: max pooling or strided convolution, cutout, mixup, the size of the network and of its head; and, instead
+of its own network, ResNet152V2 or ResNet50 with ImageNet weights, with two ways of turning grey images into RGB. All
 else is fixed as in the report: rotations up to 30 degrees, zoom 0.2, flips, shear_range=0.2 (which ImageDataGenerator
-takes as degrees, so next to nothing), division by 255 for every network, a learning rate of 1e-3 reduced tenfold after 5
-epochs without improvement, batch size 256, 50 epochs.
+takes as degrees, so next to nothing), division by 255 for every network, a learning rate of 1e-3 reduced tenfold after
+5 epochs without improvement, batch size 256, 50 epochs.
 
     fer-search run --space search_spaces/report.py                                       # everything, on a GPU
     fer-search run --space search_spaces/report.py --fix network=residual                # only from scratch
     fer-search run --space search_spaces/report.py --fix network=residual --width 0.125  # the same at 1/64 of the cost
 
-Cost of Figure 1 at width 1: 11.5 million parameters, 24 GFLOP per training image;
-over an hour per epoch on two CPU cores.
+Cost of Figure 1 at width 1: 11.5 million parameters, 24 GFLOP per training image; over
+an hour per epoch on two CPU cores.
 """
 
 from fer_search.design import Augmentation, Backbone, Design, Head, Optimisation, Residual
