@@ -103,7 +103,7 @@ def run(
     from fer_search import backend
 
     backend.start()
-    from fer_search.search.display import choose_view
+    from fer_search.search.display import choose_reporter
     from fer_search.search.run import run_search
     from fer_search.search.settings import Settings, parse_bytes, parse_devices, parse_duration, parse_fixed
 
@@ -143,8 +143,8 @@ def run(
         command=shlex.join(["fer-search", *sys.argv[1:]]),
     )
     if dry_run:
-        from fer_search.search.display.dry_run import show_plan
+        from fer_search.search.display.dry_run import print_dry_run
 
-        show_plan(settings)
+        print_dry_run(settings)
         return
-    raise typer.Exit(run_search(settings, choose_view(quiet, json)))
+    raise typer.Exit(run_search(settings, choose_reporter(quiet, json)))

@@ -1,1 +1,1 @@
-"""A run: the oracle, the loop, the run folder."""
+"""Searching a space: deciding what to train (the driver), training it (executors), and showing both to the user."""

@@ -1,26 +1,20 @@
-"""run.json: what was searched, on what, with which versions; and what must be the same for a run to go on."""
+"""Content of run.json: what was searched, on which data, with which versions; and what a resumed run must match."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import zip_longest
 from typing import Any
 
 from fer_search import backend
 from fer_search.data.dataset import Dataset
 from fer_search.data.split import Split
-from fer_search.runfolder.folder import FORMAT
+from fer_search.runfolder.schema import FORMAT
 from fer_search.search.settings import Settings
 from fer_search.space import Space
 
-EXTENSIBLE = ("--max-trials", "--max-epochs", "--time-budget")
-BEFORE = {"--repeats": 1}  # what runs had whose run.json is older than the option
-
 
 def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, Any]:
-    """Return what must be the same for a run to go on; ``EXTENSIBLE`` may grow with --extend."""
+    """Return what must be the same for a run to be resumed; ``BUDGET_OPTIONS`` may be raised with --extend."""
     s = settings
     return {
         "space": space.sha256,
@@ -49,17 +43,17 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
     }
 
 
-def new_info(
+def new_run_record(
     settings: Settings, space: Space, dataset: Dataset, split: Split, skipped: list[dict[str, str]]
 ) -> dict[str, Any]:
-    """Return run.json of a run that starts now.
+    """Return the content of run.json for a run that starts now.
 
     Args:
-        settings: of the run.
-        space: what is searched.
-        dataset: on what.
-        split: which of it.
-        skipped: "what" is not searched, and "why".
+        settings: Options of the run.
+        space: Design space.
+        dataset: Data set.
+        split: Its images for training and validation.
+        skipped: What cannot be searched here ("what"), and "why".
     """
     s = settings
     tuner: dict[str, Any] = {
@@ -84,7 +78,7 @@ def new_info(
     options |= {"drop_duplicates": s.drop_duplicates, "validation": s.validation, "fix": dict(s.fix)}
     options |= {"max_params": s.max_params, "devices": s.devices}
     counts = {"train": len(split.train), "validation": len(split.validation)}
-    about = {"name": dataset.name, "source": dataset.source, "fingerprint": dataset.fingerprint, "toy": dataset.toy}
+    source = {"name": dataset.name, "source": dataset.source, "fingerprint": dataset.fingerprint, "toy": dataset.toy}
     return {
         "format": FORMAT,
         "name": s.folder.name,
@@ -94,7 +88,7 @@ def new_info(
         "space": {"name": space.name, "path": str(space.path), "sha256": space.sha256, **space_texts(space)},
         "references": space.references,
         "baselines": space.baselines,
-        "data": about | counts | {"notes": list(dataset.notes)},
+        "data": source | counts | {"notes": list(dataset.notes)},
         "protocol": split.protocol,
         "protocol_note": split.note,
         "seed": s.seed,
@@ -112,34 +106,5 @@ def new_info(
 
 
 def space_texts(space: Space) -> dict[str, Any]:
-    """Return what run.json keeps of a space's source."""
+    """Return what run.json records of a space's source."""
     return {"text": space.text, "modules": space.modules}
-
-
-def first_change(before: Mapping[str, Any], space: Space) -> str:
-    """Return in what a space differs from that of a run, in words; "" where comments and layout alone do.
-
-    Args:
-        before: from ``space_texts``; without "modules" in a run that is older than these.
-        space: the space now.
-    """
-    known = before.get("modules", space.modules)
-    pairs = [("", before["text"], space.text)]
-    pairs += [(f" in {name}", known.get(name, ""), space.modules.get(name, "")) for name in {**known, **space.modules}]
-    for where, then, now in pairs:
-        for old, new in zip_longest(_statements(then), _statements(now), fillvalue=""):
-            if old != new:
-                return f"was '{old.strip():.60}', is '{new.strip():.60}'{where}"
-    return ""
-
-
-def _statements(text: str) -> list[str]:
-    """Return a Python text line by line, without comments and docstrings; as it is where it is no Python."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return text.splitlines()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree).splitlines()

@@ -1,4 +1,4 @@
-"""What a user asks of a run."""
+"""Options of ``fer-search run``, checked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from fer_search.errors import UserError
 
 BASELINES = ("first", "only", "none")
 PROTOCOLS = ("holdout", "report")
-LOWEST = {"max_trials": 1, "max_epochs": 1, "factor": 2, "seed": 0, "limit_train": 14, "batch_size": 1, "patience": 1}
-LOWEST |= {"max_params": 1, "max_failures": 1, "repeats": 1}
+MIN_VALUES = {
+    "max_trials": 1,
+    "max_epochs": 1,
+    "factor": 2,
+    "seed": 0,
+    "limit_train": 14,
+    "batch_size": 1,
+    "patience": 1,
+}
+MIN_VALUES |= {"max_params": 1, "max_failures": 1, "repeats": 1}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of ``fer-search run``; its help says what each means.
+    """Options of ``fer-search run``; see its help.
 
     ``time_budget`` is in seconds, ``max_disk`` in bytes.
     """
@@ -57,36 +65,36 @@ class Settings:
     command: str = ""
 
     def __post_init__(self) -> None:
-        for name, low in LOWEST.items():
+        for name, minimum in MIN_VALUES.items():
             value = getattr(self, name)
-            if value is not None and value < low:
-                raise UserError(f"--{name.replace('_', '-')} must be at least {low}, not {value}")
+            if value is not None and value < minimum:
+                raise UserError(f"--{name.replace('_', '-')} must be at least {minimum}, not {value}")
         if not 0 < self.validation < 1:
-            raise UserError(f"--validation must be a share between 0 and 1, not {self.validation:g}")
+            raise UserError(f"--validation must be a fraction between 0 and 1, not {self.validation:g}")
         if not 0.001 <= self.width <= 16:
             raise UserError(f"--width must be from 0.001 to 16, not {self.width:g}")
         if self.name is not None and (not self.name or Path(self.name).name != self.name or self.name.startswith(".")):
             raise UserError(f"--name must be a plain name without slashes, not {self.name!r}")
         if self.prune == "median" and self.tuner == "hyperband":
-            raise UserError("--prune median is for the other tuners; Hyperband ends poor trials early by itself")
+            raise UserError("--prune median is for the other tuners; Hyperband stops poor trials early by itself")
         if self.repeats > 1 and self.baselines == "none":
-            raise UserError("--repeats trains the baselines several times; with --baselines none there are none")
+            raise UserError("--repeats trains the baselines several times, but --baselines none leaves them out")
         if self.extend and self.overwrite:
-            raise UserError("--extend goes on with a run and --overwrite starts it anew; give one of them")
+            raise UserError("--extend continues a run and --overwrite starts it anew; give only one of them")
         if self.tuner in ("random", "bayesian") and self.max_trials is None and self.baselines != "only":
-            object.__setattr__(self, "max_trials", 50)  # these have no end of their own
+            object.__setattr__(self, "max_trials", 50)  # these tuners never end by themselves
 
     @property
     def folder(self) -> Path:
-        """The run folder."""
+        """Run folder."""
         return self.results_dir / (self.name or self.space.stem)
 
 
 def parse_duration(text: str, option: str = "--time-budget") -> float:
-    """Return the seconds of "90s", "45min", "2h", "1d" or "2h30m".
+    """Parse a duration such as "90s", "45min", "2h", "1d" or "2h30m" into seconds.
 
     Raises:
-        UserError: it is none of these.
+        UserError: It is not a duration.
     """
     units = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1}
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)\s*", text)
@@ -97,43 +105,43 @@ def parse_duration(text: str, option: str = "--time-budget") -> float:
 
 
 def parse_bytes(text: str, option: str = "--max-disk") -> float:
-    """Return the bytes of "800MB", "1.5GB" or "2TB"; infinity for "none".
+    """Parse a size such as "800MB", "1.5GB" or "2TB" into bytes; infinity for "none".
 
     Raises:
-        UserError: it is none of these.
+        UserError: It is not a size.
     """
     if text == "none":
         return float("inf")
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT])B?", text.strip(), re.IGNORECASE)
-    if not found:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT])B?", text.strip(), re.IGNORECASE)
+    if not match:
         raise UserError(f"{option} must be a size such as 800MB or 5GB, or none, not {text!r}")
-    return float(found[1]) * {"M": 1e6, "G": 1e9, "T": 1e12}[found[2].upper()]
+    return float(match[1]) * {"M": 1e6, "G": 1e9, "T": 1e12}[match[2].upper()]
 
 
-def parse_devices(text: str, there: int) -> int:
-    """Return how many devices ``--devices`` means.
+def parse_devices(text: str, available: int) -> int:
+    """Parse the value of ``--devices`` into a number of devices.
 
     Args:
-        text: a number, or "all".
-        there: how many there are.
+        text: A number, or "all".
+        available: Number of devices here.
 
     Raises:
-        UserError: it is neither, or more than there are.
+        UserError: It is neither, or more than are available.
     """
     if text == "all":
-        return there
+        return available
     if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"--devices must be a number from 1 on, or all, not {text!r}")
-    if int(text) > there:
-        raise UserError(f"--devices {text}: there is no more than {there} here; give a smaller number, or all")
+        raise UserError(f"--devices must be a positive number or all, not {text!r}")
+    if int(text) > available:
+        raise UserError(f"--devices {text}: only {available} available here; give a smaller number, or all")
     return int(text)
 
 
 def parse_fixed(given: list[str]) -> dict[str, str]:
-    """Return choice -> value of what ``--fix`` was given.
+    """Parse the values of ``--fix`` into choice -> value.
 
     Raises:
-        UserError: it is not NAME=VALUE.
+        UserError: One is not NAME=VALUE.
     """
     pairs = [text.partition("=") for text in given]
     for text, (name, equals, _) in zip(given, pairs, strict=True):

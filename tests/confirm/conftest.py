@@ -12,6 +12,7 @@ from rich.console import Console
 from fer_search.confirm import run as confirm_module
 from fer_search.confirm.run import Settings, run_confirm
 from fer_search.data.dataset import SPLITS
+from fer_search.search import opening
 from fer_search.search import run as run_module
 from fer_search.search.display import Lines
 from fer_search.search.settings import Settings as SearchSettings
@@ -44,7 +45,7 @@ def finished(copied, tmp_path_factory):
     (folder / "small.py").write_text(SPACE)
     with pytest.MonkeyPatch.context() as patch, (folder / "out.txt").open("w") as out:
         patch.setattr(run_module, "load_dataset", lambda source, **options: copied)
-        patch.setattr(run_module, "estimate", lambda *arguments: (40.0, 80.0))
+        patch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
         settings = SearchSettings(folder / "small.py", results_dir=folder, baselines="only", repeats=2, max_epochs=2)
         assert run_module.run_search(settings, Lines(Console(file=out))) == 0
     return folder / "small"

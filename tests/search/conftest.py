@@ -11,14 +11,15 @@ import pytest
 from rich.console import Console
 
 from fer_search.files import write_atomic
-from fer_search.runfolder.epochs import COLUMNS, append_epoch, read_epochs, rewrite_epochs
-from fer_search.runs.doctor import HDF5
+from fer_search.runfolder.epochs import METRIC_COLUMNS, append_epoch, read_epochs, rewrite_epochs
+from fer_search.runs.doctor import HDF5_SIGNATURE
+from fer_search.search import opening
 from fer_search.search import run as run_module
 from fer_search.search.display import Lines
+from fer_search.search.executors import job as job_module
 from fer_search.search.settings import Settings
-from fer_search.search.trials import trial_runner
-from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, keep_only, mark_best
-from fer_search.training.mid_epoch import PARTIAL
+from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, link_best, remove_other_checkpoints
+from fer_search.training.mid_epoch import MID_EPOCH_FILE
 from fer_search.training.trial import Progress, Stopped
 
 CHECKPOINT_BYTES = 1008
@@ -26,16 +27,16 @@ CHECKPOINT_BYTES = 1008
 
 def write_state(path, state):
     """Write what stands for a checkpoint; its size is on paper alone where that is large."""
-    path.write_bytes(HDF5 + state.encode() + b"\n")
+    path.write_bytes(HDF5_SIGNATURE + state.encode() + b"\n")
     os.truncate(path, CHECKPOINT_BYTES)
 
 
 def read_state(path):
     with path.open("rb") as file:
-        return file.read(len(HDF5) + 100)[len(HDF5) :].split(b"\n")[0].decode()
+        return file.read(len(HDF5_SIGNATURE) + 100)[len(HDF5_SIGNATURE) :].split(b"\n")[0].decode()
 
 
-def fake_train(trial, data, watcher):
+def fake_train(trial, data, hooks):
     """Do to the folder what ``train`` does; every number follows from seed, trial and epoch."""
     table, before = trial.folder / "epochs.csv", len(trial.history)
     rows = read_epochs(table)
@@ -46,27 +47,27 @@ def fake_train(trial, data, watcher):
     start = (trial.folder, before + len(rows)) if rows else (trial.parent, before)
     state = read_state(checkpoint_path(*start)) if rows or trial.parent else f"{trial.seed} {trial.number}"
     model = SimpleNamespace(stop_training=False, optimizer=SimpleNamespace(use_ema=False))
-    for callback in watcher.callbacks:
+    for callback in hooks.callbacks:
         callback.set_model(model)
         callback.on_train_begin()
     for epoch in range(before + len(rows) + 1, trial.epochs + 1):
         if model.stop_training:
             break
         state = hashlib.sha256(f"{state} {epoch}".encode()).hexdigest()
-        watcher.progress(Progress(epoch, 1, 1, 1.0, 0.5))
-        if watcher.stop():
+        hooks.on_progress(Progress(epoch, 1, 1, 1.0, 0.5))
+        if hooks.should_stop():
             raise Stopped
         value = int(state[:8], 16) / 2**32
-        row = dict.fromkeys(COLUMNS, value) | {"epoch": epoch, "seconds": 0.1}
-        (trial.folder / PARTIAL).unlink(missing_ok=True)
+        row = dict.fromkeys(METRIC_COLUMNS, value) | {"epoch": epoch, "seconds": 0.1}
+        (trial.folder / MID_EPOCH_FILE).unlink(missing_ok=True)
         write_atomic(checkpoint_path(trial.folder, epoch), lambda p, s=state: write_state(p, s))
         if value > max((r["val_accuracy"] for r in rows), default=-1):
-            mark_best(trial.folder, epoch, model)
+            link_best(trial.folder, epoch, model)
         append_epoch(table, row)
         rows.append(row)
-        keep_only(trial.folder, (epoch,))
-        watcher.epoch(row)
-        for callback in watcher.callbacks:
+        remove_other_checkpoints(trial.folder, (epoch,))
+        hooks.on_epoch_end(row)
+        for callback in hooks.callbacks:
             callback.on_epoch_end(epoch - 1, row)
     return rows
 
@@ -75,9 +76,9 @@ def fake_train(trial, data, watcher):
 def made_up(monkeypatch, faces):
     """Make searches train nothing."""
     monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
-    monkeypatch.setattr(run_module, "estimate", lambda *arguments: (40.0, 80.0))
-    monkeypatch.setattr(run_module, "keep_predictions", lambda *arguments: None)
-    monkeypatch.setattr(trial_runner, "train", fake_train)
+    monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
+    monkeypatch.setattr(opening, "store_predictions", lambda *arguments: None)
+    monkeypatch.setattr(job_module, "train", fake_train)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Run folders that were harmed, and what the doctor says and mends."""
+"""Run folders that were harmed, and what the doctor reports and repairs."""
 
 import dataclasses
 import json
@@ -10,11 +10,11 @@ import pytest
 from fer_search.errors import UserError
 from fer_search.report import to_markdown
 from fer_search.runfolder.folder import RunFolder
-from fer_search.runs.doctor import examine, mend
+from fer_search.runs.doctor import find_problems, repair
 from fer_search.runs.show import describe_trial
 from fer_search.runs.status import read_status, status_lines
 from fer_search.runs.table import select_trials
-from fer_search.search.trials import trial_runner
+from fer_search.search.executors import job as job_module
 from fer_search.training.trial import TrialFailed
 
 
@@ -25,23 +25,23 @@ def run(search, tmp_path):
 
 
 def texts(run):
-    return [problem.text for problem in examine(run)]
+    return [problem.text for problem in find_problems(run)]
 
 
 def test_a_sound_folder_is_sound(run):
     assert texts(run) == []
 
 
-def test_what_can_be_mended_is(run, search, tmp_path, state):
+def test_what_can_be_repaired_is(run, search, tmp_path, state):
     before = state(run)
     (run / ".part-abc.json").write_text("{")
     trial = run / "trial_0001" / "trial.json"
     trial.write_text("")
     table = run / "trial_0002" / "epochs.csv"
     table.write_text(table.read_text() + "4,0.3,0.")
-    problems = examine(run)
+    problems = find_problems(run)
     assert len(problems) == 3
-    assert all(line.startswith("mended: ") for line in mend(run, problems))
+    assert all(line.startswith("repaired: ") for line in repair(run, problems))
     assert texts(run) == []
     after = state(run)
     for name in before[0]:
@@ -49,12 +49,12 @@ def test_what_can_be_mended_is(run, search, tmp_path, state):
     assert search(tmp_path) == 0
 
 
-def test_what_cannot_be_mended_is_left_and_said(run):
+def test_what_cannot_be_repaired_is_left_and_said(run):
     (run / "run.json").write_text("{")
     (run / "oracle.json").write_text("{")
-    problems = examine(run)
+    problems = find_problems(run)
     assert ["run.json" in problems[0].text, "oracle.json" in problems[1].text] == [True, True]
-    assert all(line.startswith("not mended: ") for line in mend(run, problems))
+    assert all(line.startswith("not repaired: ") for line in repair(run, problems))
     assert (run / "oracle.json").read_text() == "{"
 
 
@@ -62,24 +62,24 @@ def test_what_cannot_be_mended_is_left_and_said(run):
 def test_a_lost_oracle_is_made_again_from_the_trials(search, state, tmp_path, monkeypatch, tuner):
     """One trial failed and one was under way; the search then goes on as if nothing had been lost."""
     given = {"tuner": tuner, "max_trials": None if tuner == "hyperband" else 9, "max_epochs": 4, "factor": 2}
-    real, full = trial_runner.train, [True]
+    real, full = job_module.train, [True]
 
-    def train(trial, data, watcher):
+    def train(trial, data, hooks):
         if trial.number == 4:
             raise RuntimeError("layer explodes")
         if trial.number == 7 and full:
             full.clear()
             raise OSError(28, "No space left on device")
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", train)
+    monkeypatch.setattr(job_module, "train", train)
     with pytest.raises(UserError, match="no room"):
         search(tmp_path / "lost", **given)
     run = tmp_path / "lost" / "tiny"
     before = state(run)
     (run / "oracle.json").write_text("")
-    [problem] = examine(run)
-    assert mend(run, [problem]) == [f"mended: {problem.text}"]
+    [problem] = find_problems(run)
+    assert repair(run, [problem]) == [f"repaired: {problem.text}"]
     assert state(run) == before
     assert search(tmp_path / "lost", **given) == search(tmp_path / "whole", **given) == 0
     assert state(run) == state(tmp_path / "whole" / "tiny")
@@ -91,27 +91,27 @@ def test_a_lost_table_is_made_again_from_its_trial(run, state):
     (run / "trial_0001" / "epochs.csv").unlink()
     table = run / "trial_0002" / "epochs.csv"
     table.write_text(table.read_text()[:-40])  # its last row
-    problems = examine(run)
+    problems = find_problems(run)
     assert len(problems) == 4
-    assert all(line.startswith("mended: ") for line in mend(run, problems))
+    assert all(line.startswith("repaired: ") for line in repair(run, problems))
     assert texts(run) == []
     assert state(run) == before
 
 
-def test_a_failed_trial_is_not_mended_into_a_completed_one(search, tmp_path, monkeypatch):
-    real = trial_runner.train
+def test_a_failed_trial_is_not_repaired_into_a_completed_one(search, tmp_path, monkeypatch):
+    real = job_module.train
 
-    def failing(trial, data, watcher):
+    def failing(trial, data, hooks):
         if trial.number == 2:
-            real(dataclasses.replace(trial, epochs=2), data, watcher)
+            real(dataclasses.replace(trial, epochs=2), data, hooks)
             raise TrialFailed("the training loss was nan in epoch 3")
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", failing)
+    monkeypatch.setattr(job_module, "train", failing)
     assert search(tmp_path) == 0
     (tmp_path / "tiny" / "trial_0002" / "trial.json").write_text("")
-    [problem] = examine(tmp_path / "tiny")
-    assert problem.mend is None
+    [problem] = find_problems(tmp_path / "tiny")
+    assert problem.repair is None
 
 
 LOOKS = (
@@ -124,16 +124,16 @@ HARMS = {"emptied": lambda text: "", "torn": lambda text: text[: len(text) // 2]
 
 
 @pytest.mark.parametrize("file", ["oracle.json", "trial_0000/trial.json", "trial_0000/epochs.csv"])
-def test_what_can_be_mended_is_said_to_be_and_can(run, state, file):
+def test_what_can_be_repaired_is_said_so(run, state, file):
     before, whole = state(run)[0]["trial_0000"][:2], (run / file).read_text()
     for harm in HARMS.values():
         (run / file).write_text(harm(whole))
         said = [message for message in refusals(run) if message]
         assert all(f"{run / file} " in message for message in said)
-        assert all(f"; fer-search doctor {run} --repair mends it" in message for message in said)
+        assert all(f"; run: fer-search doctor {run} --repair" in message for message in said)
         assert len(said) == len(LOOKS) or file.endswith("epochs.csv")  # where less is wanted of it, less is refused
-        mend(run, examine(run))
-        assert examine(run) == []
+        repair(run, find_problems(run))
+        assert find_problems(run) == []
         assert refusals(run) == [""] * len(LOOKS)
         assert state(run)[0]["trial_0000"][:2] == before
 
@@ -143,8 +143,8 @@ def test_what_must_be_restored_is_said_to_be(run, file):
     whole = (run / file).read_text()
     for harm in HARMS.values():
         (run / file).write_text(harm(whole))
-        assert all(f"{run / file} " in said and said.endswith("restore it from a copy") for said in refusals(run))
-        assert "restore it from a copy" in texts(run)[0]
+        assert all(f"{run / file} " in said and said.endswith("restore it from a backup") for said in refusals(run))
+        assert "restore it from a backup" in texts(run)[0]
 
 
 def refusals(run):
@@ -163,17 +163,17 @@ def refusal(look, run):
 
 def test_a_broken_design_is_made_again_by_the_search(search, tmp_path, monkeypatch):
     """What it says can be had from the proposal; neither the running trial nor a parent fails for want of it."""
-    real = trial_runner.train
+    real = job_module.train
 
-    def train(trial, data, watcher):
+    def train(trial, data, hooks):
         if trial.number == 2:
             raise OSError(28, "No space left on device")
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", train)
+    monkeypatch.setattr(job_module, "train", train)
     with pytest.raises(UserError, match="no room"):
         search(tmp_path)
-    monkeypatch.setattr(trial_runner, "train", real)
+    monkeypatch.setattr(job_module, "train", real)
     design = tmp_path / "tiny" / "trial_0002" / "design.json"
     whole = design.read_text()
     design.write_text(whole[:50])
@@ -188,21 +188,21 @@ def test_half_a_checkpoint_is_found(run):
         file["x"] = np.zeros(10_000)
     assert texts(run) == []
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
-    assert "no whole HDF5 file" in texts(run)[0]
+    assert "no complete HDF5 file" in texts(run)[0]
 
 
 def test_broken_weights_are_moved_aside(run):
     weights = next(run.glob("trial_*/best.weights.h5"))
     weights.write_bytes(b"nothing")
-    [problem] = examine(run)
-    mend(run, [problem])
+    [problem] = find_problems(run)
+    repair(run, [problem])
     assert not weights.exists()
     assert weights.with_name("broken-best.weights.hdf5").read_bytes() == b"nothing"
 
 
 def test_a_running_run_is_not_examined(run):
     with RunFolder(run).lock(), pytest.raises(UserError, match="in use") as caught:
-        examine(run)
+        find_problems(run)
     assert caught.value.exit_code == 4
 
 

@@ -37,5 +37,5 @@ def test_a_run_from_before_the_option_goes_on(search, tmp_path):
     del info["identity"]["--repeats"]
     file.write_text(json.dumps(info))
     assert search(tmp_path, max_trials=4, extend=True) == 0
-    with pytest.raises(UserError, match="--repeats was 1, is 2"):
+    with pytest.raises(UserError, match="--repeats was 1, is now 2"):
         search(tmp_path, max_trials=4, repeats=2)

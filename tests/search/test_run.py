@@ -16,19 +16,20 @@ from rich.console import Console
 
 from fer_search.errors import UserError
 from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.predictions import predicted_trial
+from fer_search.search import opening
 from fer_search.search import run as run_module
 from fer_search.search.display import Lines
+from fer_search.search.executors import job as job_module
 from fer_search.search.run import run_search
 from fer_search.search.settings import Settings
-from fer_search.search.trials import trial_runner as attempt_module
 from fer_search.search.trials.checkpoint_retention import KEPT_WEIGHTS
-from fer_search.search.trials.predictions import predicted_trial
 
 
 @pytest.fixture(autouse=True)
 def _small_data(monkeypatch, faces):
     monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
-    monkeypatch.setattr(run_module, "estimate", lambda *arguments: (40.0, 80.0))
+    monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
 
 
 def search(space, folder, **options):
@@ -123,31 +124,31 @@ def test_a_search_killed_at_every_write_ends_as_one_that_was_not(tiny_space, tmp
 
 
 def test_a_search_stopped_by_its_user_goes_on(tiny_space, tmp_path, monkeypatch):
-    real, count = attempt_module.train, []
+    real, count = job_module.train, []
 
-    def interrupted(trial, data, watcher):
+    def interrupted(trial, data, hooks):
         if trial.number == 1 and not count:
             count.append(1)
-            progress = watcher.progress
+            progress = hooks.on_progress
 
             def interrupt(at):
                 progress(at)
                 if at.epoch == 2:
                     os.kill(os.getpid(), signal.SIGINT)
 
-            watcher.progress = interrupt
-        return real(trial, data, watcher)
+            hooks.on_progress = interrupt
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(attempt_module, "train", interrupted)
+    monkeypatch.setattr(job_module, "train", interrupted)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     whole.mkdir()
     stopped.mkdir()
     assert search(tiny_space, stopped) == 130
     assert json.loads((stopped / "tiny" / "run.json").read_text())["state"] == "interrupted"
     out = (stopped / "out.txt").read_text()
-    assert "Stopped: 1 of 4 trials done, nothing lost. The same command goes on." in out
+    assert "Stopped: 1 of 4 trials done, nothing lost. Re-run the same command to resume." in out
     assert search(tiny_space, stopped) == 0
-    assert "going on after epoch 1" in (stopped / "out.txt").read_text()
+    assert "resuming after epoch 1" in (stopped / "out.txt").read_text()
     assert search(tiny_space, whole) == 0
     assert state(stopped / "tiny") == state(whole / "tiny")
 
@@ -160,14 +161,14 @@ def test_a_finished_search_is_left_alone(tiny_space, tmp_path):
 
 
 def test_what_fails_is_recorded_and_the_search_goes_on(tiny_space, tmp_path, monkeypatch):
-    real = attempt_module.train
+    real = job_module.train
 
-    def failing(trial, data, watcher):
+    def failing(trial, data, hooks):
         if trial.number == 2:
             raise MemoryError("no room for the gradients")
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(attempt_module, "train", failing)
+    monkeypatch.setattr(job_module, "train", failing)
     assert search(tiny_space, tmp_path) == 0
     trial = json.loads((tmp_path / "tiny" / "trial_0002" / "trial.json").read_text())
     assert trial["status"] == "FAILED"
@@ -178,16 +179,16 @@ def test_what_fails_is_recorded_and_the_search_goes_on(tiny_space, tmp_path, mon
 
 
 def test_a_search_without_any_result_says_so_by_its_exit_code(tiny_space, tmp_path, monkeypatch):
-    def failing(trial, data, watcher):
+    def failing(trial, data, hooks):
         raise ValueError("nothing works")
 
-    monkeypatch.setattr(attempt_module, "train", failing)
+    monkeypatch.setattr(job_module, "train", failing)
     assert search(tiny_space, tmp_path, max_trials=2) == 3
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"seed": 1}, "--seed was 0, is 1"), ({"width": 0.5}, "--width"), ({"tuner": "grid"}, "--tuner")],
+    [({"seed": 1}, "--seed was 0, is now 1"), ({"width": 0.5}, "--width"), ({"tuner": "grid"}, "--tuner")],
 )
 def test_going_on_as_something_else_is_refused(tiny_space, tmp_path, change, named):
     assert search(tiny_space, tmp_path, max_trials=1) == 0

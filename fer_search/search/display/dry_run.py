@@ -1,4 +1,4 @@
-"""What a search would do, without doing it: the space, a batch, costs of sampled designs, and the time as a range."""
+"""The dry run: the space, a batch, the cost of sampled designs and the estimated run time, without training."""
 
 from __future__ import annotations
 
@@ -8,48 +8,49 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_search import backend
-from fer_search.augment import augment, draw_plan
+from fer_search.augment import augment, draw_epoch
 from fer_search.data.dataset import CLASSES
 from fer_search.data.load import describe
 from fer_search.inspection.describe import describe_space
-from fer_search.search.display.formatting import range_in_words
-from fer_search.search.run import load_data, trial_data
-from fer_search.search.scheduling.budget import planned
+from fer_search.search.display.formatting import format_range
+from fer_search.search.proposing.oracles import oracle_for
+from fer_search.search.run import load_data
+from fer_search.search.scheduling.budget import baseline_names, plan_budgets, trial_limit
 from fer_search.search.scheduling.estimate import (
-    Sampled,
+    SampledDesign,
     Speed,
-    counted_images,
+    equivalent_images,
     estimate_seconds,
     sample_designs,
     time_designs,
 )
-from fer_search.search.scheduling.setup import baseline_names, new_oracle, trial_limit
 from fer_search.search.settings import Settings
-from fer_search.search.trials.pretrained import settle_weights
+from fer_search.search.state import trial_data
+from fer_search.search.trials.pretrained import resolve_missing_weights
 from fer_search.space import load_space
 from fer_search.training.trial import TrialData
 
 
-def show_plan(settings: Settings, console: Console | None = None) -> None:
-    """Print what a search with these settings would be; writes nothing to its folder.
+def print_dry_run(settings: Settings, console: Console | None = None) -> None:
+    """Print what a search with these settings would do; writes nothing to its run folder.
 
     Args:
-        settings: of the search.
-        console: where to; stdout by default.
+        settings: Options of the run.
+        console: Console to print to; stdout by default.
     """
     console = console or Console()
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    found = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
-    space, skipped = settle_weights(found, settings)
+    loaded = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
+    space, skipped = resolve_missing_weights(loaded, settings)
     dataset, split = load_data(settings)
     data = trial_data(dataset, split)
     for part in describe_space(space):
         console.print(part)
-    for one in skipped:
-        say(f"Missing here: {one['what']} ({one['why']}).")
+    for entry in skipped:
+        say(f"Missing here: {entry['what']} ({entry['why']}).")
     say(describe(dataset))
     say(f"Protocol: {split.note}.")
     say(f"Device: {backend.device()}, {backend.start()} backend.")
@@ -57,41 +58,42 @@ def show_plan(settings: Settings, console: Console | None = None) -> None:
     limit = trial_limit(settings, names)
     designs = sample_designs(space, names[:limit])
     say(describe_batch(designs[0], data))
-    amount = planned(new_oracle(settings, space), len(names), limit, settings.max_epochs)
+    budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
     speed = time_designs(designs, data, devices=settings.devices)
     console.print(_costs(list(dict.fromkeys(designs)), speed, data, console.width))
-    low, high = estimate_seconds(designs, speed, amount, len(names[:limit]), len(data.labels), len(data.val_labels))
+    low, high = estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
     say(
-        f"Search: {settings.tuner}, {amount.trials} trials, {amount.epochs} epochs; "
-        f"{range_in_words(low, high)} on this device."
+        f"Search: {settings.tuner}, {budgets.trials} trials, {budgets.epochs} epochs; "
+        f"{format_range(low, high)} on this device."
     )
 
 
-def describe_batch(sampled: Sampled, data: TrialData) -> str:
-    """Return figures of one batch as a design's training sees it."""
+def describe_batch(sampled: SampledDesign, data: TrialData) -> str:
+    """Describe one training batch of a design: its size, pixel values and labels after augmentation."""
     import keras
 
     design, rng = sampled.design, np.random.default_rng(0)
     size = min(design.optimisation.batch_size, len(data.labels))
     rows = rng.choice(len(data.labels), size, replace=False)
-    plan = draw_plan(rng, 1, size, design.augmentation)
+    plan = draw_epoch(rng, 1, size, design.augmentation)
     one_hot = np.eye(len(CLASSES), dtype="float32")[data.labels[rows]]
     images, labels = augment(data.images[rows], one_hot, {name: values[0] for name, values in plan.items()})
-    pixels, shares = keras.ops.convert_to_numpy(images), keras.ops.convert_to_numpy(labels).mean(axis=0)
-    classes = ", ".join(f"{name} {share:.0%}" for name, share in zip(CLASSES, shares, strict=True))
+    pixels, fractions = keras.ops.convert_to_numpy(images), keras.ops.convert_to_numpy(labels).mean(axis=0)
+    classes = ", ".join(f"{name} {fraction:.0%}" for name, fraction in zip(CLASSES, fractions, strict=True))
     return (
         f"A batch of {sampled.name}: {size} images, grey values from {pixels.min():.0f} to {pixels.max():.0f}, "
         f"mean {pixels.mean():.0f}; labels {classes}."
     )
 
 
-def _costs(designs: list[Sampled], speed: Speed, data: TrialData, width: int) -> Table:
+def _costs(designs: list[SampledDesign], speed: Speed, data: TrialData, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for head in ("parameters", "GFLOP an image", "seconds an epoch"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("design", no_wrap=True, overflow="ellipsis", max_width=max(width - 53, 20))
-    images = counted_images(len(data.labels), len(data.val_labels))
-    for one in designs:
-        seconds = images * speed.image(one.cost.flops)
-        table.add_row(f"{one.cost.parameters:,}", f"{one.cost.flops / 1e9:.3g}", f"{seconds:.3g}", one.name)
+    images = equivalent_images(len(data.labels), len(data.val_labels))
+    for sampled in designs:
+        cost = sampled.cost
+        seconds = images * speed.image(cost.flops)
+        table.add_row(f"{cost.parameters:,}", f"{cost.flops / 1e9:.3g}", f"{seconds:.3g}", sampled.name)
     return table

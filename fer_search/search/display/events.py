@@ -1,4 +1,4 @@
-"""What happens in a search, told to whoever shows it."""
+"""Events of a search, for the reporters that show it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from fer_search.runfolder.epochs import Row
 
-Range = tuple[float, float]  # seconds, from the least to the most that is likely
+Range = tuple[float, float]  # seconds, the low and the high end of what is likely
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best trial so far."""
+    """The best trial so far; ``accuracy`` is its validation accuracy, 0 to 1."""
 
     number: int
     name: str | None
@@ -22,14 +22,14 @@ class Best:
 
 @dataclass(frozen=True)
 class Note:
-    """A line for the user."""
+    """A line of text for the user."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class SearchBegun:
-    """The search starts or goes on: ``done`` of ``trials`` trials have ended before."""
+    """The search starts or resumes; ``done`` of ``trials`` trials ended in earlier starts."""
 
     folder: str
     tuner: str
@@ -42,7 +42,7 @@ class SearchBegun:
 
 @dataclass(frozen=True)
 class TrialBegun:
-    """A trial starts, or goes on after the epochs of ``curve``, their validation accuracies."""
+    """A trial starts, or resumes after some epochs, whose validation accuracies are ``curve``."""
 
     number: int
     trials: int
@@ -55,7 +55,7 @@ class TrialBegun:
 
 @dataclass(frozen=True)
 class Steps:
-    """``done`` of ``images`` images of an epoch are trained, with the mean loss and accuracy so far."""
+    """Progress within an epoch: ``done`` of ``images`` images, with the mean loss and accuracy so far."""
 
     epoch: int
     done: int
@@ -67,7 +67,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch is trained, validated and recorded."""
+    """An epoch was trained, validated and recorded."""
 
     trial: int
     row: Row
@@ -76,7 +76,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial completed or failed; ``message`` is why it failed or ended early."""
+    """A trial completed or failed; ``message`` says why it failed or ended early, "" for neither."""
 
     number: int
     name: str | None
@@ -90,7 +90,7 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class SearchEnded:
-    """The search stops here; ``state`` is finished, interrupted, out_of_time or failing."""
+    """The search ended; ``state`` is "finished", "interrupted", "out_of_time" or "failing"."""
 
     folder: str
     state: str
@@ -103,11 +103,11 @@ class SearchEnded:
 Event = Note | SearchBegun | TrialBegun | Steps | EpochEnded | TrialEnded | SearchEnded
 
 
-class View(Protocol):
-    """Shows a search."""
+class Reporter(Protocol):
+    """Shows a search to its user."""
 
     def show(self, event: Event) -> None:
-        """Take notice of an event; called from the training loop, so it must be quick."""
+        """Handle an event; called from the training loop, so it must return quickly."""
 
     def close(self) -> None:
-        """End the showing, whatever has happened."""
+        """Stop showing, in whatever state the search is."""

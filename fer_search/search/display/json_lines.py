@@ -1,4 +1,4 @@
-"""One JSON object a line for each event, for programs."""
+"""JSON lines for programs: one object per event."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fer_search.search.display.events import Event, Steps
 
 
 class JsonLines:
-    """Writes events as they come, each with its name under "event"; steps inside epochs are left out.
+    """Writes each event as a line of JSON, its name under "event"; progress within epochs is left out.
 
     Args:
-        out: where to.
+        out: Text stream to write to.
     """
 
     def __init__(self, out: TextIO) -> None:
@@ -29,13 +29,13 @@ class JsonLines:
         self.out.flush()
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing to close."""
 
 
 def _plain(value: Any) -> Any:
-    """Return the same without the numbers that JSON does not know."""
+    """Replace infinities and NaN, which JSON does not have, by None."""
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

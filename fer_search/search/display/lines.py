@@ -1,19 +1,19 @@
-"""Plain lines, for logs and pipes."""
+"""Plain lines of text, for logs and pipes."""
 
 from __future__ import annotations
 
 from rich.console import Console
 
 from fer_search.search.display.events import Best, EpochEnded, Event, Note, SearchEnded, TrialBegun, TrialEnded
-from fer_search.search.display.formatting import choices_in_words, range_in_words
+from fer_search.search.display.formatting import format_choices, format_range
 
 
 class Lines:
-    """Prints a line for each event that matters.
+    """Prints a line per trial and epoch.
 
     Args:
-        console: where to.
-        quiet: leave out trials and epochs, except failures.
+        console: Console to print to.
+        quiet: Print only notes, failures and the end of the search.
     """
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
@@ -23,44 +23,44 @@ class Lines:
         if isinstance(event, (Note, SearchEnded)):
             self.say(event.text)
         elif isinstance(event, TrialEnded) and (event.status == "failed" or not self.quiet):
-            self.say(trial_ended(event))
+            self.say(format_trial_end(event))
         elif isinstance(event, TrialBegun) and not self.quiet:
             self.epochs = event.epochs
-            self.say(trial_begun(event))
+            self.say(format_trial_begin(event))
         elif isinstance(event, EpochEnded) and not self.quiet:
-            self.say(epoch_ended(event, self.epochs))
+            self.say(format_epoch(event, self.epochs))
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing to close."""
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def trial_begun(event: TrialBegun) -> str:
-    title = event.name or choices_in_words(event.choices)
-    again = f"; going on after epoch {len(event.curve)}" if event.curve else ""
-    return f"trial {event.number} ({event.number + 1} of {event.trials}): {title}{again}"
+def format_trial_begin(event: TrialBegun) -> str:
+    title = event.name or format_choices(event.choices)
+    resumed = f"; resuming after epoch {len(event.curve)}" if event.curve else ""
+    return f"trial {event.number} ({event.number + 1} of {event.trials}): {title}{resumed}"
 
 
-def epoch_ended(event: EpochEnded, epochs: int) -> str:
+def format_epoch(event: EpochEnded, epochs: int) -> str:
     row = event.row
     return (
         f"  epoch {row['epoch']:.0f} of {epochs}: accuracy {row['accuracy']:.3f}, validation {row['val_accuracy']:.3f} "
-        f"(loss {row['val_loss']:.3f}), {row['seconds']:.1f} s; {range_in_words(*event.left)} left"
+        f"(loss {row['val_loss']:.3f}), {row['seconds']:.1f} s; {format_range(*event.left)} left"
     )
 
 
-def trial_ended(event: TrialEnded) -> str:
+def format_trial_end(event: TrialEnded) -> str:
     if event.status == "failed":
         line = f"trial {event.number} failed: {event.message}"
     else:
         early = f"; {event.message}" if event.message else ""
         line = f"validation accuracy {event.accuracy:.3f} in epoch {event.best_epoch}{early}"
-    return f"  {line}; best so far: {best_in_words(event.best)}"
+    return f"  {line}; best so far: {format_best(event.best)}"
 
 
-def best_in_words(best: Best | None) -> str:
+def format_best(best: Best | None) -> str:
     """Return "0.652 by trial 3 (figure_1)"."""
     if best is None:
         return "none yet"

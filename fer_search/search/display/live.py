@@ -1,4 +1,4 @@
-"""The live display on a terminal: the running trial and its curve, the best so far, failures, speed, time left."""
+"""Live panel on a terminal: the running trial and its curve, the best so far, failures, speed and remaining time."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from fer_search.search.display.events import (
     TrialBegun,
     TrialEnded,
 )
-from fer_search.search.display.formatting import choices_in_words, plural, range_in_words
-from fer_search.search.display.lines import trial_ended
+from fer_search.search.display.formatting import format_choices, format_range, plural
+from fer_search.search.display.lines import format_trial_end
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = " .:-=+*#@"
-LONGEST_CURVE = 40
+MAX_CURVE_WIDTH = 40
 
 
 class Live:
-    """Shows a search in a panel under the lines of the trials that ended.
+    """Shows a search in a panel below one line per ended trial.
 
     Args:
-        console: a terminal.
+        console: Console of a terminal.
     """
 
     def __init__(self, console: Console) -> None:
@@ -67,7 +67,9 @@ class Live:
                 self.epochs, self.left, self.steps = self.epochs + 1, event.left, None
             case TrialEnded():
                 self.done, self.failed, self.best = self.done + 1, event.failed, event.best
-                self._say(f"trial {event.number}{f' ({event.name})' if event.name else ''}:{trial_ended(event)[1:]}")
+                self._say(
+                    f"trial {event.number}{f' ({event.name})' if event.name else ''}:{format_trial_end(event)[1:]}"
+                )
                 self.trial = None
             case SearchEnded():
                 self.close()
@@ -83,7 +85,7 @@ class Live:
         if self.search is None:
             return Text()
         lines: list[RenderableType] = [
-            _bar(f"{self.done} of {plural(self.search.trials, 'trial')}", self._share(), self._facts())
+            _bar(f"{self.done} of {plural(self.search.trials, 'trial')}", self._fraction_done(), self._summary())
         ]
         if self.trial is not None:
             lines += self._running(self.trial)
@@ -92,7 +94,7 @@ class Live:
             lines.append(
                 Text(
                     f"best {self.best.accuracy:.3f}, trial {self.best.number}: "
-                    f"{name}{choices_in_words(self.best.choices)}"
+                    f"{name}{format_choices(self.best.choices)}"
                 )
             )
         return Panel(
@@ -100,23 +102,23 @@ class Live:
         )
 
     def _running(self, trial: TrialBegun) -> list[RenderableType]:
-        title = trial.name or choices_in_words(trial.choices)
-        found: list[RenderableType] = [Text(f"trial {trial.number}: {title}", overflow="ellipsis", no_wrap=True)]
+        title = trial.name or format_choices(trial.choices)
+        lines: list[RenderableType] = [Text(f"trial {trial.number}: {title}", overflow="ellipsis", no_wrap=True)]
         if self.steps is not None:
             text = f"accuracy {self.steps.accuracy:.3f}, loss {self.steps.loss:.3f}"
-            found.append(_bar(f"epoch {self.steps.epoch} of {trial.epochs}", self.steps.done / self.steps.images, text))
+            lines.append(_bar(f"epoch {self.steps.epoch} of {trial.epochs}", self.steps.done / self.steps.images, text))
         if self.curve:
-            drawn = sparkline(self.curve[-LONGEST_CURVE:], BLOCKS if self._unicode() else ASCII_BLOCKS)
-            found.append(Text(f"validation {drawn} {self.curve[-1]:.3f}, at best {max(self.curve):.3f}"))
-        return found
+            drawn = sparkline(self.curve[-MAX_CURVE_WIDTH:], BLOCKS if self._unicode() else ASCII_BLOCKS)
+            lines.append(Text(f"validation {drawn} {self.curve[-1]:.3f}, at best {max(self.curve):.3f}"))
+        return lines
 
-    def _share(self) -> float:
+    def _fraction_done(self) -> float:
         assert self.search is not None
-        inside = len(self.curve) / self.trial.epochs if self.trial else 0.0
-        return min((self.done + min(inside, 1.0)) / max(self.search.trials, 1), 1.0)
+        within = len(self.curve) / self.trial.epochs if self.trial else 0.0
+        return min((self.done + min(within, 1.0)) / max(self.search.trials, 1), 1.0)
 
-    def _facts(self) -> str:
-        parts = [f"{range_in_words(*self.left)} left"] if self.left else []
+    def _summary(self) -> str:
+        parts = [f"{format_range(*self.left)} left"] if self.left else []
         if self.epochs:
             speed = self.epochs / max(time.monotonic() - self.began, 1e-9)
             parts.append(f"{speed:.2g} epochs/s" if speed >= 0.1 else f"{1 / speed:.0f} s an epoch")
@@ -127,13 +129,13 @@ class Live:
 
 
 def sparkline(values: list[float], blocks: str = BLOCKS) -> str:
-    """Return a curve as one line of blocks, the lowest value the lowest block but one."""
+    """Draw a curve as a line of block characters; the lowest value gets the second-lowest block."""
     low, high = min(values), max(values)
     scale = (len(blocks) - 2) / (high - low) if high > low else 0.0
     return "".join(blocks[1 + round((value - low) * scale)] for value in values)
 
 
-def _bar(name: str, share: float, text: str) -> Table:
+def _bar(name: str, fraction: float, text: str) -> Table:
     row = Table.grid(padding=(0, 1))
-    row.add_row(Text(name), ProgressBar(total=1.0, completed=share, width=24), Text(text))
+    row.add_row(Text(name), ProgressBar(total=1.0, completed=fraction, width=24), Text(text))
     return row

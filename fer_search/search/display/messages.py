@@ -1,20 +1,21 @@
-"""What a search says in sentences, when it starts and when it ends."""
+"""The sentences that a search prints when it starts and when it ends."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from fer_search.search.display import events
-from fer_search.search.display.formatting import plural, range_in_words
+from fer_search.search.display.formatting import format_range, plural
+from fer_search.search.display.lines import format_best
 from fer_search.search.settings import Settings
 
 
-def again(settings: Settings) -> str:
-    """Return what goes on with a search, as the beginning of a sentence."""
-    return "The same command" + (" without --overwrite" if settings.overwrite else "")
+def rerun_hint(settings: Settings) -> str:
+    """Return the beginning of a sentence that ends in "to resume"."""
+    return "Re-run the same command" + (" without --overwrite" if settings.overwrite else "")
 
 
-def announcement(
+def describe_plan(
     settings: Settings,
     names: Sequence[str],
     limit: int | None,
@@ -22,66 +23,64 @@ def announcement(
     images: int,
     seconds: events.Range,
 ) -> list[str]:
-    """Return what will be searched.
+    """Return lines that say what will be searched.
 
     Args:
-        settings: of the run.
-        names: of its baselines, in their order, each as often as it is trained.
-        limit: of trials, if it has one.
-        planned: trials and epochs in all.
-        images: that an epoch trains on.
-        seconds: that it is estimated to take at least and at most.
+        settings: Options of the run.
+        names: Baseline names, in run order, repeats included.
+        limit: Maximum number of trials; None for no limit.
+        planned: Number of trials and of epochs in total.
+        images: Training images per epoch.
+        seconds: Estimated run time, low and high.
     """
-    s, lines = settings, []
-    if s.baselines == "first" and names and limit is not None and limit <= len(names):
+    lines = []
+    if settings.baselines == "first" and names and limit is not None and limit <= len(names):
         lines.append(
             f"--max-trials {limit} is used up by the space's {len(names)} baselines before the tuner proposes "
             "anything; --baselines none leaves them out."
         )
     first = ", ".join(dict.fromkeys(names[:limit]))
-    times = f", {s.repeats} times each" if s.repeats > 1 else ""
+    times = f", {settings.repeats} times each" if settings.repeats > 1 else ""
     baselines = f" (the baselines {first} first{times})" if first else ""
     trials, epochs = planned
     lines.append(
-        f"Search: {s.tuner}, {trials} trials{baselines}, {epochs} epochs of {images} images in all; "
-        f"estimated {range_in_words(*seconds)} on this device."
+        f"Search: {settings.tuner}, {trials} trials{baselines}, {epochs} epochs of {images} images in total; "
+        f"estimated {format_range(*seconds)} on this device."
     )
     return lines
 
 
-def farewell(
+def describe_end(
     state: str,
     settings: Settings,
-    ended: tuple[int, int, int],
+    counts: tuple[int, int, int],
     best: events.Best | None,
     left: events.Range,
-    in_a_row: tuple[int, str],
+    failures: tuple[int, str],
 ) -> str:
-    """Return how a search ended, and what goes on with it.
+    """Return how a search ended, and how to continue it.
 
     Args:
-        state: finished, out_of_time, failing or interrupted.
-        settings: of the run.
-        ended: trials that ended, that failed, and that were planned.
-        best: trial so far.
-        left: seconds that it would take on, at least and at most.
-        in_a_row: how many trials failed last, and the reason of the last one.
+        state: "finished", "out_of_time", "failing" or "interrupted".
+        settings: Options of the run.
+        counts: Number of trials that ended, that failed, and that were planned.
+        best: Best trial so far; None if no trial has a score.
+        left: Remaining run time in seconds, low and high.
+        failures: Number of last trials that failed in a row, and the message of the last one.
     """
-    done, failed, planned = ended
+    done, failed, planned = counts
     so_far = f"{done} of {planned} trials done" + (f", {failed} failed" if failed else "")
     if state == "finished":
-        failures = f", {failed} failed" if failed else ""
-        see = f"See it: fer-search report {settings.folder}"
-        return f"Done: {plural(done, 'trial')}{failures}; best {_best_in_words(best)}. {see}"
+        failed_text = f", {failed} failed" if failed else ""
+        report = f"Report: fer-search report {settings.folder}"
+        best_text = "none" if best is None else format_best(best)
+        return f"Done: {plural(done, 'trial')}{failed_text}; best {best_text}. {report}"
     if state == "out_of_time":
-        return f"Time is up: {so_far}, {range_in_words(*left)} left. --extend with a longer --time-budget goes on."
+        return (
+            f"Time budget used up: {so_far}, {format_range(*left)} left. Add --extend with a longer --time-budget to "
+            "continue."
+        )
     if state == "failing":
-        number, why = in_a_row
-        return f"Stopped: {so_far}, the last {number} in a row ({why}). --max-failures allows more."
-    return f"Stopped: {so_far}, nothing lost. {again(settings)} goes on."
-
-
-def _best_in_words(best: events.Best | None) -> str:
-    if best is None:
-        return "none"
-    return f"{best.accuracy:.3f} by trial {best.number}" + (f" ({best.name})" if best.name else "")
+        number, message = failures
+        return f"Stopped: {so_far}, the last {number} in a row ({message}). Raise --max-failures to continue."
+    return f"Stopped: {so_far}, nothing lost. {rerun_hint(settings)} to resume."

@@ -1,9 +1,9 @@
-"""Bayesian proposals in a fraction of a second: a Gaussian process over the choices, and the search for its best bet.
+"""Bayesian optimisation with a Gaussian process over the choices; a proposal takes a fraction of a second.
 
 As in Keras Tuner's BayesianOptimization: a Matern 5/2 kernel and the upper confidence bound. Unlike there, each choice
 has its own length scale and the noise is estimated (both by maximum likelihood, with analytic gradients), unordered
-choices are one-hot, and the bound is maximised over designs that exist, thousands at a time, instead of over the
-continuous relaxation, fifty times one by one with numeric gradients.
+choices are one-hot, and the bound is maximised over thousands of existing designs at once instead of over the
+continuous relaxation, one start at a time with numerical gradients.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
-CANDIDATES = 3000  # random designs whose bound is computed
-CLIMBERS = 12  # of the best candidates, improved one choice at a time
-ROUNDS = 6
+CANDIDATES = 3000  # random designs evaluated per proposal
+CLIMBERS = 12  # best candidates, improved by local search one choice at a time
+ROUNDS = 6  # of local search
 STEPS = 6  # neighbours along a continuous range
-FIT_STEPS = 30  # of L-BFGS
-PRIOR_SPREAD = 1.0  # of the logarithms of length scales around their prior mean: keeps few trials from being overfitted
-NOISE = (1e-4, 1.0)  # range of the noise's variance, as a share of the scores'
+FIT_STEPS = 30  # L-BFGS iterations
+PRIOR_SPREAD = 1.0  # standard deviation of log length scales in the prior, which prevents overfitting to few trials
+NOISE = (1e-4, 1.0)  # range of the noise variance relative to the variance of the scores
 
 
 class Encoding:
-    """Turns designs of a space into numbers and back.
+    """Encodes designs of a space as vectors and decodes them.
 
-    A design is a row of one number from 0 to 1 for each choice that is not fixed: Keras Tuner's cumulative
-    probability, the middle of its share for a value of a list. A choice that is not active is at its default.
+    A design is a row with one number from 0 to 1 per choice that is not fixed: Keras Tuner's cumulative probability,
+    the middle of its interval for a value of a list. An inactive choice has its default.
 
     Args:
-        space: of Keras Tuner.
+        space: Keras Tuner's list of hyperparameters.
     """
 
     def __init__(self, space: Sequence[Any]) -> None:
@@ -42,11 +42,11 @@ class Encoding:
         self.free = [choice for choice in self.space if not isinstance(choice, kinds.Fixed)]
         self.levels = [_levels(choice) for choice in self.free]
         self.defaults = np.array([choice.value_to_prob(choice.default) for choice in self.free], float)
-        self._hp = HyperParameters()  # says which choices are active; made once, since merging takes milliseconds
+        self._hp = HyperParameters()  # decides which choices are active; made once, since merging takes milliseconds
         self._hp.merge(self.space)
 
     def row(self, values: Mapping[str, Any]) -> np.ndarray:
-        """Return the row of a design's values."""
+        """Encode a design's values as a row, float (choices,)."""
         self._hp.values = dict(values)
         active = [self._hp.is_active(choice) and choice.name in values for choice in self.free]
         given = [
@@ -56,18 +56,18 @@ class Encoding:
         return np.array(given, float)
 
     def values(self, row: np.ndarray) -> dict[str, Any]:
-        """Return the active values of a row."""
+        """Decode a row into the values of its active choices."""
         hp = HyperParameters()
-        at = {id(choice): k for k, choice in enumerate(self.free)}
+        column = {id(choice): k for k, choice in enumerate(self.free)}
         for choice in self.space:
             hp.merge([choice])
             if hp.is_active(choice):
                 fixed = isinstance(choice, kinds.Fixed)
-                hp.values[choice.name] = choice.value if fixed else choice.prob_to_value(row[at[id(choice)]])
+                hp.values[choice.name] = choice.value if fixed else choice.prob_to_value(row[column[id(choice)]])
         return hp.values
 
-    def settle(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows moved to designs that exist: values of lists, and defaults where a choice is not active."""
+    def snap(self, rows: np.ndarray) -> np.ndarray:
+        """Move rows to the nearest existing designs: values of lists, and defaults for inactive choices."""
         rows = rows.copy()
         for k, count in enumerate(self.levels):
             if count:
@@ -82,27 +82,27 @@ class Encoding:
         return rows
 
     def features(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Return the coordinates of each choice, in which distances are taken: (n, 1), or one-hot (n, values)."""
-        found = []
+        """Return each choice's coordinates for computing distances: (n, 1), or one-hot (n, values)."""
+        features = []
         for k, (choice, count) in enumerate(zip(self.free, self.levels, strict=True)):
             if isinstance(choice, kinds.Choice) and not choice.ordered and count > 2:
                 level = np.minimum((rows[:, k] * count).astype(int), count - 1)
-                found.append(np.eye(count)[level] * np.sqrt(0.5))  # two values are 1 apart
+                features.append(np.eye(count)[level] * np.sqrt(0.5))  # two values are 1 apart
             else:
                 spread = (count - 1) / count if count and count > 1 else 1.0  # the ends are 1 apart
-                found.append(rows[:, k : k + 1] / spread)
-        return found
+                features.append(rows[:, k : k + 1] / spread)
+        return features
 
     def neighbours(self, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return rows that differ from one in a single choice: every other value, or some steps along a range."""
-        found = []
+        """Return the rows that differ in a single choice: every other value, or some steps along a range."""
+        neighbours = []
         for k, count in enumerate(self.levels):
-            ends = (np.arange(count) + 0.5) / count if count else np.clip(row[k] + rng.normal(0, 0.1, STEPS), 0, 1)
-            some = ends if len(ends) <= 12 else rng.choice(ends, 12, replace=False)
-            copies = np.repeat(row[None], len(some), axis=0)
-            copies[:, k] = some
-            found.append(copies)
-        return np.concatenate(found)
+            values = (np.arange(count) + 0.5) / count if count else np.clip(row[k] + rng.normal(0, 0.1, STEPS), 0, 1)
+            chosen = values if len(values) <= 12 else rng.choice(values, 12, replace=False)
+            changed = np.repeat(row[None], len(chosen), axis=0)
+            changed[:, k] = chosen
+            neighbours.append(changed)
+        return np.concatenate(neighbours)
 
     def _holds(self, condition: Any, rows: np.ndarray, active: list[np.ndarray]) -> np.ndarray:
         held = np.zeros(len(rows), bool)
@@ -120,12 +120,12 @@ class Encoding:
         return held
 
 
-class Process:
-    """A Gaussian process fitted to scores.
+class GaussianProcess:
+    """Gaussian process regression of scores on designs.
 
     Args:
-        features: from ``Encoding.features``, one array a choice.
-        scores: float (n,), higher is better.
+        features: From ``Encoding.features``, one array per choice.
+        scores: Float (n,), higher is better.
     """
 
     def __init__(self, features: list[np.ndarray], scores: np.ndarray) -> None:
@@ -137,19 +137,19 @@ class Process:
         kernel = self.signal * _matern(np.tensordot(self.weights, squares, 1))
         factor = cho_factor(kernel + noise * np.eye(len(y)), lower=True)
         self.alpha = cho_solve(factor, y)
-        # The noise keeps the factor's condition under 1e4, so its inverse is safe, and a prediction is a product.
+        # The noise keeps the condition number below 1e4, so the inverse is accurate and a prediction is a product.
         self.whiten = solve_triangular(factor[0], np.eye(len(y)), lower=True)
         self.points = self._scaled(features)
 
     def predict(self, features: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean and standard deviation (without noise) of designs' scores, float (m,) each."""
+        """Return the mean and standard deviation (without noise) of designs' scores, each float (m,)."""
         cross = self.signal * _matern(_squares(self._scaled(features), self.points))
         explained = np.square(cross @ self.whiten.T).sum(1)
         deviation = np.sqrt(np.maximum(self.signal - explained, 1e-12))
         return self.mean + self.scale * (cross @ self.alpha), self.scale * deviation
 
     def _scaled(self, features: list[np.ndarray]) -> np.ndarray:
-        """Return coordinates in length scales, (n, coordinates): squared distances there add up over the choices."""
+        """Return coordinates divided by their length scales, float (n, coordinates)."""
         return np.concatenate([np.sqrt(w) * f for w, f in zip(self.weights, features, strict=True)], axis=1)
 
 
@@ -161,22 +161,22 @@ def propose(
     rng: np.random.Generator,
     seen: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any] | None:
-    """Return the values of the design with the highest upper confidence bound of those not tried.
+    """Return the values of the untried design with the highest upper confidence bound.
 
     Args:
-        space: of Keras Tuner.
-        tried: values of the designs with a score.
-        scores: float (n,), higher is better.
-        beta: how many standard deviations of hope are added to the mean.
-        rng: what is random is drawn from it.
-        seen: values of other designs that are not to be proposed.
+        space: Keras Tuner's list of hyperparameters.
+        tried: Values of the designs with a score.
+        scores: Float (n,), higher is better.
+        beta: Number of standard deviations added to the mean in the bound.
+        rng: Random generator.
+        seen: Values of further designs that must not be proposed.
 
     Returns:
-        The values; None where every design that was found has been tried.
+        The values; None if every candidate has been tried.
     """
     encoding = Encoding(space)
-    known = encoding.settle(np.stack([encoding.row(values) for values in tried]))
-    process = Process(encoding.features(known), np.asarray(scores, float))
+    known = encoding.snap(np.stack([encoding.row(values) for values in tried]))
+    process = GaussianProcess(encoding.features(known), np.asarray(scores, float))
 
     def bound(rows: np.ndarray) -> np.ndarray:
         mean, deviation = process.predict(encoding.features(rows))
@@ -184,31 +184,31 @@ def propose(
 
     taken = {_key(row) for row in known}
     if seen:
-        taken |= {_key(row) for row in encoding.settle(np.stack([encoding.row(values) for values in seen]))}
-    drawn = encoding.settle(rng.random((CANDIDATES, len(encoding.free))))
+        taken |= {_key(row) for row in encoding.snap(np.stack([encoding.row(values) for values in seen]))}
+    drawn = encoding.snap(rng.random((CANDIDATES, len(encoding.free))))
     starts = np.concatenate([drawn, known[np.argsort(-scores)[:CLIMBERS]]])
     heights = bound(starts)
     climbing = starts[np.argsort(-heights, kind="stable")[:CLIMBERS]]
-    found, height = [starts], [heights]
+    candidates, bounds = [starts], [heights]
     for _ in range(ROUNDS):
-        around = [encoding.settle(encoding.neighbours(row, rng)) for row in climbing]
+        around = [encoding.snap(encoding.neighbours(row, rng)) for row in climbing]
         heights = bound(np.concatenate(around))
-        found.append(np.concatenate(around))
-        height.append(heights)
+        candidates.append(np.concatenate(around))
+        bounds.append(heights)
         parts = np.split(heights, np.cumsum([len(rows) for rows in around])[:-1])
         higher = np.stack([rows[np.argmax(part)] for rows, part in zip(around, parts, strict=True)])
         if np.array_equal(higher, climbing):
             break
         climbing = np.unique(higher, axis=0)
-    rows, heights = np.concatenate(found), np.concatenate(height)
-    for at in np.argsort(-heights, kind="stable"):
-        if _key(rows[at]) not in taken:
-            return encoding.values(rows[at])
+    rows, heights = np.concatenate(candidates), np.concatenate(bounds)
+    for index in np.argsort(-heights, kind="stable"):
+        if _key(rows[index]) not in taken:
+            return encoding.values(rows[index])
     return None
 
 
 def _levels(choice: Any) -> int:
-    """Return how many values a choice has; 0 for a continuous range."""
+    """Return the number of values of a choice; 0 for a continuous range."""
     if isinstance(choice, kinds.Float) and choice.step is None:
         return 0
     if isinstance(choice, kinds.Int) and choice.sampling in ("log", "reverse_log") and choice.step is None:
@@ -221,7 +221,7 @@ def _key(row: np.ndarray) -> bytes:
 
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return squared distances, (len(a), len(b))."""
+    """Return squared Euclidean distances, float (len(a), len(b))."""
     if a.shape[1] == 1:
         return np.square(a - b.T)
     return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
@@ -233,18 +233,18 @@ def _matern(squared: np.ndarray) -> np.ndarray:
 
 
 def _inverse(factor: np.ndarray) -> np.ndarray:
-    """Return the inverse of the matrix with this lower Cholesky factor."""
+    """Return the inverse of the matrix with a lower Cholesky factor."""
     lower = np.tril(dpotri(factor, lower=1)[0])
     return lower + np.tril(lower, -1).T
 
 
 def _fit(squares: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the likeliest log length scales, log signal variance and log noise variance.
+    """Return the maximum a posteriori log length scales, log signal variance and log noise variance.
 
     The kernel depends on r^2 = sum of d^2 / length^2; dk/d(r^2) = -5/6 (1 + sqrt(5) r) exp(-sqrt(5) r).
     """
     choices, n = len(squares), len(y)
-    middle = np.full(choices + 2, 0.5 * np.log(choices))  # distances add up over the choices
+    middle = np.full(choices + 2, 0.5 * np.log(choices))  # squared distances add up over the choices
     middle[-2:] = 0.0, np.log(0.1)
     spread = np.full(choices + 2, PRIOR_SPREAD)
     spread[-2:] = 1.0, 2.0

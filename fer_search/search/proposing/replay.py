@@ -1,7 +1,7 @@
-"""Making oracle.json again from the trials of a run.
+"""Rebuilding a lost oracle.json from the trials of a run.
 
-What an oracle proposes follows from its seed and the trials that ended: a new one, told of them one after the other,
-proposes the same trials and ends in the same state. Where it proposes anything else, nothing is made.
+An oracle's proposals follow from its seed and the committed trials: a new oracle that is told the same results in the
+same order proposes the same trials and ends in the same state. If it proposes anything else, nothing is written.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from keras_tuner.engine.trial import Trial
 
 from fer_search.errors import UserError
 from fer_search.files import write_json
-from fer_search.search.proposing.oracles import BROKEN, ENDED, SafeOracle, make_oracle
+from fer_search.search.proposing.oracles import make_oracle
+from fer_search.search.proposing.safe_oracle import BROKEN, ENDED, SafeOracle
 
 
 def rebuild_oracle(run: Path) -> None:
-    """Write oracle.json of a run that has lost it.
+    """Write the oracle.json of a run that has lost it.
 
     Raises:
-        UserError: the trials are not those that the run's oracle proposes one after the other (exit code 4).
+        UserError: The trials are not those that the run's oracle proposes (exit code 4).
     """
     try:
         info = json.loads((run / "run.json").read_text(encoding="utf-8"))
@@ -35,12 +36,12 @@ def rebuild_oracle(run: Path) -> None:
                 _replay(oracle, trial, name is not None)
             state = oracle.get_state()
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{run / 'oracle.json'} cannot be made again from the trials ({error})", BROKEN) from error
+        raise UserError(f"{run / 'oracle.json'} cannot be rebuilt from the trials ({error})", BROKEN) from error
     write_json(run / "oracle.json", state)
 
 
 def _new_oracle(info: dict[str, Any], trial: Trial, folder: Path) -> SafeOracle:
-    """Return the oracle that the run began with; every trial knows all choices of its space."""
+    """Return the oracle with which the run started; every trial records all choices of its space."""
     tuner = dict(info["tuner"])
     for change in reversed(info.get("extended", [])):
         tuner["max_trials"] = change["from"].get("--max-trials", tuner["max_trials"])
@@ -54,7 +55,7 @@ def _new_oracle(info: dict[str, Any], trial: Trial, folder: Path) -> SafeOracle:
 def _replay(oracle: SafeOracle, trial: Trial, baseline: bool) -> None:
     begun = oracle.adopt(trial.hyperparameters.copy()) if baseline else oracle.propose()
     if begun is None or begun.hyperparameters.values != trial.hyperparameters.values:
-        raise ValueError(f"trial {trial.trial_id} is not what it would propose")
+        raise ValueError(f"trial {trial.trial_id} is not what the oracle would propose")
     if trial.status in ENDED:
         begun.metrics, begun.status, begun.message = trial.metrics, trial.status, trial.message
         oracle.end_trial(begun)

@@ -1,1 +1,1 @@
-"""How much to train: budgets, early stopping, time estimates."""
+"""How much is trained: budgets, early stopping and time estimates."""

@@ -1,4 +1,4 @@
-"""How much a search will train, before it starts."""
+"""How much a search will train, known before it starts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fer_search.search.proposing.oracles import HyperbandOracle, SafeOracle
+from fer_search.errors import UserError
+from fer_search.search.proposing.oracles import HyperbandOracle
+from fer_search.search.proposing.safe_oracle import SafeOracle
+from fer_search.search.settings import Settings
+from fer_search.space import Space
 
 
 @dataclass(frozen=True)
-class Amount:
-    """What a search will train if nothing fails or ends early.
+class TrialBudgets:
+    """What a search will train if no trial fails or ends early.
 
     Args:
-        budgets: the epochs that each trial adds, in the order in which one worker runs them.
+        budgets: Number of epochs that each trial adds, in the order in which the trials begin.
     """
 
     budgets: tuple[int, ...]
@@ -28,21 +32,40 @@ class Amount:
         return sum(self.budgets)
 
 
-def planned(oracle: SafeOracle, baselines: int, max_trials: int | None, max_epochs: int) -> Amount:
+def baseline_names(settings: Settings, space: Space) -> list[str]:
+    """Return the names of the baseline trials, in run order: all of them once before any of them is repeated.
+
+    A repeat is a trial of its own, so its initial weights, batches and augmentations are drawn anew.
+
+    Raises:
+        UserError: The run consists of baselines only, and the space has none.
+    """
+    names = list(space.baselines) * settings.repeats if settings.baselines != "none" else []
+    if settings.baselines == "only" and not names:
+        raise UserError(f"--baselines only: {space.path} has no baselines")
+    return names
+
+
+def trial_limit(settings: Settings, names: list[str]) -> int | None:
+    """Return the maximum number of trials of a run, baselines included; None for no limit."""
+    limits = [settings.max_trials, len(names) if settings.baselines == "only" else None]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def plan_budgets(oracle: SafeOracle, baselines: int, max_trials: int | None, max_epochs: int) -> TrialBudgets:
     """Return what a search will train.
 
     Args:
-        oracle: a new one, before its first proposal.
-        baselines: trials that come before the oracle's.
-        max_trials: limit on all trials together.
-        max_epochs: epochs of a trial (Hyperband: of its last rung).
+        oracle: A new oracle, before its first proposal.
+        baselines: Number of baseline trials, which run before the oracle's.
+        max_trials: Maximum number of trials, baselines included; None for no limit.
+        max_epochs: Number of epochs per trial; Hyperband: in its last rung.
     """
-    budgets = [max_epochs] * baselines + _proposals(oracle, max_trials, max_epochs)
-    return Amount(tuple(budgets[:max_trials]))
+    budgets = [max_epochs] * baselines + _proposal_budgets(oracle, max_trials, max_epochs)
+    return TrialBudgets(tuple(budgets[:max_trials]))
 
 
-def _proposals(oracle: SafeOracle, max_trials: int | None, max_epochs: int) -> list[int]:
-    """Return the epochs that each of the oracle's trials adds."""
+def _proposal_budgets(oracle: SafeOracle, max_trials: int | None, max_epochs: int) -> list[int]:
     if isinstance(oracle, HyperbandOracle):
         return _hyperband_epochs(oracle)
     if max_trials is not None:
@@ -51,7 +74,7 @@ def _proposals(oracle: SafeOracle, max_trials: int | None, max_epochs: int) -> l
 
 
 def grid_size(space: list[Any]) -> int:
-    """Return how many combinations the values of all choices have; conditions make it fewer."""
+    """Return the number of combinations of all choices' values; an upper bound where choices are conditional."""
     return math.prod(len(list(choice.values)) for choice in space if hasattr(choice, "values"))
 
 

@@ -1,4 +1,4 @@
-"""The time left, learned from the trials done: by their epochs, and by how much trials differ."""
+"""The remaining time, learned from the trials so far: their epochs, and how much trials differ."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from collections.abc import Callable
 import numpy as np
 
 from fer_search.search.display.events import Range
-from fer_search.search.scheduling.budget import Amount
+from fer_search.search.scheduling.budget import TrialBudgets
 
-SPREAD = 1.3  # standard deviations: the range holds four of five outcomes
+INTERVAL_WIDTH = 1.3  # standard deviations: the interval covers about 80% of outcomes
 
 
 class Clock:
-    """Knows what is planned and sees what is done.
+    """Knows what is planned and observes what is done.
 
     Args:
-        amount: what the whole search will train.
-        estimate: seconds of the whole search, before anything was trained.
-        ended: trials that ended before this start.
-        seconds: of each epoch trained before this start, trial by trial.
-        now: seconds, ever growing.
+        budgets: What the whole search trains.
+        estimate: Seconds of the whole search as estimated before anything was trained, low and high.
+        ended: Number of trials that ended before this start.
+        seconds: Seconds of each epoch trained before this start, per trial.
+        now: Monotonic clock, seconds.
     """
 
     def __init__(
         self,
-        amount: Amount,
+        budgets: TrialBudgets,
         estimate: Range,
         ended: int = 0,
         seconds: list[list[float]] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.amount, self.estimate, self.ended, self.now = amount, estimate, ended, now
+        self.budgets, self.estimate, self.ended, self.now = budgets, estimate, ended, now
         self.trials = [trial for trial in seconds or [] if trial]
         self.current: list[float] = []
         self.done = 0  # epochs of the running trial
@@ -40,7 +40,7 @@ class Clock:
         self._began = now()
 
     def begin_trial(self, done: int) -> None:
-        """A trial starts, or goes on after ``done`` of its epochs."""
+        """A trial starts, or resumes after ``done`` of its epochs."""
         self.current, self.done, self._began = [], done, self.now()
 
     def end_epoch(self, seconds: float) -> None:
@@ -54,26 +54,26 @@ class Clock:
         self.current, self.done = [], 0
         self.ended += 1
 
-    def left(self, share: float = 0.0) -> Range:
-        """Return the seconds left, the least and the most; ``share`` of the running epoch is done."""
-        budgets = self.amount.budgets[self.ended :]
-        epochs = max(sum(budgets) - self.done - share, 0.0)
+    def left(self, fraction: float = 0.0) -> Range:
+        """Return the seconds left, low and high; ``fraction`` of the running epoch is done."""
+        budgets = self.budgets.budgets[self.ended :]
+        epochs = max(sum(budgets) - self.done - fraction, 0.0)
         rates = [float(np.mean(trial)) for trial in self.trials]
         if self.current:
             rates.append(float(np.mean(self.current)))
         if not rates:
-            part = epochs / max(self.amount.epochs, 1)
+            part = epochs / max(self.budgets.epochs, 1)
             return self.estimate[0] * part, self.estimate[1] * part
-        mine = max(min(epochs, (budgets[0] if budgets else 0) - self.done - share), 0.0) if self.current else 0.0
+        mine = max(min(epochs, (budgets[0] if budgets else 0) - self.done - fraction), 0.0) if self.current else 0.0
         certain = mine * (rates[-1] if self.current else 0.0)
         others, trials = epochs - mine, max(len(budgets) - 1, 0)
         mean, spread = float(np.mean(rates)), _spread(rates)
         error = spread * np.sqrt(1 / max(trials, 1) + 1 / len(rates)) * others
         overhead = float(np.mean(self.overheads)) * trials if self.overheads else 0.0
         middle = certain + mean * others + overhead
-        return max(float(middle - SPREAD * error), 0.7 * middle), float(middle + SPREAD * error)
+        return max(float(middle - INTERVAL_WIDTH * error), 0.7 * middle), float(middle + INTERVAL_WIDTH * error)
 
 
 def _spread(rates: list[float]) -> float:
-    """Return the standard deviation between trials; a third of the mean where only one is known."""
+    """Return the standard deviation between trials; a third of the mean if only one is known."""
     return float(np.std(rates, ddof=1)) if len(rates) > 1 else rates[0] / 3

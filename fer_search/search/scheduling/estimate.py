@@ -1,7 +1,7 @@
-"""What a search will take here, before it starts: two designs of the space are trained for a moment.
+"""Estimating the run time of a search before it starts, by timing a small and a large design.
 
-The time of an image grows with a network's arithmetic from a floor that every network has (augmentation, the host's
-part of a step, memory traffic); a line through a cheap and a dear design gives both.
+The time per image is a constant that every network pays (augmentation, the host's part of a step, memory traffic) plus
+FLOPs / throughput; two designs determine both.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ import numpy as np
 
 from fer_search.design import Backbone, Design
 from fer_search.files import disk_is_full
-from fer_search.models import Cost, measure
-from fer_search.search.display.formatting import choices_in_words
-from fer_search.search.scheduling.budget import Amount
+from fer_search.models import Cost, measure_cost
+from fer_search.search.display.events import Range
+from fer_search.search.display.formatting import format_choices
+from fer_search.search.proposing.oracles import oracle_for
+from fer_search.search.scheduling.budget import TrialBudgets, baseline_names, plan_budgets, trial_limit
+from fer_search.search.settings import Settings
 from fer_search.space import Space
-from fer_search.training.batchnorm_stats import IMAGES
-from fer_search.training.trial import Stopped, Trial, TrialData, Watcher, train
+from fer_search.training.batchnorm_stats import MAX_IMAGES
+from fer_search.training.trial import Stopped, Trial, TrialData, TrialHooks, train
 
-SAMPLES = 8  # designs whose arithmetic is counted, besides the baselines
-IMAGE_SECONDS = 2.0  # of training that a timing aims at
-SLOWEST_FLOPS = 3e10  # a second, assumed before anything is known: what a few CPU cores do
-FORWARD_SHARE = 1 / 3  # of a training image's time: of one that is validated, or that BN's statistics are measured on
-SPREAD = (0.8, 1.4)  # later epochs were seen to take this much of what a timing says: clocks, caches, neighbours
+SAMPLES = 8  # random designs whose FLOPs are counted, besides the baselines
+TIMING_SECONDS = 2.0  # training time that a measurement aims at
+DEFAULT_THROUGHPUT = 3e10  # FLOP/s assumed before anything is measured: a few CPU cores
+FORWARD_COST = 1 / 3  # of a training image's time: for a validated image, or one for batch normalisation's statistics
+SPREAD = (0.8, 1.4)  # observed time of later epochs relative to a measurement: clock speed, caches, other processes
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a network costs in time on this machine.
+    """Time model of training on this machine.
 
     Args:
-        floor: seconds a training image that every network takes.
-        flops: floating-point operations a second, of a forward pass; a training image is three of them.
-        trial: seconds that a trial takes besides its images: building, compiling, checkpoints.
+        floor: Seconds per training image that every network takes.
+        flops: FLOP/s of a forward pass; a training image costs three forward passes.
+        trial: Seconds that a trial takes besides its images: building, compiling, checkpoints.
     """
 
     floor: float
@@ -46,142 +49,164 @@ class Speed:
     trial: float
 
     def image(self, flops: float) -> float:
-        """Return the seconds of a training image of a network."""
+        """Return the seconds per training image of a network with so many FLOPs per forward pass."""
         return self.floor + 3 * flops / self.flops
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """A design of the space: its name or choices in words, what it is and costs."""
+class SampledDesign:
+    """A design of the space, its name or formatted choices, and its cost."""
 
     name: str
     design: Design
     cost: Cost
 
 
-def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLES) -> list[Sampled]:
-    """Return the baselines that will run, and some random designs, always the same.
+def estimate_search(
+    settings: Settings, space: Space, data: TrialData, stop: Callable[[], bool], expensive: bool = True
+) -> Range:
+    """Return the seconds that a whole run will probably take, low and high, from a few seconds of training.
 
-    One that cannot be built costs nothing here; the search will say why.
+    Args:
+        settings: Options of the run.
+        space: Design space.
+        data: Training and validation images.
+        stop: Polled while training; True raises ``Stopped``.
+        expensive: Whether to time an expensive design too.
     """
-    found = [(name, space.baseline(name)) for name in baselines]
+    names = baseline_names(settings, space)
+    limit = trial_limit(settings, names)
+    budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
+    designs = sample_designs(space, names[:limit], 0 if settings.baselines == "only" else SAMPLES)
+    speed = time_designs(designs, data, stop, settings.devices, expensive)
+    return estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
+
+
+def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLES) -> list[SampledDesign]:
+    """Return the baselines that will run and some random designs, always the same ones.
+
+    A design that cannot be built has zero cost here; the search will report why.
+    """
+    points = [(name, space.baseline(name)) for name in baselines]
     rng = np.random.default_rng(0)
-    found += [("", space.sample(rng)) for _ in range(samples)]
-    designs = [(name or choices_in_words(hp.values), space.design(hp)) for name, hp in found]
-    known = {bare: _cost(bare) for bare in dict.fromkeys(_bare(design) for _, design in designs)}
-    return [Sampled(name, design, known[_bare(design)]) for name, design in designs]
+    points += [("", space.sample(rng)) for _ in range(samples)]
+    designs = [(name or format_choices(hp.values), space.design(hp)) for name, hp in points]
+    costs = {bare: _cost(bare) for bare in dict.fromkeys(_layers_only(design) for _, design in designs)}
+    return [SampledDesign(name, design, costs[_layers_only(design)]) for name, design in designs]
 
 
 def time_designs(
-    designs: Sequence[Sampled],
+    designs: Sequence[SampledDesign],
     data: TrialData,
     stop: Callable[[], bool] = lambda: False,
     devices: int = 1,
-    dear: bool = True,
+    expensive: bool = True,
 ) -> Speed:
-    """Train a cheap and a dear design for two short epochs each; return what was learned.
+    """Train a cheap and an expensive design for two short epochs each; return the fitted time model.
 
-    A design that cannot be trained tells nothing; the search will say why. Where that is the cheap one, the answer is
-    a guess.
+    A design that cannot be trained contributes nothing; the search will report why. If that is the cheap one, the
+    result is a guess.
 
     Args:
-        designs: to choose them from.
-        data: to train on.
-        stop: asked while they train; ends it with ``Stopped``.
-        devices: how many share each batch.
-        dear: False for the cheap design alone.
+        designs: Candidates for the two.
+        data: Training images.
+        stop: Polled while training; True raises ``Stopped``.
+        devices: Number of devices that share each batch.
+        expensive: False to time the cheap design only.
     """
-    guess = Speed(0.0, SLOWEST_FLOPS, 1.0)
-    by_cost = sorted((one for one in designs if one.cost.flops), key=lambda one: one.cost.flops)
+    guess = Speed(0.0, DEFAULT_THROUGHPUT, 1.0)
+    by_cost = sorted((sampled for sampled in designs if sampled.cost.flops), key=lambda sampled: sampled.cost.flops)
     if not by_cost:
         return guess
-    cheap, dearest = by_cost[0], by_cost[-1]
-    if (first := _try(cheap, data, SLOWEST_FLOPS, stop, devices)) is None:
+    cheapest, dearest = by_cost[0], by_cost[-1]
+    if (first := _try_timing(cheapest, data, DEFAULT_THROUGHPUT, stop, devices)) is None:
         return guess
     image, overhead = first
-    speed = 3 * cheap.cost.flops / image
-    known = Speed(0.0, speed, overhead)
-    if not dear or dearest.cost.flops < 1.5 * cheap.cost.flops:
-        return known
-    if (second := _try(dearest, data, speed, stop, devices)) is None:
-        return known
-    slower, more = second
-    slope = max(slower - image, 0.05 * slower) / (3 * (dearest.cost.flops - cheap.cost.flops))
-    return Speed(max(image - 3 * cheap.cost.flops * slope, 0.0), 1 / slope, (overhead + more) / 2)
+    throughput = 3 * cheapest.cost.flops / image
+    from_cheapest = Speed(0.0, throughput, overhead)
+    if not expensive or dearest.cost.flops < 1.5 * cheapest.cost.flops:
+        return from_cheapest
+    if (second := _try_timing(dearest, data, throughput, stop, devices)) is None:
+        return from_cheapest
+    slower_image, larger_overhead = second
+    slope = max(slower_image - image, 0.05 * slower_image) / (3 * (dearest.cost.flops - cheapest.cost.flops))
+    floor = max(image - 3 * cheapest.cost.flops * slope, 0.0)
+    return Speed(floor, 1 / slope, (overhead + larger_overhead) / 2)
 
 
 def estimate_seconds(
-    designs: Sequence[Sampled], speed: Speed, amount: Amount, baselines: int, images: int, val_images: int
-) -> tuple[float, float]:
-    """Return the least and the most seconds that a search will probably take.
+    designs: Sequence[SampledDesign], speed: Speed, budgets: TrialBudgets, baselines: int, images: int, val_images: int
+) -> Range:
+    """Return the seconds that a search will probably take, low and high.
 
     Args:
-        designs: from ``sample_designs``, the baselines first.
-        speed: from ``time_designs``.
-        amount: what will be trained.
-        baselines: how many of the designs are baselines that run first.
-        images: training images an epoch.
-        val_images: validation images an epoch.
+        designs: From ``sample_designs``, the baselines first.
+        speed: From ``time_designs``.
+        budgets: What will be trained.
+        baselines: Number of designs that are baselines and run first.
+        images: Training images per epoch.
+        val_images: Validation images per epoch.
     """
-    counted = counted_images(images, val_images)
-    epoch = np.array([counted * speed.image(one.cost.flops) for one in designs])
+    equivalent = equivalent_images(images, val_images)
+    epoch = np.array([equivalent * speed.image(sampled.cost.flops) for sampled in designs])
     drawn = epoch[baselines:] if len(epoch) > baselines else epoch
-    named = sum(budget * seconds for budget, seconds in zip(amount.budgets, epoch[:baselines], strict=False))
-    others = sum(amount.budgets[baselines:])
-    sampling = 1.3 * drawn.std() / np.sqrt(max(len(drawn), 1))
-    fixed = amount.trials * speed.trial
-    low = SPREAD[0] * (fixed + named + others * max(drawn.mean() - sampling, drawn.min()))
-    high = SPREAD[1] * (fixed + named + others * min(drawn.mean() + sampling, drawn.max()))
+    named = sum(budget * seconds for budget, seconds in zip(budgets.budgets, epoch[:baselines], strict=False))
+    others = sum(budgets.budgets[baselines:])
+    sampling_error = 1.3 * drawn.std() / np.sqrt(max(len(drawn), 1))
+    fixed = budgets.trials * speed.trial
+    low = SPREAD[0] * (fixed + named + others * max(drawn.mean() - sampling_error, drawn.min()))
+    high = SPREAD[1] * (fixed + named + others * min(drawn.mean() + sampling_error, drawn.max()))
     return float(low), float(high)
 
 
-def counted_images(images: int, val_images: int) -> float:
-    """Return how many training images take as long as an epoch of these, with its validation."""
-    return images + FORWARD_SHARE * (val_images + min(images, IMAGES))
+def equivalent_images(images: int, val_images: int) -> float:
+    """Return the number of training images that take as long as an epoch, its validation included."""
+    return images + FORWARD_COST * (val_images + min(images, MAX_IMAGES))
 
 
-def _try(
-    one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool], devices: int
+def _try_timing(
+    sampled: SampledDesign, data: TrialData, throughput: float, stop: Callable[[], bool], devices: int
 ) -> tuple[float, float] | None:
-    """Return what ``_time`` does; None where the design cannot be trained."""
+    """Return the result of ``_time``; None if the design cannot be trained."""
     try:
-        return _time(one, data, speed, stop, devices)
+        return _time(sampled, data, throughput, stop, devices)
     except Exception as error:
         if isinstance(error, Stopped) or disk_is_full(error):
             raise
         return None
 
 
-def _time(one: Sampled, data: TrialData, speed: float, stop: Callable[[], bool], devices: int) -> tuple[float, float]:
-    """Return the seconds of a training image, and of what a trial needs besides its images."""
-    batch = one.design.optimisation.batch_size
-    count = int(
-        np.clip(IMAGE_SECONDS * speed / (3 * max(one.cost.flops, 1)), 8, min(8 * batch, 2048, len(data.labels)))
-    )
+def _time(
+    sampled: SampledDesign, data: TrialData, throughput: float, stop: Callable[[], bool], devices: int
+) -> tuple[float, float]:
+    """Return the seconds per training image, and the seconds of a trial besides its images."""
+    batch = sampled.design.optimisation.batch_size
+    wanted = TIMING_SECONDS * throughput / (3 * max(sampled.cost.flops, 1))
+    count = int(np.clip(wanted, 8, min(8 * batch, 2048, len(data.labels))))
     short = TrialData(data.images[:count], data.labels[:count], data.images[:8], data.labels[:8])
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        trial = Trial(_untrained(one.design), epochs=3, folder=Path(folder), seed=0, number=0, devices=devices)
-        rows = train(trial, short, Watcher(stop=stop))
+        design = _without_pretrained_weights(sampled.design)
+        trial = Trial(design, epochs=3, folder=Path(folder), seed=0, number=0, devices=devices)
+        rows = train(trial, short, TrialHooks(should_stop=stop))
     wall = time.perf_counter() - began
     epoch = min(rows[1]["seconds"], rows[2]["seconds"])
-    return epoch / counted_images(count, 8), max(wall - 3 * epoch, 0.0)
+    return epoch / equivalent_images(count, 8), max(wall - 3 * epoch, 0.0)
 
 
 def _cost(design: Design) -> Cost:
     try:
-        return measure(design)
+        return measure_cost(design)
     except Exception:
         return Cost(0, 0)
 
 
-def _bare(design: Design) -> Design:
-    """Return a design with the same layers and nothing else."""
-    return Design(network=_untrained(design).network, head=design.head)
+def _layers_only(design: Design) -> Design:
+    """Return a design with the same layers and default augmentation and optimisation."""
+    return Design(network=_without_pretrained_weights(design).network, head=design.head)
 
 
-def _untrained(design: Design) -> Design:
-    """Return a design that needs no pretrained weights."""
+def _without_pretrained_weights(design: Design) -> Design:
     if not isinstance(design.network, Backbone):
         return design
     return dataclasses.replace(design, network=dataclasses.replace(design.network, weights="none"))

@@ -1,1 +1,1 @@
-"""Running one trial: checkpoints, crashes, failures, signals."""
+"""What surrounds a single trial: its job, checkpoints, crashes, failures and signals."""

@@ -1,56 +1,49 @@
-"""Deaths of the process in the middle of a trial, without a word: for want of memory, or by a fault in a library.
+"""Detecting trials that crash the process (killed by the OOM killer, or a native crash in a library).
 
-Every later start would take such a trial up where it stood, and die of it again. So a file marks a trial while it is
-trained, with the place that it was taken up from and how many starts were at that place. A start that says goodbye,
-because it was told to stop or because the trial ended, takes the mark away; one that died leaves it. The place is what
-the folder holds of the training, so that whatever was saved in between makes it another place: deaths with progress
-between them are not counted, however many they are.
+Every restart would resume such a trial where it was and crash again. So a marker file is written while a trial trains,
+with its current progress and how many attempts started from there. A clean exit removes the marker file; a crash leaves
+it behind. Progress is what the folder holds of the training (last checkpoint, mid-epoch state): any new checkpoint
+resets the count, so crashes with progress in between are never counted together.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from fer_search.files import write_json
+from fer_search.runfolder.crash_marker import read_crash_marker, remove_crash_marker, write_crash_marker
 from fer_search.training.checkpoint import checkpointed_epochs
-from fer_search.training.mid_epoch import PARTIAL
+from fer_search.training.mid_epoch import MID_EPOCH_FILE
 
-MARK = "training.json"
-MOST = 3  # deaths at one place, after which a trial counts as failed
-DIED = f"the process died {MOST} times at the same place (killed by the system: out of memory?)"
+MAX_CRASHES = 3  # crashes without a new checkpoint after which a trial is marked failed
+CRASH_MESSAGE = f"the process died {MAX_CRASHES} times at the same place (killed by the system: out of memory?)"
 
 
-class Mark:
-    """Says that a folder's training is under way.
+class CrashMarker:
+    """Marks a folder whose training is in progress.
 
     Args:
-        folder: of the trial.
-        others: folders whose epochs and middles of epochs are progress of the trial too.
+        folder: Trial folder.
+        others: Further folders whose checkpoints count as progress of the trial (ancestors that are being retrained).
     """
 
     def __init__(self, folder: Path, others: Sequence[Path] = ()) -> None:
-        self.path, self.folders = folder / MARK, (folder, *others)
+        self.folders = (folder, *others)
 
     def set(self) -> int:
-        """Write it, forced to disk; return how many starts died at the place where the training is."""
-        place, died = [_progress(folder) for folder in self.folders], 0
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none there, or a broken one
-            before: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-            died = int(before["starts"]) if before["place"] == place else 1  # it came further, and died there
-        write_json(self.path, {"place": place, "starts": died + 1})
-        return died
+        """Write the marker, synced to disk; return how many attempts crashed at the current progress."""
+        progress, crashes = [_progress(folder) for folder in self.folders], 0
+        if (before := read_crash_marker(self.folders[0])) is not None:
+            crashes = before["starts"] if before["place"] == progress else 1  # it crashed after more progress
+        write_crash_marker(self.folders[0], progress, crashes + 1)
+        return crashes
 
     def clear(self) -> None:
-        """Take it away: the process lives, or was told to stop."""
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        """Remove the marker: the process is alive, or exits because it was told to."""
+        remove_crash_marker(self.folders[0])
 
 
 def _progress(folder: Path) -> list[int]:
-    """Return what changes whenever something of a training is saved: its last checkpoint, and when its part was."""
-    partial = folder / PARTIAL
-    return [max(checkpointed_epochs(folder), default=0), partial.stat().st_mtime_ns if partial.exists() else 0]
+    """Return what changes with everything saved: the last checkpointed epoch and the mid-epoch state's mtime (ns)."""
+    mid_epoch = folder / MID_EPOCH_FILE
+    return [max(checkpointed_epochs(folder), default=0), mid_epoch.stat().st_mtime_ns if mid_epoch.exists() else 0]

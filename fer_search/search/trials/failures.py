@@ -1,4 +1,4 @@
-"""Why a trial failed, in words for the user."""
+"""Why a trial failed, as one line for the user."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "ResourceExhausted", "OOM when allocating
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device's or this machine's memory did not suffice, whatever the backend."""
+    """Whether an error means that the device or the host ran out of memory, on any backend."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return True
-    return any(words in str(error) for words in OUT_OF_MEMORY)
+    return any(phrase in str(error) for phrase in OUT_OF_MEMORY)
 
 
 def reason(error: BaseException) -> str:
-    """Return an error as one line of at most 500 characters."""
+    """Return an error as a single line of at most 500 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     if isinstance(error, (TrialFailed, UserError)):
         return lines[0][:500]

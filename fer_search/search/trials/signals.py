@@ -1,4 +1,4 @@
-"""What ends a search before its last trial: a signal, or its time."""
+"""Stopping a search before its last trial: on a signal, or when its time budget is used up."""
 
 from __future__ import annotations
 
@@ -15,54 +15,59 @@ from typing import Any
 
 @dataclass
 class Stop:
-    """Whether the run is to end.
+    """Whether the search should stop; calling it returns the answer.
 
     Args:
-        number: the signal that asked for it, if any.
-        deadline: ``time.monotonic()`` after which its time is up, if it has a limit.
-        goodbye: called as soon as a signal asks; who asks may not wait for the end of the step.
+        signum: The signal that requested the stop, if any.
+        deadline: ``time.monotonic()`` at which the time budget ends; None for no limit.
+        on_signal: Called inside the signal handler: whoever sent the signal may not wait for the current step to end.
     """
 
-    number: int | None = None
+    signum: int | None = None
     deadline: float | None = None
-    goodbye: Callable[[], None] = lambda: None
+    on_signal: Callable[[], None] = lambda: None
 
     @property
     def out_of_time(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def __call__(self) -> bool:
-        return self.number is not None or self.out_of_time
+        return self.signum is not None or self.out_of_time
 
 
 @contextmanager
 def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
-    """Turn SIGINT and SIGTERM into a wish to stop; the second SIGINT ends the process at once."""
+    """Turn SIGINT and SIGTERM into a request to stop; a second SIGINT exits the process immediately.
+
+    Args:
+        say: Prints a line.
+    """
     stop = Stop()
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.number is not None and number == signal.SIGINT:
-            _end_at_once()
-        stop.number = number
-        stop.goodbye()
-        say("Stopping after this step; once more to stop at once.")
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if stop.signum is not None and signum == signal.SIGINT:
+            _exit_immediately()
+        stop.signum = signum
+        stop.on_signal()
+        say("Stopping after this step; press Ctrl-C again to stop immediately.")
 
-    before: dict[int, Callable[..., Any] | int | None] = {}
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        before[wanted] = signal.signal(wanted, handle)
+    previous: dict[int, Callable[..., Any] | int | None] = {}
+    for handled in (signal.SIGINT, signal.SIGTERM):
+        previous[handled] = signal.signal(handled, handle)
     try:
         yield stop
     finally:
-        for signal_number, handler in before.items():
-            signal.signal(signal_number, handler)
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
 
 
-def _end_at_once() -> None:
-    """End the process as a kill would, which a run folder survives.
+def _exit_immediately() -> None:
+    """Exit as a SIGKILL would, which a run folder survives.
 
-    An exception would be lost where the signal arrives in a callback from C (JAX has one for garbage collection).
+    An exception would be lost where the signal arrives inside a callback from C (JAX registers one for garbage
+    collection).
     """
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-    message = "fer-search: stopped at once; the same command goes on from the last epoch"
+    message = "fer-search: stopped immediately; re-run the same command to resume from the last epoch"
     os.write(2, f"{show_cursor}{message}\n".encode())
     os._exit(130)

@@ -6,18 +6,11 @@ import json
 import pytest
 from rich.console import Console
 
-from fer_search.errors import UserError
 from fer_search.search.display import events
-from fer_search.search.display.formatting import range_in_words
+from fer_search.search.display.formatting import format_duration, format_range
 from fer_search.search.display.json_lines import JsonLines
 from fer_search.search.display.lines import Lines
 from fer_search.search.display.live import Live, sparkline
-from fer_search.search.scheduling.budget import Amount
-from fer_search.search.scheduling.clock import Clock
-from fer_search.search.scheduling.stopping import EarlyEnd
-from fer_search.search.settings import parse_bytes, parse_devices, parse_duration, parse_fixed
-from fer_search.search.trials.failures import out_of_memory, reason
-from fer_search.training.trial import TrialFailed
 
 ROW = {"epoch": 1, "accuracy": 0.5, "val_accuracy": 0.4, "val_loss": float("nan"), "seconds": 2.0}
 BEST = events.Best(1, "cut", 0.62, {"filters": 64, "rate": 0.00123})
@@ -49,7 +42,7 @@ def test_lines_tell_the_story():
         "  epoch 1 of 2: accuracy 0.500, validation 0.400 (loss nan), 2.0 s; 40 to 70 s left",
         "  validation accuracy 0.400 in epoch 1; ended after epoch 1: no better for 1 epochs; "
         "best so far: 0.620 by trial 1 (cut)",
-        "trial 1 (2 of 3): filters 32; going on after epoch 1",
+        "trial 1 (2 of 3): filters 32; resuming after epoch 1",
         "  trial 1 failed: out of memory; best so far: 0.620 by trial 1 (cut)",
         "Done: 3 trials.",
     ]
@@ -101,74 +94,12 @@ def test_sparklines_span_the_blocks():
     ],
 )
 def test_ranges_are_said_as_people_do(low, high, words):
-    assert range_in_words(low, high) == words
-
-
-def test_the_clock_starts_from_the_estimate_and_then_learns():
-    now = [0.0]
-    clock = Clock(Amount((2, 2, 2, 2)), (80.0, 160.0), now=lambda: now[0])
-    assert clock.left() == (80.0, 160.0)
-    clock.begin_trial(0)
-    for _ in range(2):
-        now[0] += 5
-        clock.end_epoch(5.0)
-    now[0] += 1
-    clock.end_trial()
-    low, high = clock.left()
-    assert low < 6 * 5 + 2 < high
-    for _ in range(2):
-        clock.begin_trial(0)
-        for _ in range(2):
-            now[0] += 5
-            clock.end_epoch(5.0)
-        clock.end_trial()
-    narrow = clock.left()
-    assert narrow[1] - narrow[0] < high - low
-    assert narrow[0] <= 10.5 <= narrow[1] + 1
-
-
-def test_early_ends_follow_their_rules():
-    patient = EarlyEnd(2, (), 10)
-    assert patient.reason([]) == ""
-    assert patient.reason([0.1, 0.3, 0.2]) == ""
-    assert "no better for 2 epochs" in patient.reason([0.1, 0.3, 0.2, 0.3])
-    others = [[0.1 * k, 0.2 * k, 0.2 * k] for k in range(1, 6)]
-    median = EarlyEnd(None, others, 10)
-    assert median.reason([0.0, 0.1]) == ""  # too early
-    assert "below the median 0.600" in median.reason([0.0, 0.1, 0.2])
-    assert median.reason([0.0, 0.1, 0.61]) == ""
-    assert EarlyEnd(None, others[:4], 10).reason([0.0, 0.0, 0.0]) == ""  # too few to compare with
+    assert format_range(low, high) == words
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        MemoryError(),
-        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"),
-        ValueError("OOM when allocating"),
-    ],
+    ("seconds", "text"),
+    [(12, "about 12 s"), (89, "about 89 s"), (150, "about 2 min"), (9000, "about 2.5 h"), (2e5, "about 2.3 days")],
 )
-def test_out_of_memory_is_recognised(error):
-    assert out_of_memory(error)
-    assert reason(error).startswith("out of memory (")
-
-
-def test_reasons_are_one_line():
-    assert reason(TrialFailed("the training loss was nan in epoch 2")) == "the training loss was nan in epoch 2"
-    assert reason(ValueError("bad\n" + "x" * 1000)) == "ValueError: bad"
-
-
-def test_times_and_sizes_are_read():
-    assert parse_duration("90s") == 90
-    assert parse_duration("2h30m") == 9000
-    assert parse_duration("45min") == 2700
-    assert parse_bytes("1.5GB") == 1.5e9
-    assert parse_bytes("none") == float("inf")
-    assert parse_fixed(["a=b=c", " d = 1 "]) == {"a": "b=c", "d": "1"}
-    for wrong in ("", "2", "h", "2 weeks", "-1h", "0s"):
-        with pytest.raises(UserError):
-            parse_duration(wrong)
-    assert [parse_devices(text, 4) for text in ("1", "4", "all")] == [1, 4, 4]
-    for wrong in ("0", "5", "-1", "some", ""):
-        with pytest.raises(UserError, match="--devices"):
-            parse_devices(wrong, 4)
+def test_durations_have_the_unit_that_people_use(seconds, text):
+    assert format_duration(seconds) == text

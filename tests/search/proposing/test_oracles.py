@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras_tuner.engine import hyperparameters as kinds
 
-from fer_search.search.proposing.gaussian_process import Encoding, Process, propose
+from fer_search.search.proposing.gaussian_process import Encoding, GaussianProcess, propose
 from fer_search.search.proposing.oracles import HyperbandOracle, make_oracle
 
 ROW = {"epoch": 1, "loss": 1.0}
@@ -129,7 +129,7 @@ def test_stock_keras_tuner_reloads_every_oracle(tmp_path):
 def test_rows_of_designs_go_there_and_back():
     encoding = Encoding(space().space)
     rng = np.random.default_rng(0)
-    rows = encoding.settle(rng.random((300, len(encoding.free))))
+    rows = encoding.snap(rng.random((300, len(encoding.free))))
     for row in rows:
         values = encoding.values(row)
         assert ("slope" in values) == (values["kind"] == "b")
@@ -144,7 +144,7 @@ def test_the_process_learns_which_choice_matters():
     x = rng.random((60, 3))
     y = np.sin(6 * x[:, 0]) + 0.05 * rng.normal(size=60)
     features = [x[:, k : k + 1] for k in range(3)]
-    process = Process(features, y)
+    process = GaussianProcess(features, y)
     assert process.weights[0] > 5 * max(process.weights[1:])
     new = rng.random((200, 3))
     mean, deviation = process.predict([new[:, k : k + 1] for k in range(3)])
@@ -178,7 +178,7 @@ def test_the_fit_follows_the_gradient():
 def test_proposals_are_new_and_find_the_optimum():
     rng = np.random.default_rng(0)
     hp, encoding = space(), Encoding(space().space)
-    tried = [encoding.values(row) for row in encoding.settle(rng.random((8, len(encoding.free))))]
+    tried = [encoding.values(row) for row in encoding.snap(rng.random((8, len(encoding.free))))]
     for number in range(20):
         values = propose(hp.space, tried, np.array([score(v) for v in tried]), 2.6, np.random.default_rng(number))
         assert values is not None

@@ -12,17 +12,19 @@ import fer_search.files
 from fer_search.design import Design, Optimisation, Plain
 from fer_search.errors import UserError
 from fer_search.files import write_atomic
-from fer_search.models import Cost, measure
-from fer_search.runfolder.epochs import COLUMNS
-from fer_search.runs.doctor import examine
+from fer_search.models import Cost, measure_cost
+from fer_search.runfolder.epochs import METRIC_COLUMNS
+from fer_search.runs.doctor import find_problems
+from fer_search.search import opening
 from fer_search.search import run as run_module
 from fer_search.search.display import Lines
+from fer_search.search.executors import job as job_module
 from fer_search.search.run import run_search
 from fer_search.search.settings import Settings
-from fer_search.search.trials import checkpoint_retention, trial_runner
-from fer_search.search.trials.checkpoint_retention import most_bytes, used_bytes
+from fer_search.search.trials import checkpoint_retention, job_maker
+from fer_search.search.trials.checkpoint_retention import max_trial_bytes, used_bytes
 from fer_search.training import checkpoint_writer
-from fer_search.training.mid_epoch import PARTIAL
+from fer_search.training.mid_epoch import MID_EPOCH_FILE
 from fer_search.training.trial import Trial, _build
 
 FIGURE_1 = Cost(parameters=11_494_151, flops=8_005_688_320)
@@ -36,10 +38,10 @@ def disk(monkeypatch, tmp_path):
 
     Looked at before every file is replaced, when the old and the new one are there.
     """
-    conftest = trial_runner.train.__globals__
+    conftest = job_module.train.__globals__
     monkeypatch.setitem(conftest, "CHECKPOINT_BYTES", CHECKPOINT)
-    monkeypatch.setattr(trial_runner, "measure", lambda design: FIGURE_1)
-    real, most = trial_runner.train, {"bytes": 0, "again": 0, "again_bytes": 0}
+    monkeypatch.setattr(job_maker, "measure_cost", lambda design: FIGURE_1)
+    real, most = job_module.train, {"bytes": 0, "again": 0, "again_bytes": 0}
     again = []
 
     def fsync(handle):
@@ -52,21 +54,21 @@ def disk(monkeypatch, tmp_path):
         if path.exists() and path.stat().st_nlink == 1 and path.stat().st_size > WEIGHTS:
             write_atomic(path, lambda beside: os.truncate(beside, WEIGHTS))
 
-    def train(trial, data, watcher):
-        progress = watcher.progress
+    def train(trial, data, hooks):
+        progress = hooks.on_progress
 
         def with_a_part(at):
             progress(at)
-            write_atomic(trial.folder / PARTIAL, lambda beside: os.truncate(beside, CHECKPOINT))
+            write_atomic(trial.folder / MID_EPOCH_FILE, lambda beside: os.truncate(beside, CHECKPOINT))
 
-        watcher.progress = with_a_part
+        hooks.on_progress = with_a_part
         again[:] = [trial.folder] if trial.folder.name == "again" else []
         most["again"] += len(again)
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
     monkeypatch.setattr(fer_search.files.os, "fsync", fsync)
-    monkeypatch.setattr(checkpoint_retention, "_strip", strip)
-    monkeypatch.setattr(trial_runner, "train", train)
+    monkeypatch.setattr(checkpoint_retention, "_strip_optimizer_state", strip)
+    monkeypatch.setattr(job_module, "train", train)
     return most
 
 
@@ -110,7 +112,7 @@ def test_a_search_on_a_full_disk_stops_and_goes_on_once_there_is_room(
 ):
     """The real training on a real file system, which fills at its first file, in a checkpoint, and so on."""
     monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
-    monkeypatch.setattr(run_module, "estimate", lambda *arguments: (40.0, 80.0))
+    monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
 
     def search(folder):
         given = {"tuner": "random", "max_trials": 2, "max_epochs": 2, "baselines": "none"}
@@ -120,11 +122,13 @@ def test_a_search_on_a_full_disk_stops_and_goes_on_once_there_is_room(
     run, places = small_disk / "tiny", []
     for room in (0, 8_000, 50_000, 120_000, 200_000):
         fill(small_disk, room)
-        with pytest.raises(UserError, match=r"no room left on the disk of .*make room, and the same command") as full:
+        with pytest.raises(
+            UserError, match=r"no room left on the disk of .*free some space and re-run the same command"
+        ) as full:
             search(small_disk)
         assert full.value.exit_code == 4
         if (run / "oracle.json").exists():
-            assert [problem.text for problem in examine(run)] == []
+            assert [problem.text for problem in find_problems(run)] == []
         places.append(sum(path.is_file() for path in run.rglob("*")))
     assert len(set(places)) >= 3  # it came to several places
     (small_disk / "filler").unlink()
@@ -139,17 +143,17 @@ def test_the_room_of_a_running_trial_is_what_it_takes(tmp_path, monkeypatch, ema
 
     Where epochs are so short that few get a checkpoint, it is no more.
     """
-    monkeypatch.setattr(checkpoint_writer, "WAIT", wait)
+    monkeypatch.setattr(checkpoint_writer, "MIN_TRAIN_WRITE_RATIO", wait)
     design = Design(network=Plain(stages=((32,), (64,), (256,))), optimisation=Optimisation(ema=ema))
     trial, most = Trial(design, 4, tmp_path / "trial_0000", 0, 0), []
     trial.folder.mkdir()
     model = _build(trial, pretrained=False)
     model.optimizer.build(model.trainable_variables)
     monkeypatch.setattr(fer_search.files.os, "fsync", lambda handle: most.append(used_bytes(tmp_path)))
-    keeping = checkpoint_writer.Keeper(trial, model, [])
+    keeping = checkpoint_writer.CheckpointWriter(trial, model, [])
     for epoch, accuracy in enumerate((0.2, 0.4, 0.1, 0.5) if not wait else (0.2, 0.4, 0.1, 0.3), start=1):
-        keeping.keep(dict.fromkeys(COLUMNS, accuracy) | {"epoch": epoch})
-    parameters = measure(design).parameters
+        keeping.record(dict.fromkeys(METRIC_COLUMNS, accuracy) | {"epoch": epoch})
+    parameters = measure_cost(design).parameters
     if not wait:
         assert files * of_parameter * parameters == pytest.approx(max(most), rel=0.1)
-    assert max(most) <= 1.1 * most_bytes(design, parameters)  # a small network's file has more that is no number
+    assert max(most) <= 1.1 * max_trial_bytes(design, parameters)  # a small network's file has more that is no number

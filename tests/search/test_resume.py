@@ -14,10 +14,11 @@ import fer_search.files
 from fer_search.errors import UserError
 from fer_search.runfolder.epochs import append_epoch, read_epochs
 from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.predictions import worst_mistakes
+from fer_search.search import loop, opening
 from fer_search.search import run as run_module
-from fer_search.search.trials import trial_runner
+from fer_search.search.executors import job as job_module
 from fer_search.search.trials.checkpoint_retention import used_bytes
-from fer_search.search.trials.predictions import worst_mistakes
 from fer_search.training.trial import Stopped
 
 TUNERS = ("random", "hyperband", "bayesian", "grid")
@@ -58,7 +59,9 @@ def writes(monkeypatch):
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_each_write_may_be_the_last(search, state, writes, tmp_path, monkeypatch, tuner, error):
     """Every start gets one write further than the last, then dies: at each write of the search, in a fresh process."""
-    monkeypatch.setattr(trial_runner, "MOST", 10**9)  # it dies at the same place again and again; see the next tests
+    monkeypatch.setattr(
+        job_module, "MAX_CRASHES", 10**9
+    )  # it dies at the same place again and again; see the next tests
     assert search(tmp_path / "whole", **options(tuner)) == 0
     broken = tmp_path / "broken"
     writes.error = error
@@ -80,16 +83,16 @@ def test_each_write_may_be_the_last(search, state, writes, tmp_path, monkeypatch
 def dying(real, error, dies):
     """Return a training that ends the process where ``dies(trial, epoch)`` says so."""
 
-    def train(trial, data, watcher):
-        progress = watcher.progress
+    def train(trial, data, hooks):
+        progress = hooks.on_progress
 
         def die(at):
             progress(at)
             if dies(trial, at.epoch):
                 raise error
 
-        watcher.progress = die
-        return real(trial, data, watcher)
+        hooks.on_progress = die
+        return real(trial, data, hooks)
 
     return train
 
@@ -108,9 +111,9 @@ def start_until_it_ends(search, *arguments, **options):
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_a_trial_that_the_process_dies_of_is_given_up(search, tmp_path, monkeypatch, tuner):
     """As of the kernel's out-of-memory killer: in the first epoch of one, in the second of another."""
-    real = trial_runner.train
+    real = job_module.train
     at = [(2, 1), (4, 2)]
-    monkeypatch.setattr(trial_runner, "train", dying(real, Killed, lambda trial, epoch: (trial.number, epoch) in at))
+    monkeypatch.setattr(job_module, "train", dying(real, Killed, lambda trial, epoch: (trial.number, epoch) in at))
     given = options(tuner) | {"max_epochs": 4}
     if tuner == "hyperband":
         at[1] = (7, 2)  # the first promoted one, whose first epoch this is
@@ -126,9 +129,9 @@ def test_a_trial_that_the_process_dies_of_is_given_up(search, tmp_path, monkeypa
 
 def test_it_says_from_which_epoch_a_killed_trial_goes_on(search, tmp_path, monkeypatch):
     """The last one with a checkpoint, although epochs.csv has one more."""
-    given, real = {"max_trials": 2, "max_epochs": 4}, trial_runner.train
+    given, real = {"max_trials": 2, "max_epochs": 4}, job_module.train
     with monkeypatch.context() as patch:
-        patch.setattr(trial_runner, "train", dying(real, Killed, lambda trial, epoch: epoch == 3))
+        patch.setattr(job_module, "train", dying(real, Killed, lambda trial, epoch: epoch == 3))
         with pytest.raises(Killed):
             search(tmp_path, **given)
     (table,) = tmp_path.glob("tiny/trial_*/epochs.csv")
@@ -136,22 +139,22 @@ def test_it_says_from_which_epoch_a_killed_trial_goes_on(search, tmp_path, monke
     append_epoch(table, rows[-1] | {"epoch": 3})
     assert search(tmp_path, **given) == 0
     said = (tmp_path / "out.txt").read_text()
-    assert "going on after epoch 2" in said
-    assert "going on after epoch 3" not in said
+    assert "resuming after epoch 2" in said
+    assert "resuming after epoch 3" not in said
 
 
 def test_deaths_with_progress_between_them_do_not_count(search, state, tmp_path, monkeypatch):
     """Two at every place, ten in a trial; and any number of stops that were asked for."""
     given = {"max_trials": 3, "max_epochs": 5}
     assert search(tmp_path / "whole", **given) == 0
-    real, deaths = trial_runner.train, {}
+    real, deaths = job_module.train, {}
 
     def dies(trial, epoch):
         place = trial.number, epoch
         deaths[place] = deaths.get(place, 0) + 1
         return deaths[place] <= 2
 
-    monkeypatch.setattr(trial_runner, "train", dying(real, Killed, dies))
+    monkeypatch.setattr(job_module, "train", dying(real, Killed, dies))
     assert start_until_it_ends(search, tmp_path / "killed", **given) == 2 * 5 * 3
     assert state(tmp_path / "killed" / "tiny") == state(tmp_path / "whole" / "tiny")
 
@@ -159,17 +162,17 @@ def test_deaths_with_progress_between_them_do_not_count(search, state, tmp_path,
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_is_no_death_even_if_a_kill_comes_before_the_step_ends(search, state, tmp_path, monkeypatch, number):
     assert search(tmp_path / "whole") == 0
-    real, starts = trial_runner.train, []
+    real, starts = job_module.train, []
 
-    def train(trial, data, watcher):
+    def train(trial, data, hooks):
         starts.append(trial.number)
         if len(starts) <= 6:
             os.kill(os.getpid(), number)
             if len(starts) % 2:
                 raise Killed
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", train)
+    monkeypatch.setattr(job_module, "train", train)
     for _ in range(6):
         with suppress(Killed):
             assert search(tmp_path / "stopped") == 128 + number
@@ -187,7 +190,7 @@ def test_a_search_begins_though_its_dear_design_kills_the_estimate(search, tmp_p
             raise Killed
         return 40.0, 80.0
 
-    monkeypatch.setattr(run_module, "estimate", estimate)
+    monkeypatch.setattr(opening, "estimate_search", estimate)
     assert start_until_it_ends(search, tmp_path) == 1
     assert asked == [True, False]
     assert not (tmp_path / "tiny" / "training.json").exists()
@@ -195,7 +198,7 @@ def test_a_search_begins_though_its_dear_design_kills_the_estimate(search, tmp_p
 
 def test_a_full_disk_is_no_failure_of_the_trial(search, writes, tmp_path):
     writes.left, writes.error = 12, OSError("Can't write data (errno = 28, error message = 'No space left on device')")
-    with pytest.raises(UserError, match="make room"):
+    with pytest.raises(UserError, match="free some space"):
         search(tmp_path / "full")
     writes.left = 10**9
     assert search(tmp_path / "full") == 0
@@ -204,7 +207,7 @@ def test_a_full_disk_is_no_failure_of_the_trial(search, writes, tmp_path):
 
 def test_extend_goes_on_with_more_trials(search, state, tmp_path):
     assert search(tmp_path / "a", max_trials=3) == 0
-    with pytest.raises(UserError, match=r"--max-trials was 3, is 6.*--extend") as refused:
+    with pytest.raises(UserError, match=r"--max-trials was 3, is now 6.*--extend") as refused:
         search(tmp_path / "a", max_trials=6)
     assert refused.value.exit_code == 5
     before = state(tmp_path / "a" / "tiny")[0]
@@ -215,7 +218,7 @@ def test_extend_goes_on_with_more_trials(search, state, tmp_path):
     assert search(tmp_path / "b", max_trials=6) == 0
     assert state(tmp_path / "b" / "tiny")[0] == after
     assert search(tmp_path / "a", max_trials=6) == 0
-    with pytest.raises(UserError, match="--max-trials was 6, is 4"):
+    with pytest.raises(UserError, match="--max-trials was 6, is now 4"):
         search(tmp_path / "a", max_trials=4, extend=True)
     with pytest.raises(UserError, match="--seed"):
         search(tmp_path / "a", max_trials=6, seed=1, extend=True)
@@ -233,17 +236,17 @@ def test_extend_by_epochs_is_for_new_trials_and_recorded(search, tmp_path):
 
 
 def test_too_many_failures_in_a_row_stop_the_search(search, tmp_path, monkeypatch):
-    real = trial_runner.train
+    real = job_module.train
 
-    def failing(trial, data, watcher):
+    def failing(trial, data, hooks):
         if trial.number >= 2:
             raise RuntimeError("layer explodes")
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", failing)
+    monkeypatch.setattr(job_module, "train", failing)
     assert search(tmp_path, max_trials=9, max_failures=3) == 3
     out = (tmp_path / "out.txt").read_text()
-    assert "the last 3 in a row (RuntimeError: layer explodes). --max-failures allows more." in out
+    assert "the last 3 in a row (RuntimeError: layer explodes). Raise --max-failures to continue." in out
     assert len(list(tmp_path.glob("tiny/trial_*"))) == 5
     assert search(tmp_path, max_trials=9, max_failures=5) == 3
     assert len(list(tmp_path.glob("tiny/trial_*"))) == 7
@@ -251,15 +254,15 @@ def test_too_many_failures_in_a_row_stop_the_search(search, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("tuner", ["random", "hyperband"])
 def test_out_of_memory_is_tried_once_more_in_micro_batches(search, tmp_path, monkeypatch, tuner):
-    real, tries = trial_runner.train, []
+    real, tries = job_module.train, []
 
-    def hungry(trial, data, watcher):
+    def hungry(trial, data, hooks):
         tries.append((trial.number, trial.micro_batches))
         if trial.number < 2 and trial.micro_batches == 1:
             raise MemoryError("no room for the gradients")
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", hungry)
+    monkeypatch.setattr(job_module, "train", hungry)
     assert search(tmp_path, **options(tuner)) == 0
     trials = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("tiny/trial_*/trial.json"))]
     assert [trial["status"] for trial in trials] == ["COMPLETED"] * len(trials)
@@ -280,16 +283,16 @@ def test_too_large_networks_are_not_trained(search, tmp_path):
 
 
 def test_time_is_counted_over_all_starts(search, tmp_path, monkeypatch):
-    real = trial_runner.train
+    real = job_module.train
 
-    def slow(trial, data, watcher):
+    def slow(trial, data, hooks):
         time.sleep(0.15)
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", slow)
+    monkeypatch.setattr(job_module, "train", slow)
     assert search(tmp_path, max_trials=20, time_budget=0.5) == 0
     out = (tmp_path / "out.txt").read_text()
-    assert "Time is up: " in out
+    assert "Time budget used up: " in out
     assert json.loads((tmp_path / "tiny" / "run.json").read_text())["state"] == "out_of_time"
     count = len(list(tmp_path.glob("tiny/trial_*")))
     assert 1 < count < 20
@@ -325,14 +328,14 @@ def test_a_small_disk_changes_nothing_but_what_is_kept(search, state, tmp_path, 
     """Hyperband's parents whose checkpoints made room are trained again, with the same result."""
     given = {"tuner": "hyperband", "max_trials": None, "max_epochs": 8, "factor": 2, "baselines": "none"}
     assert search(tmp_path / "large", **given, max_disk=None) == 0
-    monkeypatch.setattr(run_module, "most_bytes", lambda design, parameters: 0)
-    most, real = [0], trial_runner.train
+    monkeypatch.setattr(loop, "max_trial_bytes", lambda design, parameters: 0)
+    most, real = [0], job_module.train
 
-    def watching(trial, data, watcher):
+    def watching(trial, data, hooks):
         most[0] = max(most[0], used_bytes(tmp_path / "small" / "tiny"))
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", watching)
+    monkeypatch.setattr(job_module, "train", watching)
     assert search(tmp_path / "small", **given, max_disk=2500) == 0
     assert most[0] <= 5 * 1008  # two, and what a parent that is trained again needs (see fake_train)
     large, small = (state(tmp_path / name / "tiny")[0] for name in ("large", "small"))
@@ -342,13 +345,13 @@ def test_a_small_disk_changes_nothing_but_what_is_kept(search, state, tmp_path, 
 
 def test_disk_use_has_a_bound(search, tmp_path, monkeypatch):
     """While Hyperband runs, no more checkpoints are kept than may be promoted, and the best weights."""
-    most, real = [0], trial_runner.train
+    most, real = [0], job_module.train
 
-    def watching(trial, data, watcher):
+    def watching(trial, data, hooks):
         most[0] = max(most[0], len(list((tmp_path / "tiny").glob("trial_*/epoch_*.h5"))))
-        return real(trial, data, watcher)
+        return real(trial, data, hooks)
 
-    monkeypatch.setattr(trial_runner, "train", watching)
+    monkeypatch.setattr(job_module, "train", watching)
     assert (
         search(tmp_path, tuner="hyperband", max_trials=None, max_epochs=8, factor=2, baselines="none", max_disk=None)
         == 0
@@ -462,10 +465,10 @@ def test_a_stop_before_the_first_trial_starts_anew(search, tmp_path, monkeypatch
         assert stop()
         raise Stopped
 
-    known = run_module.estimate
-    monkeypatch.setattr(run_module, "estimate", interrupted)
+    known = opening.estimate_search
+    monkeypatch.setattr(opening, "estimate_search", interrupted)
     assert search(tmp_path, max_trials=1) == 143
-    monkeypatch.setattr(run_module, "estimate", known)
+    monkeypatch.setattr(opening, "estimate_search", known)
     assert search(tmp_path, max_trials=1) == 0
 
 
@@ -489,12 +492,14 @@ def test_the_worst_mistakes_come_first(rng):
 
 
 def test_run_json_lists_what_is_not_searched(search, tmp_path, monkeypatch):
-    real, skipped = run_module.settle_weights, [{"what": "backbone ResNet50", "why": "no connection"}]
-    monkeypatch.setattr(run_module, "settle_weights", lambda space, settings: (real(space, settings)[0], skipped))
+    real, skipped = run_module.resolve_missing_weights, [{"what": "backbone ResNet50", "why": "no connection"}]
+    monkeypatch.setattr(
+        run_module, "resolve_missing_weights", lambda space, settings: (real(space, settings)[0], skipped)
+    )
     assert search(tmp_path, max_trials=1) == 0
     assert json.loads((tmp_path / "tiny" / "run.json").read_text())["skipped"] == skipped
     assert "Missing here: backbone ResNet50 (no connection)." in (tmp_path / "out.txt").read_text()
-    monkeypatch.setattr(run_module, "settle_weights", real)
-    with pytest.raises(UserError, match="other pretrained weights") as caught:
+    monkeypatch.setattr(run_module, "resolve_missing_weights", real)
+    with pytest.raises(UserError, match="other pretrained weights available") as caught:
         search(tmp_path, max_trials=1)
     assert caught.value.exit_code == 5

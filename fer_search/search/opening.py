@@ -1,0 +1,152 @@
+"""Starting a run folder, or resuming the run in it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from fer_search.design import Design
+from fer_search.errors import EXIT_MISMATCH, UserError
+from fer_search.files import disk_is_full
+from fer_search.runfolder.design_json import read_design_json
+from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.identity import BUDGET_OPTIONS, DEFAULT_IDENTITY, check_identity, first_space_change
+from fer_search.runfolder.predictions import predicted_trial
+from fer_search.search.display.events import Range
+from fer_search.search.run_record import identity, new_run_record
+from fer_search.search.scheduling.clock import Clock
+from fer_search.search.scheduling.estimate import estimate_search
+from fer_search.search.state import SearchState
+from fer_search.search.trials.checkpoint_retention import rank_trials
+from fer_search.search.trials.crash_guard import CrashMarker
+from fer_search.search.trials.predictions import store_predictions
+from fer_search.search.trials.signals import Stop
+
+
+def open_run(state: SearchState, stop: Stop) -> None:
+    """Write run.json of a new run, or read it and check that this start continues that run.
+
+    Args:
+        state: Its ``info``, ``resumed``, clocks and oracle are set.
+        stop: Ends the time estimate.
+
+    Raises:
+        Stopped: During the time estimate.
+        UserError: The folder is damaged (exit code 4), or holds a run with other settings (5).
+    """
+    folder = state.folder
+    info = folder.read_run_json()
+    folder.check_complete()
+    if info is None:
+        info = new_run_record(state.settings, state.space, state.dataset, state.split, state.skipped)
+        folder.write_tuner_json()
+        folder.write_run_json(info)
+    else:
+        _check_same_run(state, info)
+        state.resumed = folder.has_oracle()
+        if state.resumed:
+            state.oracle.restore()
+            state.prune()
+            update_predictions(state)
+    if not folder.has_oracle():
+        state.oracle.save()
+    info["tuner"]["trials"] = state.budgets.trials
+    if "estimate_seconds" not in info:
+        state.say("Timing a small and a large design to estimate the run time.")
+        info["estimate_seconds"] = [round(seconds, 1) for seconds in _estimate(state, stop)]
+        folder.write_run_json(info)
+    state.info, state.started, state.seconds_before = info, time.monotonic(), _seconds_before(state, info)
+    state.clock = _start_clock(state)
+
+
+def update_predictions(state: SearchState) -> None:
+    """Store the best network's validation predictions for the report; failing to do so must not end a search."""
+    best = rank_trials(state.oracle)[:1]
+    if not best or predicted_trial(state.folder.path) == best[0]:
+        return
+    data, rows = state.data, np.asarray(state.split.validation)
+    try:
+        design = Design.from_dict(read_design_json(state.folder.trial_path(best[0]))["design"])
+        store_predictions(state.folder.path, best[0], design, data.val_images, data.val_labels, rows)
+    except Exception as error:
+        if disk_is_full(error):
+            raise
+        state.say(f"The predictions of trial {best[0]} could not be stored: {type(error).__name__}: {error}")
+
+
+def _estimate(state: SearchState, stop: Stop) -> Range:
+    """Return the estimated run time; from the small design only, if the large one crashed an earlier start."""
+    marker = CrashMarker(state.folder.path)
+    stop.on_signal = marker.clear
+    try:
+        seconds = estimate_search(state.settings, state.space, state.data, stop, marker.set() == 0)
+    except Exception:  # not "finally": a crash of the process must leave the marker
+        marker.clear()
+        raise
+    marker.clear()
+    return seconds
+
+
+def _check_same_run(state: SearchState, info: dict[str, Any]) -> None:
+    """Refuse to resume a run with other settings; record what --extend adds."""
+    settings, folder = state.settings, state.folder
+    current = identity(settings, state.space, state.dataset)
+    if info.get("skipped", []) != state.skipped:
+        raise UserError(
+            f"{folder.path} was started with other pretrained weights available: "
+            f"{_names(info.get('skipped', []))} was skipped then, {_names(state.skipped)} now",
+            EXIT_MISMATCH,
+        )
+    recorded = DEFAULT_IDENTITY | info["identity"]
+    differences = {"data": f"was {info['data']['name']}, is {state.dataset.name}"}
+    if info["data"]["name"] == state.dataset.name:
+        differences["data"] = f"({state.dataset.name}) has other images or labels than before"
+    differences["space"] = first_space_change(info["space"], state.space.text, state.space.modules)
+    if not differences["space"]:  # only comments differ, or an older run.json did not record the modules
+        current["space"] = recorded["space"]
+    raised = check_identity(folder.path, recorded, current, BUDGET_OPTIONS if settings.extend else (), differences)
+    if "--max-epochs" in raised and settings.tuner == "hyperband":
+        raise UserError(
+            "--extend: Hyperband's rungs follow from --max-epochs; choose another --name for more", EXIT_MISMATCH
+        )
+    if "modules" not in info["space"] and state.space.modules:
+        info["space"]["modules"] = state.space.modules
+        folder.write_run_json(info)
+    if raised:
+        _record_extension(state, info, current, raised)
+
+
+def _record_extension(state: SearchState, info: dict[str, Any], current: dict[str, Any], raised: list[str]) -> None:
+    settings = state.settings
+    extension = {
+        "after_trials": len(state.folder.trial_files()),
+        "from": {name: info["identity"].get(name) for name in raised},
+        "to": {name: current[name] for name in raised},
+    }
+    info["extended"] = [*info.get("extended", ()), extension]
+    info["identity"] = current
+    info["tuner"] |= {
+        "max_trials": settings.max_trials,
+        "max_epochs": settings.max_epochs,
+        "time_budget": settings.time_budget,
+    }
+    state.folder.write_run_json(info)
+
+
+def _seconds_before(state: SearchState, info: dict[str, Any]) -> float:
+    """Return the wall time of earlier starts; of the last one up to its last heartbeat."""
+    live = state.folder.read_live() or {}
+    return max(float(live.get("seconds", 0.0)), float(info.get("seconds", 0.0)))
+
+
+def _start_clock(state: SearchState) -> Clock:
+    tables = [read_epochs(path) for path in state.folder.epoch_tables()]
+    seconds = [[row["seconds"] for row in rows] for rows in tables]
+    low, high = state.info["estimate_seconds"]
+    return Clock(state.budgets, (low, high), state.ended(), seconds)
+
+
+def _names(skipped: list[dict[str, str]]) -> str:
+    return ", ".join(entry["what"] for entry in skipped) or "nothing"

@@ -1,0 +1,152 @@
+"""The state of one start of a search: what it was given, the oracle, run.json, and the clocks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from fer_search.data.dataset import Dataset
+from fer_search.data.split import Split
+from fer_search.runfolder.folder import RunFolder
+from fer_search.search.display import events
+from fer_search.search.proposing.oracles import oracle_for
+from fer_search.search.proposing.safe_oracle import SafeOracle
+from fer_search.search.scheduling.budget import TrialBudgets, baseline_names, plan_budgets, trial_limit
+from fer_search.search.scheduling.clock import Clock
+from fer_search.search.settings import Settings
+from fer_search.search.trials.checkpoint_retention import prune_checkpoints, rank_trials
+from fer_search.search.trials.job_maker import JobMaker
+from fer_search.space import Space
+from fer_search.training.trial import TrialData
+
+
+@dataclass
+class SearchState:
+    """What the driver of a search knows; only the driver reads and writes it.
+
+    Args:
+        settings: Options of the run.
+        space: Design space, without what cannot be searched here.
+        skipped: What cannot be searched here ("what") and "why".
+        dataset: Data set.
+        split: Its images for training and validation.
+        data: The same as arrays.
+        folder: Run folder, locked by this process.
+        reporter: Shows the search to the user.
+        names: Baseline names, in run order.
+        max_trials: Maximum number of trials; None for no limit.
+        oracle: Proposes designs.
+        budgets: What the whole search trains.
+        jobs: Makes jobs of what the oracle proposes.
+        info: Content of run.json.
+        resumed: Whether an earlier start had begun trials.
+        clock: Estimates the remaining time.
+        started: ``time.monotonic()`` at this start.
+        seconds_before: Seconds that earlier starts took.
+    """
+
+    settings: Settings
+    space: Space
+    skipped: list[dict[str, str]]
+    dataset: Dataset
+    split: Split
+    data: TrialData
+    folder: RunFolder
+    reporter: events.Reporter
+    names: list[str]
+    max_trials: int | None
+    oracle: SafeOracle
+    budgets: TrialBudgets
+    jobs: JobMaker
+    clock: Clock
+    info: dict[str, Any] = field(default_factory=dict)
+    resumed: bool = False
+    started: float = 0.0
+    seconds_before: float = 0.0
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.reporter.show(events.Note(text))
+
+    def seconds(self) -> float:
+        """Return the wall time of all starts together, in seconds."""
+        return round(self.seconds_before + time.monotonic() - self.started, 1)
+
+    def write_state(self, state: str) -> None:
+        """Write run.json: "running", or how the search ended."""
+        self.info |= {"state": state, "seconds": self.seconds()}
+        self.folder.write_run_json(self.info)
+
+    def prune(self, reserve: int = 0) -> None:
+        """Remove checkpoints that are not needed, and keep ``reserve`` bytes below the limit free."""
+        limit = self.settings.max_disk
+        max_bytes = None if limit is None or limit == float("inf") else int(limit)
+        prune_checkpoints(self.folder, self.oracle, max_bytes, reserve)
+
+    def ended(self) -> int:
+        """Return the number of trials that completed or failed."""
+        return len(self.oracle.end_order) + len(self.oracle.recorded)
+
+    def failed(self) -> int:
+        """Return the number of failed trials."""
+        return sum(trial.status == "FAILED" for trial in self.oracle.known_trials())
+
+    def consecutive_failures(self) -> int:
+        """Return how many of the last committed trials failed in a row."""
+        statuses = [self.oracle.trials[trial_id].status for trial_id in reversed(self.oracle.end_order)]
+        return next((count for count, status in enumerate(statuses) if status != "FAILED"), len(statuses))
+
+    def best(self) -> events.Best | None:
+        """Return the best trial so far; None if no trial has a score."""
+        ranked = rank_trials(self.oracle)[:1]
+        if not ranked:
+            return None
+        trial = next(trial for trial in self.oracle.known_trials() if trial.trial_id == ranked[0])
+        choices = {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
+        return events.Best(int(ranked[0]), self.jobs.name(ranked[0]), trial.score, choices)
+
+
+def new_state(
+    settings: Settings,
+    space: Space,
+    skipped: list[dict[str, str]],
+    dataset: Dataset,
+    split: Split,
+    folder: RunFolder,
+    reporter: events.Reporter,
+) -> SearchState:
+    """Return the state of a search before its run folder is read.
+
+    Raises:
+        UserError: The run consists of baselines only, and the space has none.
+    """
+    names = baseline_names(settings, space)
+    max_trials = trial_limit(settings, names)
+    oracle = oracle_for(settings, space)
+    budgets = plan_budgets(oracle, len(names), max_trials, settings.max_epochs)
+    jobs = JobMaker(settings, space, names, folder, oracle)
+    return SearchState(
+        settings=settings,
+        space=space,
+        skipped=skipped,
+        dataset=dataset,
+        split=split,
+        data=trial_data(dataset, split),
+        folder=folder,
+        reporter=reporter,
+        names=names,
+        max_trials=max_trials,
+        oracle=oracle,
+        budgets=budgets,
+        jobs=jobs,
+        clock=Clock(budgets, (0.0, 0.0)),
+    )
+
+
+def trial_data(dataset: Dataset, split: Split) -> TrialData:
+    """Return the images and labels that the trials of a run train and validate on."""
+    train, validation = split.train, split.validation
+    images, labels = dataset.images, dataset.labels
+    augmented = split.protocol == "report"
+    return TrialData(images[train], labels[train], images[validation], labels[validation], augment_validation=augmented)

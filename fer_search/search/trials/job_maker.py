@@ -1,0 +1,141 @@
+"""From what the oracle proposed to a job: the design, its epochs, what it continues, and when it ends early."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras_tuner.engine.trial import Trial as TunerTrial
+
+from fer_search.design import Design
+from fer_search.models import measure_cost
+from fer_search.runfolder.design_json import read_design_json_if_valid, write_design_json
+from fer_search.runfolder.epochs import Row, read_epochs
+from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.schema import EPOCHS_FILE, TENSORBOARD_DIR
+from fer_search.search.executors.job import RETRAINED, Job
+from fer_search.search.proposing.safe_oracle import SafeOracle
+from fer_search.search.scheduling.stopping import StoppingRule
+from fer_search.search.settings import Settings
+from fer_search.search.trials.tensorboard import BoardSettings
+from fer_search.space import Space
+from fer_search.training.trial import Trial, TrialFailed
+
+PARENT = "tuner/trial_id"  # Keras Tuner's name for the trial that a promoted one continues
+
+
+@dataclass(frozen=True)
+class PreparedTrial:
+    """A trial that is ready to start.
+
+    Args:
+        name: Baseline name; None for a proposed design.
+        job: What to train.
+        parameters: Number of parameters of its network.
+    """
+
+    name: str | None
+    job: Job
+    parameters: int
+
+
+class JobMaker:
+    """Makes the jobs of a search, and records each trial's design in its folder.
+
+    Args:
+        settings: Options of the run.
+        space: Design space.
+        names: Baseline names, in run order; these are the first trials.
+        folder: Run folder.
+        oracle: Knows the trials.
+    """
+
+    def __init__(
+        self, settings: Settings, space: Space, names: Sequence[str], folder: RunFolder, oracle: SafeOracle
+    ) -> None:
+        self.settings, self.space, self.names = settings, space, names
+        self.folder, self.oracle = folder, oracle
+
+    def name(self, trial_id: str) -> str | None:
+        """Return the baseline name of a trial; None for a proposed design."""
+        number = int(trial_id)
+        return self.names[number] if number < len(self.names) else None
+
+    def prepare(self, proposed: TunerTrial) -> PreparedTrial:
+        """Make the job of a proposed trial, and record its design, number of epochs and cost in design.json.
+
+        Raises:
+            TrialFailed: It has more parameters than --max-params.
+        """
+        trial_id, values = proposed.trial_id, proposed.hyperparameters.values
+        name, design = self.name(trial_id), self.space.design(proposed.hyperparameters.copy())
+        record = self._record(trial_id)
+        if not record:
+            cost = dataclasses.asdict(measure_cost(design))
+            epochs = values.get("tuner/epochs", self.settings.max_epochs)
+            record = {"name": name, "design": design.to_dict(), **cost, "epochs": epochs, "values": values}
+            write_design_json(self.folder.trial_dir(trial_id), record)
+        limit = self.settings.max_params
+        if limit is not None and record["parameters"] > limit:
+            raise TrialFailed(f"{record['parameters']:,} parameters, more than --max-params {limit:,}")
+        trial = self._trial(proposed, design, record["epochs"])
+        stopping = self._stopping_rule(name, trial.epochs)
+        job = Job(trial, stopping, record, tuple(self._ancestors(proposed)), self._board(proposed, name))
+        return PreparedTrial(name, job, record["parameters"])
+
+    def history(self, trial_id: str) -> list[Row]:
+        """Return the epochs of a trial and of the trials that it continues, first to last."""
+        parent = self.oracle.trials[trial_id].hyperparameters.values.get(PARENT)
+        before = self.history(parent) if parent else []
+        return before + read_epochs(self.folder.trial_path(trial_id) / EPOCHS_FILE)
+
+    def _record(self, trial_id: str) -> dict[str, Any]:
+        """Return design.json; empty if it is missing or unreadable, since a search can recompute its content."""
+        return dict(read_design_json_if_valid(self.folder.trial_path(trial_id)) or {})
+
+    def _trial(self, proposed: TunerTrial, design: Design, epochs: int) -> Trial:
+        parent = proposed.hyperparameters.values.get(PARENT)
+        micro_batches = [self._record(i).get("micro_batches", 1) for i in (parent, proposed.trial_id) if i]
+        return Trial(
+            design=design,
+            epochs=epochs,
+            folder=self.folder.trial_dir(proposed.trial_id),
+            seed=self.settings.seed,
+            number=int(proposed.trial_id),
+            parent=self.folder.trial_dir(parent) if parent else None,
+            history=self.history(parent) if parent else [],
+            horizon=self.settings.max_epochs if "tuner/epochs" in proposed.hyperparameters.values else epochs,
+            weights_dir=self.settings.weights_dir,
+            micro_batches=max(micro_batches),
+            devices=self.settings.devices,
+        )
+
+    def _ancestors(self, proposed: TunerTrial) -> list[Trial]:
+        """Return the trials that a promoted one continues, parent first, to be retrained if need be."""
+        ancestors, values = [], proposed.hyperparameters.values
+        while parent_id := values.get(PARENT):
+            parent = self.oracle.trials[parent_id]
+            values = parent.hyperparameters.values
+            design = self.space.design(parent.hyperparameters.copy())
+            trial = self._trial(parent, design, len(self.history(parent_id)))
+            ancestors.append(dataclasses.replace(trial, folder=trial.folder / RETRAINED))
+        return ancestors
+
+    def _stopping_rule(self, name: str | None, epochs: int) -> StoppingRule:
+        """Baselines never end early: other designs are compared with them."""
+        if name is not None:
+            return StoppingRule(None, (), epochs)
+        tables = []
+        if self.settings.prune == "median":
+            scored = [i for i in self.oracle.end_order if self.oracle.trials[i].score is not None]
+            tables = [self.folder.trial_path(i) / EPOCHS_FILE for i in scored]
+        curves = [[row["val_accuracy"] for row in read_epochs(table)] for table in tables]
+        return StoppingRule(self.settings.patience, curves, epochs)
+
+    def _board(self, proposed: TunerTrial, name: str | None) -> BoardSettings | None:
+        if not self.settings.tensorboard:
+            return None
+        choices = {k: v for k, v in proposed.hyperparameters.values.items() if not k.startswith("tuner/")}
+        return BoardSettings(self.folder.path / TENSORBOARD_DIR / f"trial_{proposed.trial_id}", choices, name)

@@ -1,0 +1,53 @@
+"""The options of a run and how their values are parsed."""
+
+import pytest
+
+from fer_search.errors import UserError
+from fer_search.search.settings import Settings, parse_bytes, parse_devices, parse_duration, parse_fixed
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"max_trials": 0}, "--max-trials"),
+        ({"max_epochs": 0}, "--max-epochs"),
+        ({"factor": 1}, "--factor"),
+        ({"seed": -1}, "--seed"),
+        ({"limit_train": 3}, "--limit-train"),
+        ({"validation": 1.0}, "--validation"),
+        ({"width": 0.0}, "--width"),
+        ({"name": "../elsewhere"}, "--name"),
+        ({"name": ""}, "--name"),
+    ],
+)
+def test_an_invalid_option_is_named(tmp_path, options, named):
+    with pytest.raises(UserError, match=named):
+        Settings(space=tmp_path / "s.py", **options)
+
+
+def test_tuners_that_never_end_get_a_trial_limit(tmp_path):
+    assert Settings(space=tmp_path / "s.py", tuner="random").max_trials == 50
+    assert Settings(space=tmp_path / "s.py", tuner="hyperband").max_trials is None
+    assert Settings(space=tmp_path / "s.py", tuner="random", baselines="only").max_trials is None
+
+
+def test_durations_sizes_and_fixed_choices_are_parsed():
+    assert parse_duration("90s") == 90
+    assert parse_duration("2h30m") == 9000
+    assert parse_duration("45min") == 2700
+    assert parse_bytes("1.5GB") == 1.5e9
+    assert parse_bytes("none") == float("inf")
+    assert parse_fixed(["a=b=c", " d = 1 "]) == {"a": "b=c", "d": "1"}
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "2 weeks", "-1h", "0s"])
+def test_an_invalid_duration_is_refused(text):
+    with pytest.raises(UserError):
+        parse_duration(text)
+
+
+def test_devices_are_a_number_or_all():
+    assert [parse_devices(text, 4) for text in ("1", "4", "all")] == [1, 4, 4]
+    for wrong in ("0", "5", "-1", "some", ""):
+        with pytest.raises(UserError, match="--devices"):
+            parse_devices(wrong, 4)
