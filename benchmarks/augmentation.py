@@ -29,7 +29,7 @@ def ours(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
     from fer_search import backend
 
     backend.start()
-    from fer_search.augment import augment, draw_plan
+    from fer_search.augment import augment, draw_epoch
 
     augmentation = figure_1.make_design(1.0, spec["batch"], "float32").augmentation
     steps = spec["images"] // spec["batch"]
@@ -46,7 +46,7 @@ def ours(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
             return augment(images[rows[k]], labels, {name: values[k] for name, values in plan.items()})[0]
 
         def compute() -> None:
-            plan, placed = jax.device_put(draw_plan(rng, *rows.shape, augmentation)), jax.device_put(rows)
+            plan, placed = jax.device_put(draw_epoch(rng, *rows.shape, augmentation)), jax.device_put(rows)
             jax.block_until_ready([one(images, plan, placed, k) for k in range(steps)][-1])
     else:
         import tensorflow as tf
@@ -64,7 +64,7 @@ def ours(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
             return tf.while_loop(lambda k, _: k < steps, body, (0, 0.0), parallel_iterations=1)[1]
 
         def compute() -> None:
-            plan = draw_plan(rng, *rows.shape, augmentation)
+            plan = draw_epoch(rng, *rows.shape, augmentation)
             whole({name: tf.constant(values) for name, values in plan.items()}).numpy()
 
     assert keras.backend.backend() == spec["backend"]

@@ -54,21 +54,21 @@ def make_design(width: float, batch_size: int, precision: str, augmented: bool =
 
 
 def make_loop(design: Design, faces: Faces, validated: int = VALIDATED) -> Any:
-    """Return the product's own ``Loop`` for a design; the backend must be started.
+    """Return the product's own ``EpochLoop`` for a design; the backend must be started.
 
     It has few images to validate on, and so its epochs do not measure BN's statistics either, which takes the same time
     however many images are trained on; ``measure()`` does.
     """
     from fer_search.models import build_model
-    from fer_search.training.loop import Loop
-    from fer_search.training.trial import Trial, TrialData, Watcher
+    from fer_search.training.loop import EpochLoop
+    from fer_search.training.trial import Trial, TrialData, TrialHooks
 
-    class TrainingLoop(Loop):
-        def _measure_statistics(self, epoch: int) -> None:
+    class TrainingLoop(EpochLoop):
+        def _measure_batchnorm(self, epoch: int) -> None:
             pass
 
         def measure(self) -> None:
-            super()._measure_statistics(1)
+            super()._measure_batchnorm(1)
             np.asarray(self.model.non_trainable_variables[0])  # JAX only begins with it
 
     rows = np.resize(np.arange(len(faces.labels)), validated)
@@ -76,7 +76,7 @@ def make_loop(design: Design, faces: Faces, validated: int = VALIDATED) -> Any:
     folder = tempfile.mkdtemp()  # for the state within an epoch, if one takes minutes
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     trial = Trial(design, epochs=1_000_000, folder=Path(folder), seed=0, number=0)
-    return TrainingLoop(trial, data, build_model(design), Watcher())
+    return TrainingLoop(trial, data, build_model(design), TrialHooks())
 
 
 def worth_it(backend: str, precision: str) -> bool:

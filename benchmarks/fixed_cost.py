@@ -31,7 +31,7 @@ def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, Any]]:
     from fer_search import backend
 
     backend.start()
-    from fer_search.training.trial import Trial, TrialData, Watcher, train
+    from fer_search.training.trial import Trial, TrialData, TrialHooks, train
 
     rng, count = np.random.default_rng(0), spec["batch"] * STEPS
     images, labels = rng.integers(256, size=(count, 48, 48), dtype=np.uint8), rng.integers(7, size=count)
@@ -44,7 +44,7 @@ def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         rows = train(
             Trial(design, EPOCHS, folder, seed=0, number=0),
             data,
-            Watcher(built=lambda model: built.append(time.perf_counter() - began)),
+            TrialHooks(on_model_built=lambda model: built.append(time.perf_counter() - began)),
         )
         whole = time.perf_counter() - began
         later = min(row["seconds"] for row in rows[1:])

@@ -3,7 +3,7 @@
     python benchmarks/step.py                     # two minutes on two CPU cores
 
 "Step" is the product's engine taking a whole epoch's steps in one call: no augmentation, the images on the device,
-batches and learning rates there before the clock starts. "Epoch" is ``Loop.run_epoch`` with the report's augmentation:
+batches and learning rates there before the clock starts. "Epoch" is ``EpochLoop.run_epoch`` with the report's augmentation:
 the drawing of its random numbers on the host, the augmentation, looks at the clock and the stop flag, seven images
 validated. Both are in one process and take turns; what lies between them is what is ours to lose. Measuring BN's
 statistics before a validation is a forward pass of about 1,024 images, whatever the epoch's length.
@@ -53,7 +53,7 @@ def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
     from fer_search import backend
 
     backend.start()
-    from fer_search.augment import draw_plan
+    from fer_search.augment import draw_epoch
     from fer_search.training.batches import draw_batches
 
     faces = figure_1.load_faces(spec["data"], spec["images"])
@@ -64,7 +64,7 @@ def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
     def draw() -> None:
         rng = np.random.default_rng(0)
         rows, _ = draw_batches(rng, spec["images"], spec["batch"])
-        draw_plan(rng, *rows.shape, design.augmentation)
+        draw_epoch(rng, *rows.shape, design.augmentation)
 
     arms = {"seconds": step, "epoch": lambda: common.timed(lambda: loop.run_epoch(next(epochs), []))}
 

@@ -1,6 +1,6 @@
-"""Starting the Keras backend: quietly, and so that a run can be repeated bit for bit.
+"""Start of the Keras backend: quiet, and configured for bit-for-bit reproducibility.
 
-Nothing here is imported by the parts that need no Keras; ``start`` is called once, before the first import of keras.
+``start`` is called once, before the first import of keras. Code that needs no Keras does not import this module.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from fer_search.errors import UserError
 
 BACKENDS = ("tensorflow", "jax")
 JAX_GPU_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
-BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")  # of CPUs that multiply bfloat16 faster than float32
-BFLOAT16_CAPABILITY = (8, 0)  # from which on NVIDIA's GPUs do
+BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")  # CPU features with bfloat16 faster than float32
+BFLOAT16_CAPABILITY = (8, 0)  # first NVIDIA compute capability with it
 
 
 def start() -> str:
-    """Import Keras with the backend of this run and return its name: see ``choose``.
+    """Import Keras with the backend of this run (see ``choose``) and return the backend's name.
 
     Raises:
-        UserError: the backend is unknown or not installed.
+        UserError: The backend is unknown or not installed.
     """
-    with _native_stderr_held():
+    with _suppressed_native_stderr():
         backend, _ = choose()
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     first = "keras" not in sys.modules
     try:
-        with _native_stderr_held():
+        with _suppressed_native_stderr():
             if backend == "jax":
                 _prepare_jax()
             import keras
@@ -47,47 +47,46 @@ def start() -> str:
     except ImportError as error:
         extra = "[jax]" if backend == "jax" else ""
         raise UserError(
-            f"KERAS_BACKEND={backend}: {error}; install it with: pip install 'fer-search{extra}'"
+            f"KERAS_BACKEND={backend}: {error}; install it from the repository with: pip install '.{extra}'"
         ) from error
-    if first:  # what the libraries are made of stays for good: collections, two a trial, need not go through it
+    if first:  # the libraries' objects live forever: exclude them from the garbage collections of each trial
         gc.collect()
         gc.freeze()
     return str(keras.backend.backend())
 
 
 def choose() -> tuple[str, str]:
-    """Return the backend that a run uses, and why.
+    """Return the backend that a run uses, and the reason.
 
-    KERAS_BACKEND decides if it is set; otherwise JAX is used where it is installed with a GPU that it sees, and
-    TensorFlow everywhere else.
+    KERAS_BACKEND takes precedence; otherwise JAX is used if it is installed and sees a GPU, and TensorFlow elsewhere.
 
     Raises:
-        UserError: KERAS_BACKEND is neither.
+        UserError: KERAS_BACKEND is neither "tensorflow" nor "jax".
     """
     given = os.environ.get("KERAS_BACKEND")
     if given:
         if given not in BACKENDS:
             raise UserError(f"KERAS_BACKEND={given} is not supported; use {' or '.join(BACKENDS)}")
-        return given, f"KERAS_BACKEND={given} says so"
+        return given, f"KERAS_BACKEND={given} is set"
     if not _installed("jax"):
         return "tensorflow", "JAX is not installed"
     if not any(map(_installed, JAX_GPU_PLUGINS)):
-        return "tensorflow", "JAX is installed for the CPU alone, and there TensorFlow is faster"
+        return "tensorflow", "JAX is installed without GPU support, and TensorFlow is faster on CPUs"
     import jax
 
     if jax.default_backend() == "cpu":
-        return "tensorflow", "JAX sees no GPU, and on the CPU TensorFlow is faster"
+        return "tensorflow", "JAX sees no GPU, and TensorFlow is faster on CPUs"
     return "jax", "JAX is installed and sees a GPU"
 
 
 def device() -> str:
-    """Return a line that says what the backend computes on."""
+    """Return a description of the device that the backend uses."""
     if os.environ.get("KERAS_BACKEND") == "jax":
         import jax
 
-        found = jax.devices()[0]
-        if found.platform != "cpu":
-            return f"{found.device_kind} (JAX)"
+        first = jax.devices()[0]
+        if first.platform != "cpu":
+            return f"{first.device_kind} (JAX)"
     else:
         import tensorflow as tf
 
@@ -98,7 +97,7 @@ def device() -> str:
 
 
 def device_count() -> int:
-    """Return how many devices could share a trial's batches: GPUs, or the CPU as one where there is no GPU."""
+    """Return the number of devices that can share a trial's batches: GPUs, or 1 for the CPU without a GPU."""
     if os.environ.get("KERAS_BACKEND") == "jax":
         import jax
 
@@ -109,11 +108,11 @@ def device_count() -> int:
 
 
 def describe_devices() -> list[str]:
-    """Return lines for ``fer-search devices``: what this machine has, and what a run will compute on and why.
+    """Return the output lines of ``fer-search devices``: the hardware, and the backend and device of a run.
 
-    Starts the backend, so that what is said is what was found and not what was hoped for.
+    Starts the backend, so that the lines describe what is actually used.
     """
-    with _native_stderr_held():
+    with _suppressed_native_stderr():
         _, reason = choose()
     backend = start()
     precision = "bfloat16" if gains_from_bfloat16() else "float32"
@@ -121,33 +120,34 @@ def describe_devices() -> list[str]:
     lines = [
         f"CPU: {cores()} cores, {platform.machine()}{', ' + ' '.join(flags) if flags else ''}",
         *(f"{name}: {_version(name)}" for name in ("tensorflow", "jax", "keras")),
-        f"A run uses {backend}: {reason}.",
-        f"It computes on: {device()}, in {precision} where a design's precision is auto.",
+        f"Backend of a run: {backend} ({reason}).",
+        f"Device: {device()}. Precision 'auto' means {precision} here.",
     ]
     if (count := device_count()) > 1:
-        lines.append(f"There are {count} such devices: --devices {count} trains each trial on all of them.")
+        lines.append(f"{count} devices are available: --devices {count} trains each trial on all of them.")
     if backend == "tensorflow" and any(Path("/dev").glob("nvidia[0-9]*")) and device().startswith("CPU"):
         lines.append(
-            "There is an NVIDIA GPU that TensorFlow cannot use: pip install 'fer-search[jax-cuda]' or '[cuda]'."
+            "There is an NVIDIA GPU that TensorFlow cannot use; install GPU support from the repository with "
+            "pip install '.[jax-cuda]' or '.[cuda]'."
         )
     return lines
 
 
 def cores() -> int:
-    """Return how many CPU cores this process may use."""
+    """Return the number of CPU cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def gains_from_bfloat16() -> bool:
-    """Return whether training in bfloat16 is faster than in float32 with the backend in use on this device."""
+    """Return whether bfloat16 trains faster than float32 with this backend on this device."""
     if os.environ.get("KERAS_BACKEND") == "jax":
         import jax
 
-        found = jax.devices()[0]
-        if found.platform != "gpu":
-            return found.platform == "tpu"
-        capability = getattr(found, "compute_capability", "")
+        first = jax.devices()[0]
+        if first.platform != "gpu":
+            return first.platform == "tpu"
+        capability = getattr(first, "compute_capability", "")
         return "." in capability and tuple(map(int, capability.split("."))) >= BFLOAT16_CAPABILITY
     import tensorflow as tf
 
@@ -158,12 +158,12 @@ def gains_from_bfloat16() -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that decide what a run computes."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the libraries that affect a run's results."""
+    versions = {"python": platform.python_version()}
     for name in ("fer-search", "keras", "keras-tuner", "tensorflow", "jax", "numpy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def _installed(module: str) -> bool:
@@ -175,7 +175,7 @@ def _version(name: str) -> str:
 
 
 def _cpu_flags() -> set[str]:
-    """Return the CPU's features, as Linux names them; empty elsewhere."""
+    """Return the CPU's feature flags on Linux; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -186,22 +186,21 @@ def _cpu_flags() -> set[str]:
 def _prepare_tensorflow() -> None:
     import tensorflow as tf
 
-    with contextlib.suppress(RuntimeError):  # TensorFlow computed before: it stays as whoever called it set it up
+    with contextlib.suppress(RuntimeError):  # TensorFlow was already used: keep its configuration
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
-        # With more, gradients are added up in the order in which they happen to arrive: two runs differ in the last
-        # bits.
+        # With more threads, gradients are summed in order of arrival and two runs differ in the last bits.
         tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def _prepare_jax() -> None:
-    """Keep compiled programs in the user's cache folder: a second trial of the same shape does not compile again."""
+    """Cache compiled programs in the user's cache folder, so that trials of equal shapes compile only once."""
     import jax
 
     from fer_search.data.cache import cache_folder
 
     folder = cache_folder() / "jax"
-    with contextlib.suppress(OSError):  # without a place to keep them, programs are compiled every time
+    with contextlib.suppress(OSError):  # without a cache folder, programs are compiled every time
         folder.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
@@ -209,20 +208,20 @@ def _prepare_jax() -> None:
 
 
 @contextlib.contextmanager
-def _native_stderr_held() -> Iterator[None]:
-    """Hold back what native libraries write to stderr while they load; show it if loading fails."""
+def _suppressed_native_stderr() -> Iterator[None]:
+    """Suppress what native libraries write to stderr while loading; FER_SEARCH_DEBUG shows it if loading fails."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            os.dup2(kept, 2)
-            held.seek(0)
+            os.dup2(saved, 2)
+            captured.seek(0)
             if os.environ.get("FER_SEARCH_DEBUG"):
-                os.write(2, held.read())
+                os.write(2, captured.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(saved, 2)
+            os.close(saved)

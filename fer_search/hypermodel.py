@@ -1,11 +1,13 @@
-"""A search space as a Keras Tuner HyperModel, for any tuner of Keras Tuner's own, in a notebook say.
+"""A search space as a Keras Tuner HyperModel, for use with stock Keras Tuner, for example in a notebook.
 
-import keras_tuner
-from fer_search import FerHyperModel
+Example::
 
-tuner = keras_tuner.Hyperband(FerHyperModel("search_spaces/tiny.py"), objective="val_accuracy", max_epochs=9)
-tuner.search(images, labels, validation_split=0.2)  # (n, 48, 48, 1) from 0 to 255; one-hot (n, 7)
-model = tuner.get_best_models()[0]
+    import keras_tuner
+    from fer_search import FerHyperModel
+
+    tuner = keras_tuner.Hyperband(FerHyperModel("search_spaces/tiny.py"), objective="val_accuracy", max_epochs=9)
+    tuner.search(images, labels, validation_split=0.2)  # float (n, height, width, 1), 0 to 255; one-hot (n, classes)
+    model = tuner.get_best_models()[0]
 """
 
 from __future__ import annotations
@@ -19,26 +21,26 @@ import keras
 import keras_tuner
 import numpy as np
 
-from fer_search.augment import augment, draw_plan
+from fer_search.augment import augment, draw_epoch
 from fer_search.design import Augmentation
-from fer_search.models import build_model, hold_backbone
+from fer_search.models import build_model, freeze_backbone_for
 from fer_search.space import Space, load_space
 
 
 class FerHyperModel(keras_tuner.HyperModel):
-    """Builds the models of a space, and trains them under its augmentation.
+    """Builds the models of a space and trains them with its augmentation.
 
-    Training is ``keras.Model.fit``: network, loss, optimiser, batch size and augmentation are the design's; its
-    schedule of the learning rate, class weights and views are not (give ``tuner.search`` Keras' callbacks).
-    ``fer-search run`` does all of it, and faster.
+    Training is ``keras.Model.fit`` with the design's network, loss, optimiser, batch size and augmentation. Learning
+    rate schedule, class weights and test-time views are not applied (pass Keras callbacks to ``tuner.search``).
+    ``fer-search run`` does all of that, and is faster.
 
     Args:
-        space: a space, or the path of its file.
-        width: factor on every filter count of every design.
-        weights_dir: a folder that may hold pretrained weights.
-        seed: of the augmentation.
-        name: as in Keras Tuner.
-        tunable: as in Keras Tuner.
+        space: A space, or the path of its file.
+        width: Multiplier of every filter count of every design.
+        weights_dir: Folder that may hold pretrained weights.
+        seed: Seed of the order and the augmentation of the images.
+        name: As in Keras Tuner.
+        tunable: As in Keras Tuner.
     """
 
     def __init__(
@@ -57,51 +59,51 @@ class FerHyperModel(keras_tuner.HyperModel):
         self.seed = seed
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        """Name all choices of the space, those in conditional scopes included."""
+        """Declare all choices of the space, including those in conditional scopes."""
         hp.merge(self.space.choices().space, overwrite=False)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Return the compiled model for the values in ``hp``; see ``fer_search.models.build_model``."""
+        """Build the compiled model for the values in ``hp``; see ``fer_search.models.build_model``."""
         return build_model(self.space.design(hp), self.weights_dir)
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, x: Any, y: Any = None, **kwargs: Any) -> Any:
-        """Train a model on augmented images; Keras Tuner calls this.
+        """Train a model on augmented images; called by Keras Tuner.
 
         Args:
-            hp: the values of the choices.
-            model: what ``build`` gave.
-            x: images, uint8 or float (n, 48, 48, 1), from 0 to 255. Anything that is no array (a dataset) goes to
-                ``keras.Model.fit`` as it is, with the rest.
-            y: labels, one-hot (n, 7).
-            **kwargs: as for ``keras.Model.fit``. ``validation_split`` takes the last images, before any shuffling;
-                images to validate on are not augmented.
+            hp: Values of the choices.
+            model: Model returned by ``build``.
+            x: Images, uint8 or float (n, height, width, 1), 0 to 255. Without ``y`` (a dataset) it is passed to
+                ``keras.Model.fit`` unchanged.
+            y: One-hot labels (n, classes).
+            **kwargs: As for ``keras.Model.fit``. ``validation_split`` takes the last images, before any shuffling;
+                validation images are not augmented.
 
         Returns:
-            A Keras History.
+            The Keras History.
         """
         if y is None:
             return model.fit(x, **kwargs)
         design = self.space.design(hp)
         images, labels = np.asarray(x), np.asarray(y, np.float32)
         if split := kwargs.pop("validation_split", 0.0):
-            kept = math.floor(len(images) * (1 - split))
-            kwargs.setdefault("validation_data", (images[kept:], labels[kept:]))
-            images, labels = images[:kept], labels[:kept]
+            count = math.floor(len(images) * (1 - split))
+            kwargs.setdefault("validation_data", (images[count:], labels[count:]))
+            images, labels = images[:count], labels[:count]
         batch_size = kwargs.pop("batch_size", None) or design.optimisation.batch_size
         batches = AugmentedImages(images, labels, batch_size, design.augmentation, self.seed)
-        hold_backbone(model, design, len(batches))
-        return model.fit(batches, **kwargs | {"shuffle": False})  # the batches are shuffled already
+        freeze_backbone_for(model, design, len(batches))
+        return model.fit(batches, **kwargs | {"shuffle": False})  # the batches are already shuffled
 
 
 class AugmentedImages(keras.utils.PyDataset):
-    """Batches of shuffled, augmented images, the same for the same seed.
+    """Batches of shuffled, augmented images, reproducible for a given seed.
 
     Args:
-        images: uint8 or float (n, 48, 48, 1), from 0 to 255.
-        labels: float32 (n, 7), one-hot.
-        batch_size: images a batch; the last one may have fewer.
-        augmentation: what happens to them.
-        seed: of the order and the augmentation.
+        images: uint8 or float (n, height, width, 1), 0 to 255.
+        labels: One-hot labels, float32 (n, classes).
+        batch_size: Images per batch; the last batch may be smaller.
+        augmentation: Augmentation of the images.
+        seed: Seed of the order and the augmentation.
     """
 
     def __init__(
@@ -119,8 +121,8 @@ class AugmentedImages(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, self.epoch, 1 + index])
-        plan = draw_plan(rng, 1, len(rows), self.augmentation)
-        step = {name: values[0] for name, values in plan.items()}
+        draws = draw_epoch(rng, 1, len(rows), self.augmentation)
+        step = {name: values[0] for name, values in draws.items()}
         images, labels = augment(self.images[rows], self.labels[rows], step)
         return keras.ops.convert_to_numpy(images), keras.ops.convert_to_numpy(labels)
 

@@ -12,8 +12,8 @@ import pytest
 HERE = Path(__file__).parent
 ON_BOTH = (
     "augment",
-    "models/test_initial.py",
-    *(f"training/test_{name}.py" for name in ("fit", "statistics", "devices", "jax_engine")),
+    "models/test_initializers.py",
+    *(f"training/test_{name}.py" for name in ("fit", "batchnorm_stats", "devices", "jax_engine")),
 )
 
 

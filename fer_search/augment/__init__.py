@@ -1,6 +1,6 @@
 """Design -> augmentation of a batch."""
 
-from fer_search.augment.crop_flip import view_maps
-from fer_search.augment.draws import Plan, augment, draw_plan
+from fer_search.augment.crop_flip import tta_maps
+from fer_search.augment.draws import EpochDraws, augment, draw_epoch
 
-__all__ = ["Plan", "augment", "draw_plan", "view_maps"]
+__all__ = ["EpochDraws", "augment", "draw_epoch", "tta_maps"]

@@ -1,4 +1,4 @@
-"""Boxes in images: (first row, first column, row after the last, column after the last), in pixels."""
+"""Boxes in images: (top row, left column, bottom row, right column) in pixels, the last two exclusive."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-TRIES = 10  # as torchvision's RandomResizedCrop
+MAX_TRIES = 10  # as torchvision's RandomResizedCrop
 
 
-def inside(boxes: Any, height: int, width: int) -> Any:
-    """Return which pixels are in each box, bool (..., height, width).
+def box_mask(boxes: Any, height: int, width: int) -> Any:
+    """Return a mask of the pixels inside each box, bool (..., height, width).
 
     Args:
-        boxes: int32 (..., 4); may reach over the borders, or be empty.
-        height: of the image, pixels.
-        width: of the image, pixels.
+        boxes: int32 (..., 4); may extend over the borders, or be empty.
+        height: Image height in pixels.
+        width: Image width in pixels.
     """
     rows, columns = ops.arange(height, dtype="int32"), ops.arange(width, dtype="int32")
     in_rows = ops.logical_and(rows >= boxes[..., 0:1], rows < boxes[..., 2:3])
@@ -30,18 +30,18 @@ def draw_sizes(
     """Draw sizes of rectangles that fit into the image.
 
     Args:
-        rng: where all randomness comes from.
-        count: number of rectangles.
-        area: smallest and largest share of the image's area, drawn uniformly.
-        aspect: smallest and largest width over height, drawn log-uniformly.
+        rng: Random generator.
+        count: Number of rectangles.
+        area: Smallest and largest fraction of the image's area, drawn uniformly.
+        aspect: Smallest and largest width over height, drawn log-uniformly.
 
     Returns:
-        float64 (count, 2): height and width as shares of the image's sides. What does not fit is drawn again, ten times
-        at most, then it is the whole image.
+        float64 (count, 2): height and width as fractions of the image's sides. A size that does not fit is redrawn up
+        to MAX_TRIES times, then replaced by the full image.
     """
-    areas = rng.uniform(*area, (TRIES, count))
-    aspects = np.exp(rng.uniform(np.log(aspect[0]), np.log(aspect[1]), (TRIES, count)))
+    areas = rng.uniform(*area, (MAX_TRIES, count))
+    aspects = np.exp(rng.uniform(np.log(aspect[0]), np.log(aspect[1]), (MAX_TRIES, count)))
     sizes = np.sqrt(np.stack([areas / aspects, areas * aspects], axis=-1))
     fits = np.all(sizes <= 1, axis=-1)
-    chosen = sizes[fits.argmax(axis=0), np.arange(count)]
-    return np.where(fits.any(axis=0)[:, None], chosen, 1.0)
+    first_fit = sizes[fits.argmax(axis=0), np.arange(count)]
+    return np.where(fits.any(axis=0)[:, None], first_fit, 1.0)

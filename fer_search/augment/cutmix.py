@@ -1,4 +1,4 @@
-"""CutMix: a rectangle of another image, and as much of its label (Yun et al. 2019, arXiv:1905.04899)."""
+"""CutMix: paste a rectangle of another image and mix the labels by area (Yun et al. 2019, arXiv:1905.04899)."""
 
 from __future__ import annotations
 
@@ -7,37 +7,45 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from fer_search.augment.boxes import inside
+from fer_search.augment.boxes import box_mask
 from fer_search.design import IMAGE_SIZE
 
 
 def draw_patches(rng: np.random.Generator, count: int, alpha: float) -> np.ndarray:
-    """Draw the rectangle that each image gets of another.
+    """Draw the rectangle of each image that is replaced.
 
-    As in the paper it has the image's shape, a share of its area drawn from Beta(alpha, alpha), its centre anywhere,
-    and the borders clip it.
+    As in the paper, it has the image's aspect ratio, a fraction of its area drawn from Beta(alpha, alpha) and its
+    centre anywhere, and is clipped at the borders.
+
+    Args:
+        rng: Random generator.
+        count: Number of images.
+        alpha: Parameter of the Beta distribution, above 0.
 
     Returns:
-        int32 (count, 4), boxes inside the image, maybe empty.
+        int32 (count, 4), boxes inside the image, possibly empty.
     """
     sides = np.rint(np.sqrt(rng.beta(alpha, alpha, (count, 1))) * IMAGE_SIZE).astype(np.int32)
-    first = rng.integers(0, IMAGE_SIZE, (count, 2), dtype=np.int32) - sides // 2
-    return np.concatenate([first, first + sides], axis=1).clip(0, IMAGE_SIZE).astype(np.int32)
+    origin = rng.integers(0, IMAGE_SIZE, (count, 2), dtype=np.int32) - sides // 2
+    return np.concatenate([origin, origin + sides], axis=1).clip(0, IMAGE_SIZE).astype(np.int32)
 
 
-def own_shares(patches: np.ndarray) -> np.ndarray:
-    """Return how much of each image is still its own under its patch: float32 (count,), from 0 to 1."""
+def patch_lam(patches: np.ndarray) -> np.ndarray:
+    """Return the fraction of each image outside its patch, float32 (count,), 0 to 1."""
     sides = (patches[:, 2:] - patches[:, :2]).astype(np.float32)
     return 1 - sides.prod(axis=1) / np.float32(IMAGE_SIZE**2)
 
 
 def paste(images: Any, others: Any, patches: Any) -> Any:
-    """Return the images with a patch of others.
+    """Replace a patch of each image by the same patch of another.
 
     Args:
         images: float32 (n, h, w).
-        others: float32 (n, h, w), what each image's patch is of.
+        others: float32 (n, h, w), the sources of the patches.
         patches: int32 (n, 4), from ``draw_patches``.
+
+    Returns:
+        float32 (n, h, w).
     """
     _, height, width = ops.shape(images)
-    return ops.where(inside(patches, height, width), others, images)
+    return ops.where(box_mask(patches, height, width), others, images)

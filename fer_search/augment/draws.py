@@ -1,7 +1,7 @@
-"""A plan: every random number of an epoch's augmentation, drawn on the host before the epoch starts.
+"""All random numbers of an epoch's augmentation, drawn on the host before the epoch starts.
 
-Drawing them with NumPy costs milliseconds an epoch, makes them the same on every backend and device, and lets one
-compiled step serve every strength of an augmentation: the strengths are in the numbers, not in the program.
+Drawing them with NumPy takes milliseconds per epoch, makes them identical on every backend and device, and lets one
+compiled step serve every augmentation strength: the strengths are in the numbers, not in the program.
 """
 
 from __future__ import annotations
@@ -11,79 +11,78 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from fer_search.augment.cutmix import draw_patches, own_shares, paste
+from fer_search.augment.cutmix import draw_patches, paste, patch_lam
 from fer_search.augment.cutout import cut_out, draw_squares
 from fer_search.augment.erasing import draw_erasures, draw_seeds, erase
 from fer_search.augment.geometry import draw_maps
-from fer_search.augment.light import draw_light, relight
-from fer_search.augment.mixup import draw_partners, draw_shares, mix
+from fer_search.augment.jitter import apply_jitter, draw_jitter
+from fer_search.augment.mixup import draw_lam, draw_partners, mix
 from fer_search.augment.warp import warp
 from fer_search.design import Augmentation
 
-Plan = dict[str, np.ndarray]  # name -> (steps, batch, ...): one row an image, in the order in which they are trained
-PARTS = 6  # whose random numbers are drawn apart, so that one design's geometry is another's that has cutout besides
+EpochDraws = dict[str, np.ndarray]  # name -> (steps, batch, ...), in training order
+STREAMS = 6  # separate random streams, so that adding cutout, say, does not change the geometry
 
 
-def draw_plan(rng: np.random.Generator, steps: int, batch: int, augmentation: Augmentation) -> Plan:
-    """Draw an epoch's random numbers; what the augmentation does not use is left out.
+def draw_epoch(rng: np.random.Generator, steps: int, batch: int, augmentation: Augmentation) -> EpochDraws:
+    """Draw an epoch's random numbers, leaving out what the augmentation does not use.
 
     Args:
-        rng: where all randomness comes from.
-        steps: steps of the epoch.
-        batch: images a step.
-        augmentation: what to draw for.
+        rng: Random generator.
+        steps: Number of steps of the epoch.
+        batch: Images per step.
+        augmentation: Augmentation to draw for.
 
     Returns:
-        Of these, the ones needed, each with (steps, batch) in front:
-        maps float32 (2, 3), the geometry; light float32 (2,); squares int32 (k, 4) to blacken; erasures int32 (4,) and
-        seeds uint32, to fill with noise; partners int32, rows of the same step; opacities float32, own shares of
-        the pixels, patches int32 (4,) of the partner, and shares float32, own shares of the labels. The last is
-        smoothing, float32 (steps,).
+        The required ones of the following arrays, each with leading axes (steps, batch): maps float32 (2, 3), the
+        geometry; jitter float32 (2,); squares int32 (k, 4), for cutout; erasures int32 (4,) and seeds uint32, for
+        random erasing; partners int32, indices into the same step; pixel_lam float32, the image's own weight in mixup;
+        patches int32 (4,), for cutmix; label_lam float32, the own label's weight. And smoothing, float32 (steps,).
     """
     a, count = augmentation, steps * batch
-    geometry, light, squares, erasing, partners, blends = rng.spawn(PARTS)
-    rows: Plan = {}
+    geometry, jitter, squares, erasing, partners, mixing = rng.spawn(STREAMS)
+    flat: EpochDraws = {}
     if a.geometric:
-        rows["maps"] = draw_maps(geometry, count, a)
+        flat["maps"] = draw_maps(geometry, count, a)
     if a.brightness or a.contrast:
-        rows["light"] = draw_light(light, count, a.brightness, a.contrast)
+        flat["jitter"] = draw_jitter(jitter, count, a.brightness, a.contrast)
     if a.cutout:
-        rows["squares"] = draw_squares(squares, count, a.cutout, a.cutout_count, a.cutout_clipped)
+        flat["squares"] = draw_squares(squares, count, a.cutout, a.cutout_count, a.cutout_clipped)
     if a.erasing:
-        rows["erasures"] = draw_erasures(erasing, count, a.erasing)
-        rows["seeds"] = draw_seeds(erasing, count)
+        flat["erasures"] = draw_erasures(erasing, count, a.erasing)
+        flat["seeds"] = draw_seeds(erasing, count)
     if a.mixup_alpha or a.mixup_share or a.cutmix_alpha:
-        rows["partners"] = draw_partners(partners, steps, batch)
-        rows |= _draw_blends(blends, count, a)
-    plan = {name: values.reshape(steps, batch, *values.shape[1:]) for name, values in rows.items()}
+        flat["partners"] = draw_partners(partners, steps, batch)
+        flat |= _draw_mixing(mixing, count, a)
+    draws = {name: values.reshape(steps, batch, *values.shape[1:]) for name, values in flat.items()}
     if a.label_smoothing:
-        plan["smoothing"] = np.full(steps, a.label_smoothing, np.float32)
-    return plan
+        draws["smoothing"] = np.full(steps, a.label_smoothing, np.float32)
+    return draws
 
 
-def _draw_blends(rng: np.random.Generator, count: int, a: Augmentation) -> Plan:
-    """Draw mixup, cutmix, or for each image one of them."""
-    opacities = np.full(count, a.mixup_share or 1.0, np.float32)
+def _draw_mixing(rng: np.random.Generator, count: int, a: Augmentation) -> EpochDraws:
+    """Draw mixup, cutmix, or one of the two for each image."""
+    lam = np.full(count, a.mixup_share or 1.0, np.float32)
     if a.mixup_alpha:
-        opacities = draw_shares(rng, count, a.mixup_alpha)
+        lam = draw_lam(rng, count, a.mixup_alpha)
     if not a.cutmix_alpha:
-        return {"opacities": opacities, "shares": opacities}
+        return {"pixel_lam": lam, "label_lam": lam}
     patches = draw_patches(rng, count, a.cutmix_alpha)
     if not (a.mixup_alpha or a.mixup_share):
-        return {"patches": patches, "shares": own_shares(patches)}
-    heads = rng.random(count) < 0.5
-    opacities = np.where(heads, opacities, np.float32(1))
-    patches = np.where(heads[:, None], np.int32(0), patches)
-    return {"opacities": opacities, "patches": patches, "shares": opacities * own_shares(patches)}
+        return {"patches": patches, "label_lam": patch_lam(patches)}
+    use_mixup = rng.random(count) < 0.5
+    lam = np.where(use_mixup, lam, np.float32(1))
+    patches = np.where(use_mixup[:, None], np.int32(0), patches)
+    return {"pixel_lam": lam, "patches": patches, "label_lam": lam * patch_lam(patches)}
 
 
 def augment(images: Any, labels: Any, step: dict[str, Any]) -> tuple[Any, Any]:
-    """Augment one batch: the geometry, light, squares, blends.
+    """Augment one batch: geometry, brightness and contrast, cutout and erasing, mixup and cutmix, label smoothing.
 
     Args:
-        images: uint8 or float32 (n, h, w), grey values from 0 to 255.
+        images: uint8 or float32 (n, h, w), gray levels from 0 to 255.
         labels: float32 (n, classes), one-hot.
-        step: one step of a plan (each array without its first axis); entries of other names are ignored.
+        step: One step of an epoch's draws (each array without its first axis); other entries are ignored.
 
     Returns:
         Images, float32 (n, h, w, 1) from 0 to 255, and labels, float32 (n, classes).
@@ -91,24 +90,24 @@ def augment(images: Any, labels: Any, step: dict[str, Any]) -> tuple[Any, Any]:
     images = ops.cast(images, "float32")
     if "maps" in step:
         images = warp(images, step["maps"])
-    if "light" in step:
-        images = relight(images, step["light"])
+    if "jitter" in step:
+        images = apply_jitter(images, step["jitter"])
     if "squares" in step:
         images = cut_out(images, step["squares"])
     if "erasures" in step:
         images = erase(images, step["erasures"], step["seeds"])
     if "partners" in step:
-        images, labels = _blend(images, labels, step)
+        images, labels = _mix_partners(images, labels, step)
     if "smoothing" in step:
         labels = mix(labels, 1.0 / labels.shape[-1], 1.0 - step["smoothing"])
     return ops.expand_dims(images, -1), labels
 
 
-def _blend(images: Any, labels: Any, step: dict[str, Any]) -> tuple[Any, Any]:
+def _mix_partners(images: Any, labels: Any, step: dict[str, Any]) -> tuple[Any, Any]:
     """Mix each image and its label with its partner's."""
     others, mixed = ops.take(images, step["partners"], axis=0), images
-    if "opacities" in step:
-        mixed = mix(mixed, others, step["opacities"])
+    if "pixel_lam" in step:
+        mixed = mix(mixed, others, step["pixel_lam"])
     if "patches" in step:
         mixed = paste(mixed, others, step["patches"])
-    return mixed, mix(labels, ops.take(labels, step["partners"], axis=0), step["shares"])
+    return mixed, mix(labels, ops.take(labels, step["partners"], axis=0), step["label_lam"])

@@ -1,10 +1,10 @@
-"""All the geometry of an augmentation as one affine map for each image.
+"""All geometric augmentation of an image as one affine map.
 
-A map takes the position (row, column) of an output pixel to the position in the input where its value is found, as in
-``scipy.ndimage.affine_transform``. Rotation, shift, shear and zoom are composed in the order of the legacy Keras
-ImageDataGenerator (``keras.src.legacy.preprocessing.image``, ``apply_affine_transform``), about the image's centre;
-then a window is cut out and scaled up to the whole image, and mirroring comes last, so that the same numbers give the
-same pictures as there.
+A map takes the position (row, column) of an output pixel to the position in the input from which it is sampled, as in
+``scipy.ndimage.affine_transform``. Rotation, shift, shear and zoom are composed about the image's centre in the order
+of the legacy Keras ImageDataGenerator (``keras.src.legacy.preprocessing.image``, ``apply_affine_transform``), then a
+window is cropped and scaled up to the full image, and the horizontal flip comes last, so that equal parameters give
+equal images.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 from fer_search.augment.boxes import draw_sizes
 from fer_search.design import IMAGE_SIZE, Augmentation
 
-ASPECT = (3 / 4, 4 / 3)  # of random resized crops, width over height (torchvision's default)
+ASPECT = (3 / 4, 4 / 3)  # width over height of random resized crops (torchvision's default)
 
 
 def draw_maps(rng: np.random.Generator, count: int, augmentation: Augmentation) -> np.ndarray:
-    """Draw one affine map for each of ``count`` images.
+    """Draw one affine map per image.
 
     Args:
-        rng: where all randomness comes from; how much is drawn depends on ``count`` and on the kind of crop alone.
-        count: number of images.
-        augmentation: the ranges; its docstring gives their units.
+        rng: Random generator; the amount of numbers drawn depends only on ``count`` and the kind of crop.
+        count: Number of images.
+        augmentation: Ranges; its docstring gives their units.
 
     Returns:
-        float32 (count, 2, 3): the matrix and the offset of each map, in pixels.
+        float32 (count, 2, 3): matrix and offset of each map, in pixels.
     """
     u = rng.uniform(-1.0, 1.0, (7, count))
     a = augmentation
@@ -35,22 +35,27 @@ def draw_maps(rng: np.random.Generator, count: int, augmentation: Augmentation) 
         shift=a.shift * IMAGE_SIZE * u[1:3],
         shear=np.deg2rad(a.shear * u[3]),
         zoom=1.0 + a.zoom * u[4:6],
-        mirrored=(u[6] < 0) & a.flip,
+        flipped=(u[6] < 0) & a.flip,
         windows=draw_windows(rng, count, a),
     )
 
 
 def draw_windows(rng: np.random.Generator, count: int, augmentation: Augmentation) -> np.ndarray:
-    """Draw the part of each image that is scaled up to the whole: crop, resized_crop, or all of it.
+    """Draw the window of each image that is scaled up to the full size: crop, resized_crop, or all of it.
 
-    A crop begins at a whole pixel; the sides and the place of a resized crop are not rounded.
+    A crop has integer coordinates; a resized crop is not rounded.
+
+    Args:
+        rng: Random generator.
+        count: Number of images.
+        augmentation: Its ``crop`` and ``resized_crop`` are used.
 
     Returns:
-        float64 (count, 4): first row, first column, height, width, in pixels.
+        float64 (count, 4): top, left, height, width in pixels.
     """
     if augmentation.crop:
-        first = rng.integers(0, IMAGE_SIZE - augmentation.crop, (count, 2), endpoint=True)
-        return np.concatenate([first, np.full((count, 2), augmentation.crop)], axis=1).astype(float)
+        origin = rng.integers(0, IMAGE_SIZE - augmentation.crop, (count, 2), endpoint=True)
+        return np.concatenate([origin, np.full((count, 2), augmentation.crop)], axis=1).astype(float)
     if augmentation.resized_crop:
         sides = draw_sizes(rng, count, (augmentation.resized_crop, 1.0), ASPECT) * IMAGE_SIZE
         return np.concatenate([rng.random((count, 2)) * (IMAGE_SIZE - sides), sides], axis=1)
@@ -62,24 +67,24 @@ def compose_maps(
     shift: np.ndarray,
     shear: np.ndarray,
     zoom: np.ndarray,
-    mirrored: np.ndarray,
+    flipped: np.ndarray,
     windows: np.ndarray,
 ) -> np.ndarray:
-    """Compose one affine map for each image.
+    """Compose one affine map per image.
 
     Args:
         rotation: (n,) radians.
         shift: (2, n) pixels, rows then columns.
         shear: (n,) radians.
-        zoom: (2, n) factors on the distance to the centre in the input, rows then columns: above 1 shrinks the picture.
-        mirrored: (n,) bool, left and right exchanged.
+        zoom: (2, n) factors on the distance to the centre in the input, rows then columns: above 1 shrinks the image.
+        flipped: (n,) bool, horizontal flip.
         windows: (n, 4), from ``draw_windows``.
 
     Returns:
         float32 (n, 2, 3).
     """
     sine, cosine = np.sin(rotation), np.cos(rotation)
-    # rotation @ shear @ zoom on (column, row), the order of coordinates that ImageDataGenerator composes in
+    # rotation @ shear @ zoom on (column, row), the coordinate order that ImageDataGenerator composes in
     matrix = np.empty((len(rotation), 2, 2))
     matrix[:, 0, 0] = cosine * zoom[1]
     matrix[:, 1, 0] = sine * zoom[1]
@@ -89,17 +94,21 @@ def compose_maps(
     matrix, moved = matrix[:, ::-1, ::-1], moved[:, ::-1]  # to (row, column)
     centre = np.full(2, IMAGE_SIZE / 2 - 0.5)
     window_centre = windows[:, :2] + windows[:, 2:] / 2 - 0.5
-    found = (
-        centre + moved + np.einsum("nij,nj->ni", matrix, window_centre - centre)
-    )  # where the output's centre is found
-    # The mirror comes last: it turns a column of the output into minus its distance to the centre.
-    scale = windows[:, 2:] / IMAGE_SIZE * np.where(mirrored[:, None], [1.0, -1.0], 1.0)
+    # Position in the input that maps to the output's centre.
+    source_centre = centre + moved + np.einsum("nij,nj->ni", matrix, window_centre - centre)
+    # The flip comes last: it negates an output column's distance to the centre.
+    scale = windows[:, 2:] / IMAGE_SIZE * np.where(flipped[:, None], [1.0, -1.0], 1.0)
     matrix = matrix * scale[:, None, :]
-    offset = found - matrix @ centre
+    offset = source_centre - matrix @ centre
     return np.concatenate([matrix, offset[:, :, None]], axis=2).astype(np.float32)
 
 
-def still_maps(windows: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """Return the maps, float32 (n, 2, 3), of images that are cropped and mirrored and nothing else."""
-    still = np.zeros(len(windows))
-    return compose_maps(still, np.zeros((2, len(still))), still, np.ones((2, len(still))), mirrored, windows)
+def crop_flip_maps(windows: np.ndarray, flipped: np.ndarray) -> np.ndarray:
+    """Return the maps, float32 (n, 2, 3), of images that are only cropped and flipped.
+
+    Args:
+        windows: (n, 4), as from ``draw_windows``.
+        flipped: (n,) bool.
+    """
+    zeros = np.zeros(len(windows))
+    return compose_maps(zeros, np.zeros((2, len(zeros))), zeros, np.ones((2, len(zeros))), flipped, windows)

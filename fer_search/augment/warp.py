@@ -1,4 +1,4 @@
-"""One bilinear sampling for all the geometry of a batch."""
+"""Bilinear sampling of a batch through affine maps: one interpolation for all geometric augmentation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import ops
 def warp(images: Any, maps: Any) -> Any:
     """Sample every image through its affine map; positions outside take the nearest border pixel.
 
-    Equal to ``scipy.ndimage.affine_transform(image, matrix, offset, order=1, mode="nearest")`` on each image, within
+    Equal to ``scipy.ndimage.affine_transform(image, matrix, offset, order=1, mode="nearest")`` on each image, up to
     float32 rounding.
 
     Args:
@@ -24,20 +24,20 @@ def warp(images: Any, maps: Any) -> Any:
     rows = ops.reshape(ops.repeat(ops.arange(height, dtype="float32"), width), (1, height * width))
     columns = ops.reshape(ops.tile(ops.arange(width, dtype="float32"), [height]), (1, height * width))
 
-    def position(axis: int, last: int) -> Any:
-        at = maps[:, axis, 0:1] * rows + maps[:, axis, 1:2] * columns + maps[:, axis, 2:3]
-        return ops.clip(at, 0.0, float(last))
+    def source_position(axis: int, last: int) -> Any:
+        position = maps[:, axis, 0:1] * rows + maps[:, axis, 1:2] * columns + maps[:, axis, 2:3]
+        return ops.clip(position, 0.0, float(last))
 
-    y, x = position(0, height - 1), position(1, width - 1)
+    y, x = source_position(0, height - 1), source_position(1, width - 1)
     top, left = ops.floor(y), ops.floor(x)
     dy, dx = y - top, x - left
     top, left = ops.cast(top, "int32"), ops.cast(left, "int32")
     bottom, right = ops.minimum(top + 1, height - 1), ops.minimum(left + 1, width - 1)
     pixels = ops.reshape(images, (n, height * width))
 
-    def value(row: Any, column: Any) -> Any:
+    def pixel(row: Any, column: Any) -> Any:
         return ops.take_along_axis(pixels, row * width + column, axis=1)
 
-    upper = value(top, left) * (1.0 - dx) + value(top, right) * dx
-    lower = value(bottom, left) * (1.0 - dx) + value(bottom, right) * dx
+    upper = pixel(top, left) * (1.0 - dx) + pixel(top, right) * dx
+    lower = pixel(bottom, left) * (1.0 - dx) + pixel(bottom, right) * dx
     return ops.reshape(upper * (1.0 - dy) + lower * dy, (n, height, width))

@@ -1,9 +1,9 @@
 """Design -> keras.Model."""
 
 from fer_search.models.build import build_model, build_network
-from fer_search.models.cost import Cost, count_flops, count_parameters, measure
+from fer_search.models.cost import Cost, count_flops, count_parameters, measure_cost
 from fer_search.models.loss import make_loss
-from fer_search.models.optimizer import hold_backbone, make_optimizer
+from fer_search.models.optimizer import freeze_backbone_for, make_optimizer
 from fer_search.models.weights import check_weights, find_weights
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "count_flops",
     "count_parameters",
     "find_weights",
-    "hold_backbone",
+    "freeze_backbone_for",
     "make_loss",
     "make_optimizer",
-    "measure",
+    "measure_cost",
 ]

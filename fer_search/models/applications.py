@@ -1,4 +1,4 @@
-"""The networks of keras.applications that can be a backbone, without their top and without their preprocessing."""
+"""The networks of keras.applications used as backbones, without their top and without built-in preprocessing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from keras import applications, layers
 from fer_search.design import Backbone
 from fer_search.models.channels import CENTRED, SIGNED, STANDARD
 
-# Each network, and the preprocessing with which Keras' ImageNet weights were trained. Those with a preprocessing of
-# their own inside (MobileNetV3, EfficientNetV2, ConvNeXt) are built without it, so that ours is the only one.
+# Each network, and the preprocessing that Keras' ImageNet weights were trained with. Networks with built-in
+# preprocessing (MobileNetV3, EfficientNetV2, ConvNeXt) are built without it, so that ours is the only one.
 NETWORKS = {
     "ResNet152V2": (applications.ResNet152V2, SIGNED),
     "ResNet50": (applications.ResNet50, CENTRED),
@@ -29,7 +29,12 @@ NETWORKS = {
 
 
 def make_network(backbone: Backbone, channels: int = 3) -> keras.Model:
-    """Return the backbone's network with random weights, for inputs of ``channels`` channels."""
+    """Build a backbone's network with random weights.
+
+    Args:
+        backbone: Name, width multiplier (alpha) and input size.
+        channels: Number of input channels.
+    """
     make: Callable[..., keras.Model] = NETWORKS[backbone.name][0]
     options: dict[str, Any] = {}
     if backbone.name.startswith("MobileNet"):
@@ -43,21 +48,21 @@ def make_network(backbone: Backbone, channels: int = 3) -> keras.Model:
 def layer_stages(network: keras.Model) -> dict[str, int]:
     """Return the stage of each layer, counted from 1 for the first layers with weights.
 
-    A stage begins with every layer that halves the resolution (or quarters it), in whatever branch it is.
+    A stage begins with every layer that reduces the resolution, in any branch.
     """
-    halvings: dict[str, int] = {}  # on the way from the input to behind each layer
+    reductions: dict[str, int] = {}  # number of strided layers between the input and each layer's output
     for operation in network.operations:
         if isinstance(operation, layers.InputLayer):
-            halvings[operation.name] = 0
+            reductions[operation.name] = 0
             continue
         inputs = keras.tree.flatten(operation.input)
-        before = max(halvings[x._keras_history.operation.name] for x in inputs)
-        halvings[operation.name] = before + _is_strided(operation)
-    weighty = {halvings[layer.name] for layer in network.layers if layer.weights}
-    return {name: max(1, sum(w <= count for w in weighty)) for name, count in halvings.items()}
+        before = max(reductions[x._keras_history.operation.name] for x in inputs)
+        reductions[operation.name] = before + _is_strided(operation)
+    with_weights = {reductions[layer.name] for layer in network.layers if layer.weights}
+    return {name: max(1, sum(w <= count for w in with_weights)) for name, count in reductions.items()}
 
 
 def _is_strided(operation: Any) -> bool:
-    """Return whether an operation, or one in it, has a stride; by shapes a padding undone would look like one."""
+    """Return whether an operation (or one inside a Sequential) is strided; shapes would also count undone padding."""
     parts = operation.layers if isinstance(operation, keras.Sequential) else [operation]
     return any(max(keras.tree.flatten(getattr(part, "strides", 1))) > 1 for part in parts)

@@ -1,4 +1,4 @@
-"""What a network costs: its parameters, and the floating-point operations of one image."""
+"""Cost of a network: number of parameters, and FLOPs per image."""
 
 from __future__ import annotations
 
@@ -18,57 +18,56 @@ KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs.
+    """Cost of a network.
 
     Args:
-        parameters: number of weights, see ``count_parameters``.
-        flops: floating-point operations of one image's forward pass, see ``count_flops``.
+        parameters: Number of weights; see ``count_parameters``.
+        flops: Floating-point operations of one image's forward pass; see ``count_flops``.
     """
 
     parameters: int
     flops: int
 
 
-def measure(design: Design) -> Cost:
-    """Build the shapes of a design's network, without a single weight, and return what it costs.
+def measure_cost(design: Design) -> Cost:
+    """Return the cost of a design's network from its shapes, without creating weights.
 
-    It takes about a fifth of the time of ``build_model`` and no memory to speak of, and fails where that would. In
-    Keras' stateless scope a variable is a shape whose value is made when it is first needed, here never. A thread of
-    its own keeps the values from being made later on: what Keras knows of unfinished variables is the thread's, and
-    goes with it.
+    Takes about a fifth of the time of ``build_model`` and hardly any memory, and fails where that would. In Keras'
+    stateless scope a variable is a shape whose value is created on first use, here never. The separate thread prevents
+    their creation later on: Keras registers uninitialised variables per thread.
     """
 
-    def shapes() -> Cost:
+    def build() -> Cost:
         with keras.StatelessScope(initialize_variables=False):
             network = build_network(design, pretrained=False)
         return Cost(count_parameters(network), count_flops(network))
 
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(shapes).result()
+        return thread.submit(build).result()
 
 
 def count_parameters(model: keras.Model) -> int:
-    """Return the number of weights, those of BN's moving averages included (as ``model.summary()`` counts)."""
+    """Return the number of weights, including BN's moving averages (as in ``model.summary()``)."""
     return model.count_params()
 
 
 def count_flops(model: keras.Model) -> int:
-    """Return the floating-point operations of one image's forward pass, 2 for each multiply-add.
+    """Return the FLOPs of one image's forward pass, 2 per multiply-add.
 
-    Counts convolutions of all kinds and dense layers, which are nearly all of the arithmetic; a training step costs
+    Counts all kinds of convolutions and dense layers, which are nearly all of the arithmetic. A training step costs
     about three times as much (the backward pass has two products for each one of the forward pass).
 
     Args:
-        model: a built functional model; layers in models inside it count too.
+        model: Built functional model; layers of nested models are included.
     """
     return sum(2 * positions * weights for positions, weights in _products(model))
 
 
 def _products(model: keras.Model) -> Iterator[tuple[int, int]]:
-    """Yield how often each kernel is applied, and how many multiply-adds that takes each time.
+    """Yield the number of positions at which each kernel is applied, and its multiply-adds per position.
 
-    A kernel has a multiply-add for each of its weights at each position of the output, grouped and depthwise ones too:
-    a group's kernel holds the group's channels alone.
+    A kernel has one multiply-add per weight and output position, also when grouped or depthwise: a group's kernel holds
+    only the group's channels.
     """
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -83,5 +82,5 @@ def _products(model: keras.Model) -> Iterator[tuple[int, int]]:
 
 
 def _output_shapes(layer: Any) -> list[tuple[int, ...]]:
-    """Return the shape of the layer's output each time that it is applied."""
+    """Return the output shape of each application of the layer."""
     return [keras.tree.flatten(node.output_tensors)[0].shape for node in layer._inbound_nodes]

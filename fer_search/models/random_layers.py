@@ -1,7 +1,7 @@
 """Dropout and Gaussian noise whose strength may be an input of a compiled step.
 
-Keras decides in Python by the rate and writes it into the program, so that each rate is another program to compile.
-Here it may be a tensor (``fer_search.training.traced_scalars``); the numbers are Keras' either way.
+Keras branches on the rate in Python and bakes it into the program, so that each rate is another program to compile.
+Here it may be a tensor (``fer_search.training.traced_scalars``); the results are Keras' either way.
 """
 
 from __future__ import annotations

@@ -1,59 +1,59 @@
-"""The residual family, around the network of the report's Figure 1."""
+"""The residual family, which includes the network of the course report's Figure 1."""
 
 from __future__ import annotations
 
 import keras
 
 from fer_search.design import Residual
-from fer_search.models.parts import activate, convolve, drop, normalize, pool_half
+from fer_search.models.layers import activate, conv2d, downsample, dropout, normalize
 
 
 def residual_stages(x: keras.KerasTensor, network: Residual) -> keras.KerasTensor:
-    """Apply the stem and the stages to (n, h, w, c); each stage but the first halves the resolution."""
+    """Apply the stem and the stages to (n, h, w, c); every stage except the first halves the resolution."""
     if network.stem:
-        x = convolve(x, max(1, round(network.stem * network.width)), 3, 1, "stem")
+        x = conv2d(x, max(1, round(network.stem * network.width)), 3, 1, "stem")
         x = _normalize_and_activate(x, network, "stem_bn", "stem_act")
     for s, stage in enumerate(network.filters(), start=1):
         strides = 1
         if s > 1 and network.downsample == "strided":
             strides = 2
         elif s > 1:
-            x = pool_half(x, network.downsample, f"stage{s}_pool")
+            x = downsample(x, network.downsample, f"stage{s}_pool")
         for b, filters in enumerate(stage, start=1):
             first = s == 1 and b == 1
             x = residual_block(x, network, filters, strides if b == 1 else 1, f"stage{s}_block{b}", first=first)
         if network.pre_activation and s == len(network.stages):
             x = _normalize_and_activate(x, network, "last_bn", "last_act")
-        x = drop(x, network.dropout[s - 1], f"stage{s}_dropout")
+        x = dropout(x, network.dropout[s - 1], f"stage{s}_dropout")
     return x
 
 
 def residual_block(
     x: keras.KerasTensor, network: Residual, filters: int, strides: int, name: str, first: bool = False
 ) -> keras.KerasTensor:
-    """Apply a block: two 3x3 convolutions and a shortcut around them.
+    """Apply a residual block: two 3x3 convolutions and a shortcut.
 
-    Figure 1's order is convolution, BN, ReLU, convolution, BN, plus the shortcut, then ReLU (He et al. 2016,
-    arXiv:1512.03385). With pre-activation BN and ReLU come before each convolution and nothing after the sum (He et al.
-    2016, arXiv:1603.05027); a convolution in the shortcut sees the activated input too, as in their code.
+    Figure 1's order is convolution, BN, ReLU, convolution, BN, sum with the shortcut, ReLU (He et al. 2016,
+    arXiv:1512.03385). With pre-activation, BN and ReLU precede each convolution and nothing follows the sum (He et al.
+    2016, arXiv:1603.05027); a convolution in the shortcut takes the activated input, as in their code.
 
     Args:
-        x: (n, h, w, c).
-        network: for its options.
-        filters: of both convolutions.
-        strides: 2 halves the resolution.
-        name: prefix of the layers' names.
-        first: whether it is the network's first block, whose input is not activated before: it is an image, or comes
-            out of the stem's activation (their section 4.1 treats the first unit alike).
+        x: Feature maps (n, h, w, c).
+        network: Options of the block.
+        filters: Filters of both convolutions.
+        strides: Stride of the first convolution and the shortcut.
+        name: Prefix of the layer names.
+        first: Whether this is the network's first block, whose input needs no pre-activation: it is an image, or the
+            output of the stem's activation (section 4.1 of the paper treats the first unit in the same way).
     """
     before = x
     if network.pre_activation and not first:
         x = _normalize_and_activate(x, network, f"{name}_bn1", f"{name}_act1")
     shortcut = _shortcut(before, x, network, filters, strides, name)
-    x = convolve(x, filters, 3, strides, f"{name}_conv1")
+    x = conv2d(x, filters, 3, strides, f"{name}_conv1")
     middle = 2 if network.pre_activation else 1
     x = _normalize_and_activate(x, network, f"{name}_bn{middle}", f"{name}_act{middle}")
-    x = convolve(x, filters, 3, 1, f"{name}_conv2")
+    x = conv2d(x, filters, 3, 1, f"{name}_conv2")
     if not network.pre_activation:
         x = normalize(x, network.normalization, f"{name}_bn2")
     if network.squeeze_excitation:
@@ -63,7 +63,7 @@ def residual_block(
 
 
 def squeeze_and_excite(x: keras.KerasTensor, ratio: int, name: str) -> keras.KerasTensor:
-    """Scale each channel of (n, h, w, c) by what all channels' means say (Hu et al. 2018, arXiv:1709.01507)."""
+    """Scale the channels of (n, h, w, c) by gates computed from their means (Hu et al. 2018, arXiv:1709.01507)."""
     channels = x.shape[-1]
     scale = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
     scale = keras.layers.Dense(max(1, channels // ratio), activation="relu", name=f"{name}_squeeze")(scale)
@@ -74,10 +74,10 @@ def squeeze_and_excite(x: keras.KerasTensor, ratio: int, name: str) -> keras.Ker
 def _shortcut(
     before: keras.KerasTensor, x: keras.KerasTensor, network: Residual, filters: int, strides: int, name: str
 ) -> keras.KerasTensor:
-    """Return the block's input in the shape of its output; ``x`` is the input after pre-activation."""
+    """Return the shortcut in the shape of the block's output; ``x`` is the input after pre-activation."""
     if network.shortcut == "identity" and strides == 1 and before.shape[-1] == filters:
         return before
-    shortcut = convolve(x, filters, 1, strides, f"{name}_shortcut")
+    shortcut = conv2d(x, filters, 1, strides, f"{name}_shortcut")
     if network.shortcut == "conv":
         return shortcut
     return normalize(shortcut, network.normalization, f"{name}_shortcut_bn")

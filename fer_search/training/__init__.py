@@ -1,1 +1,1 @@
-"""One trial: epochs, schedules, checkpoints, metrics."""
+"""Training of one trial: epochs, schedules, checkpoints, metrics."""

@@ -1,7 +1,7 @@
-"""Keras callbacks at epoch level: EarlyStopping, TensorBoard, a user's own.
+"""Keras callbacks at training and epoch level: EarlyStopping, TensorBoard, user-defined ones.
 
-They are called as ``fit`` calls them, except for batches: steps are taken many at a time on the device. What a callback
-sets the optimiser's learning rate to is not used, since the design's schedule sets it in every step.
+They are called as ``fit`` calls them, except for the batch-level methods: many steps run on the device in one dispatch.
+A learning rate set by a callback has no effect, because the design's schedule sets it in every step.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from fer_search.runfolder.epochs import Row
 
 
 class Callbacks:
-    """The callbacks of one training.
+    """The Keras callbacks of one training.
 
     Args:
-        callbacks: Keras'.
-        model: compiled.
-        epochs: how many there will be.
-        rows: of the epochs that were trained before an interruption. EarlyStopping is told of them, so that its
-            patience goes on; the others have seen them in their time.
+        callbacks: Keras callbacks.
+        model: Compiled model.
+        epochs: Number of epochs of the training.
+        rows: Rows of the epochs trained before an interruption. They are replayed to EarlyStopping, so that its
+            patience continues; other callbacks already saw them.
     """
 
     def __init__(
@@ -40,19 +40,21 @@ class Callbacks:
 
     @property
     def stopping(self) -> bool:
-        """Whether a callback asked for the end of the training."""
+        """Whether a callback requested the end of the training."""
         return bool(self.model.stop_training)
 
     def begin(self, epoch: int) -> None:
-        """Announce an epoch, 1 being the first; Keras counts from 0."""
+        """Call ``on_epoch_begin`` for an epoch counted from 1 (Keras counts from 0)."""
         if self.count:
             self.list.on_epoch_begin(epoch - 1)
 
     def end(self, row: Row) -> None:
+        """Call ``on_epoch_end`` with an epoch's row as logs."""
         if self.count:
             self.list.on_epoch_end(int(row["epoch"]) - 1, _logs(row))
 
     def finish(self, row: Row | None) -> None:
+        """Call ``on_train_end`` with the last epoch's row, if there is one."""
         if self.count:
             self.list.on_train_end(_logs(row) if row else None)
 

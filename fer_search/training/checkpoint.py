@@ -1,9 +1,9 @@
-"""Checkpoints of a trial: all that the next epoch needs, in one file an epoch.
+"""Checkpoints of a trial: the complete training state after an epoch in one file.
 
-``epoch_0003.weights.h5`` holds the weights and the optimiser's state after epoch 3 (what ``keras.Model.save_weights``
-writes). The order of the writes makes every kill harmless: the new checkpoint, then its row of epochs.csv, then the old
-checkpoint is removed. Epochs count up to the last one that has both its checkpoint and its row; anything more is done
-again, with the same random numbers. ``keeper`` says which epochs get a checkpoint.
+``epoch_0003.weights.h5`` holds weights and optimiser state after epoch 3 (as ``keras.Model.save_weights`` writes them).
+The order of the writes makes a kill harmless at any point: first the new checkpoint, then its row of epochs.csv, then
+the removal of the old checkpoint. Training resumes from the last epoch that has both its checkpoint and its row; later
+epochs are repeated with the same random numbers. ``checkpoint_writer`` decides which epochs get a checkpoint.
 """
 
 from __future__ import annotations
@@ -15,84 +15,84 @@ from pathlib import Path
 import h5py
 import keras
 
-from fer_search.files import PART, Memory, sync_folder, write_atomic, write_hdf5
-from fer_search.training.ema import averaged
-from fer_search.training.mid_epoch import PARTIAL
+from fer_search.files import TEMP_PREFIX, MemoryFile, sync_folder, write_atomic, write_hdf5
+from fer_search.training.ema import ema_weights
+from fer_search.training.mid_epoch import MID_EPOCH_FILE
 
-BEST = "best.weights.h5"  # what predicts best: the weights, or their averages, of the best validation accuracy's epoch
-OPTIMISER = "optimizer"  # Keras' name of the optimiser's state in a checkpoint
+BEST_FILE = "best.weights.h5"  # weights of the epoch with the best validation accuracy (their averages, with EMA)
+OPTIMIZER_GROUP = "optimizer"  # Keras' name for the optimiser state in a checkpoint
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
-    """Return where the state after an epoch is kept."""
+    """Return the path of the checkpoint after an epoch."""
     return folder / f"epoch_{epoch:04d}.weights.h5"
 
 
 def checkpointed_epochs(folder: Path) -> list[int]:
-    """Return the epochs whose checkpoints are there, in order."""
+    """Return the epochs with a checkpoint in the folder, in order."""
     return sorted(int(path.name[6:10]) for path in folder.glob("epoch_[0-9][0-9][0-9][0-9].weights.h5"))
 
 
 def save_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
-    """Write the state after an epoch."""
+    """Write the checkpoint after an epoch."""
     write_hdf5(checkpoint_path(folder, epoch), model.save_weights)
 
 
 def load_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
-    """Give a compiled model the weights and the optimiser the state that they had after an epoch."""
-    model.optimizer.build(model.trainable_variables)  # otherwise Keras leaves its state out, with a warning only
+    """Load weights and optimiser state after an epoch into a compiled model."""
+    model.optimizer.build(model.trainable_variables)  # otherwise Keras skips its state with only a warning
     model.load_weights(checkpoint_path(folder, epoch))
 
 
-def mark_best(folder: Path, epoch: int, model: keras.Model) -> None:
-    """Keep what predicted in an epoch as the best.
+def link_best(folder: Path, epoch: int, model: keras.Model) -> None:
+    """Keep the weights that predicted in an epoch as the best ones.
 
-    It is a second name for the epoch's checkpoint where the file system can, else a copy; where the optimiser keeps
-    averages, which predict instead of the trained weights, it is a file of its own with the averages as the weights.
+    Without EMA this is a hard link to the epoch's checkpoint, or a copy where the file system has no links. With EMA it
+    is a file of its own in which the averages replace the trained weights.
 
     Args:
-        folder: of the trial.
-        epoch: whose checkpoint has just been written.
-        model: in the state after that epoch.
+        folder: Folder of the trial.
+        epoch: Epoch whose checkpoint has just been written.
+        model: Model in the state after that epoch.
     """
     if model.optimizer.use_ema:
-        with averaged(model):
-            write_hdf5(folder / BEST, model.save_weights)
+        with ema_weights(model):
+            write_hdf5(folder / BEST_FILE, model.save_weights)
         return
-    checkpoint, beside = checkpoint_path(folder, epoch), folder / f"{PART}best.weights.h5"
-    beside.unlink(missing_ok=True)
+    checkpoint, link = checkpoint_path(folder, epoch), folder / f"{TEMP_PREFIX}best.weights.h5"
+    link.unlink(missing_ok=True)
     try:
-        os.link(checkpoint, beside)
+        os.link(checkpoint, link)
     except OSError:
-        write_atomic(folder / BEST, lambda path: shutil.copyfile(checkpoint, path))
+        write_atomic(folder / BEST_FILE, lambda path: shutil.copyfile(checkpoint, path))
         return
-    beside.replace(folder / BEST)
+    link.replace(folder / BEST_FILE)
     sync_folder(folder)
 
 
 def save_best(model: keras.Model, folder: Path) -> None:
-    """Keep a model's weights as the best, without the optimiser's state."""
-    memory = Memory()
+    """Keep a model's weights as the best ones, without optimiser state."""
+    memory = MemoryFile()
     model.save_weights(memory)
 
-    def write(stripped: Memory) -> None:
-        with h5py.File(memory) as whole:
-            copy_weights(whole, stripped)
+    def write(stripped: MemoryFile) -> None:
+        with h5py.File(memory) as complete:
+            strip_optimizer(complete, stripped)
 
-    write_hdf5(folder / BEST, write)
+    write_hdf5(folder / BEST_FILE, write)
 
 
-def copy_weights(checkpoint: h5py.File, memory: Memory) -> None:
-    """Write a checkpoint without its optimiser's state."""
+def strip_optimizer(checkpoint: h5py.File, memory: MemoryFile) -> None:
+    """Copy a checkpoint without its optimiser state."""
     with h5py.File(memory, "w") as stripped:
         for name in checkpoint:
-            if name != OPTIMISER:
+            if name != OPTIMIZER_GROUP:
                 checkpoint.copy(name, stripped)
 
 
-def keep_only(folder: Path, epochs: tuple[int, ...]) -> None:
-    """Remove the checkpoints of all other epochs, and that of an epoch's middle."""
-    (folder / PARTIAL).unlink(missing_ok=True)
+def remove_other_checkpoints(folder: Path, epochs: tuple[int, ...]) -> None:
+    """Remove the checkpoints of all but the given epochs, and any mid-epoch state."""
+    (folder / MID_EPOCH_FILE).unlink(missing_ok=True)
     for epoch in checkpointed_epochs(folder):
         if epoch not in epochs:
             checkpoint_path(folder, epoch).unlink()

@@ -1,4 +1,4 @@
-"""Predicting with moving averages of the weights, without disturbing the training."""
+"""Exponential moving averages of the weights for prediction, without disturbing the training."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from keras import ops
 
 
 @contextmanager
-def averaged(model: keras.Model) -> Iterator[None]:
-    """Give a model, for as long as this lasts, the averages that its optimiser keeps; one without any stays as it is.
+def ema_weights(model: keras.Model) -> Iterator[None]:
+    """Swap in the optimiser's weight averages for the duration of the context; a no-op without EMA.
 
-    Averaged are the trained weights, by Keras' optimiser (``use_ema``); BN's statistics are measured anew for them, see
-    ``fer_search.training.batchnorm_stats``.
+    Only the trainable weights are averaged, by Keras' optimiser (``use_ema``); the BN statistics are re-estimated for
+    them, see ``fer_search.training.batchnorm_stats``.
     """
     if not model.optimizer.use_ema:
         yield

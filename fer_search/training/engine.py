@@ -1,129 +1,99 @@
-"""An engine trains and evaluates one model on one backend; which one is chosen by the Keras backend in use."""
+"""Interface of the training engines, one per backend, and the helpers that they share.
+
+``fer_search.training.engines`` chooses the implementation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from fer_search.augment import Plan
-from fer_search.errors import UserError
+from fer_search.augment import EpochDraws
 
 RandomSeeds = np.random.Generator | Sequence[np.ndarray]
 
 
-class Engine(Protocol):
-    """Trains a compiled model on images that stay on the device, many steps a dispatch.
+class Engine(ABC):
+    """Trains a compiled model on images that stay on the device, many steps per dispatch.
 
-    The model, its optimiser and its loss are Keras'; only the loop around them is the engine's.
+    Model, optimiser and loss are Keras'; only the loop around them is the engine's.
 
     Args:
-        model: compiled.
-        loss: of labels and probabilities, one value an image (reduction "none").
-        parts: micro-batches that a step is cut into. Their gradients are added up: the step is that of the whole batch,
-            in less memory; only BN's statistics are then those of a micro-batch.
+        model: Compiled model.
+        loss: Loss of labels and probabilities with reduction "none".
+        micro_batches: Number of micro-batches per step. Their gradients are accumulated: the step equals that of the
+            full batch in less memory, except that BN statistics are those of a micro-batch.
     """
 
-    def __init__(self, model: keras.Model, loss: keras.losses.Loss, parts: int = 1) -> None: ...
+    def __init__(self, model: keras.Model, loss: keras.losses.Loss, micro_batches: int = 1) -> None:
+        self.model, self.loss, self.micro_batches = model, loss, micro_batches
+        self.classes = model.output.shape[-1]
+        model.optimizer.build(model.trainable_variables)
 
+    @abstractmethod
     def put(self, array: np.ndarray) -> Any:
-        """Move an array to the device once, for use in any number of epochs."""
+        """Copy an array to the device, for use in any number of epochs."""
 
-    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: RandomSeeds) -> None:
-        """Make ready for an epoch: its batches go to the device, and every random layer gets a new state.
+    @abstractmethod
+    def begin_epoch(self, data: tuple[Any, Any], batches: EpochDraws, random_seeds: RandomSeeds) -> None:
+        """Prepare an epoch: copy its batches to the device and reset the state of every random layer.
 
         Args:
-            data: images uint8 (n, 48, 48) and labels int32 (n,), from ``put``.
-            batches: rows int32 (steps, batch); weights float32 (steps, batch), 0 where a row fills up a batch;
-                loss_weights float32 (steps, batch), what each image's loss counts; learning_rates float32 (steps,);
-                and the augmentation's plan.
-            random_seeds: where the states of random layers (dropout) come from; for the rest of an epoch, the states.
+            data: Images uint8 (n, height, width) and labels int32 (n,), from ``put``.
+            batches: rows int32 (steps, batch); weights float32 (steps, batch), 0 for padding; loss_weights float32
+                (steps, batch); learning_rates float32 (steps,); and the epoch's augmentation.
+            random_seeds: Source of the states of random layers (dropout) or, when resuming mid-epoch, the states.
         """
 
+    @abstractmethod
     def train(self, start: int, stop: int) -> np.ndarray:
-        """Take the epoch's steps ``start`` to ``stop - 1``.
+        """Run the epoch's steps ``start`` to ``stop - 1``.
 
         The gradient is that of the sum of the weighted losses over the sum of ``weights``.
 
         Returns:
-            float64 (3,): sum over the images of the weighted loss, of the correct ones, and of the weights; added up in
-            float64 step by step, so that it does not depend on how an epoch is cut into calls.
+            float64 (3,): summed weighted loss, number of correct predictions, sum of weights. Accumulated in float64
+            step by step, so that the split of an epoch into calls does not matter.
         """
 
+    @abstractmethod
     def end_epoch(self) -> None:
-        """Leave the model's variables as trained."""
+        """Write the trained state back to the model's variables."""
 
-    def measure(self, images: Any, batches: Plan) -> None:
-        """Put the means over these batches into BN's moving statistics; see ``fer_search.training.batchnorm_stats``."""
+    @abstractmethod
+    def measure_batchnorm(self, images: Any, batches: EpochDraws) -> None:
+        """Set BN's statistics to their means over these batches; see ``fer_search.training.batchnorm_stats``."""
 
-    def predict(self, images: Any, batches: Plan) -> np.ndarray:
-        """Return the probabilities, float32 (steps * batch, 7), of images augmented as ``batches`` says."""
-
-
-def make_engine(model: keras.Model, loss: keras.losses.Loss, parts: int = 1) -> Engine:
-    """Return the engine for the Keras backend in use.
-
-    Raises:
-        UserError: there is none for this backend.
-    """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        from fer_search.training.tensorflow_engine import TensorFlowEngine
-
-        return TensorFlowEngine(model, loss, parts=parts)
-    if backend == "jax":
-        from fer_search.training.jax_engine import JaxEngine
-
-        return JaxEngine(model, loss, parts=parts)
-    raise UserError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
+    @abstractmethod
+    def predict(self, images: Any, batches: EpochDraws) -> np.ndarray:
+        """Return probabilities, float32 (steps * batch, classes), of images augmented as ``batches`` says."""
 
 
-@contextmanager
-def on_devices(count: int) -> Iterator[None]:
-    """Build and train models, for as long as this lasts, on several devices, each of which takes a share of each batch.
-
-    On JAX it is ``keras.distribution.DataParallel``, on TensorFlow ``tf.distribute.MirroredStrategy``; see the engines
-    for what that means for BN and dropout. Gradients are added up over the devices, so that a step is that of the whole
-    batch. A batch that does not divide is filled up with images at weight 0, which only BN sees.
-
-    Args:
-        count: of devices, the first ones that the backend sees; 1 changes nothing.
-    """
-    if count == 1:
-        yield
-        return
-    if keras.backend.backend() == "jax":
-        from fer_search.training import jax_engine as engine
-    else:
-        from fer_search.training import tensorflow_engine as engine  # type: ignore[no-redef]
-    with engine.on_devices(count):
-        yield
-
-
-def fill_up(batches: Plan, devices: int) -> Plan:
-    """Repeat the first places of each step at its end, at weight 0, until the batch divides by the devices."""
+def pad_batches(batches: EpochDraws, multiple: int) -> EpochDraws:
+    """Pad each step's batch to a multiple by repeating its first images at weight 0."""
     batch = batches["rows"].shape[1]
-    short = -batch % devices
-    if not short:
+    missing = -batch % multiple
+    if not missing:
         return batches
-    places = np.arange(batch + short) % batch
-    full = {name: values[:, places] if values.ndim > 1 else values for name, values in batches.items()}
-    for name in {"weights", "loss_weights"} & full.keys():
-        full[name][:, batch:] = 0
-    return full
+    indices = np.arange(batch + missing) % batch
+    padded = {name: values[:, indices] if values.ndim > 1 else values for name, values in batches.items()}
+    for name in {"weights", "loss_weights"} & padded.keys():
+        padded[name][:, batch:] = 0
+    return padded
 
 
 def random_states(model: keras.Model) -> list[Any]:
-    """Return the variables that hold the state of the model's random layers (Keras' SeedGenerator), in layer order."""
+    """Return the state variables of the model's random layers (Keras' SeedGenerator), in layer order."""
     weights = {id(v) for v in model.weights}
     return [v for v in model.variables if id(v) not in weights]
 
 
 def seed_random_layers(model: keras.Model, seeds: RandomSeeds) -> None:
-    """Give every random layer (dropout) a state: a new one, drawn from a generator, or the given one."""
+    """Set the state of every random layer (dropout), drawn from a generator or as given."""
     states = random_states(model)
     if isinstance(seeds, np.random.Generator):
         seeds = [seeds.integers(2**31, size=state.shape) for state in states]
@@ -131,7 +101,7 @@ def seed_random_layers(model: keras.Model, seeds: RandomSeeds) -> None:
         state.assign(value)
 
 
-def cut(array: Any, parts: int) -> Any:
-    """Cut a batch (n, ...) into micro-batches (parts, ceil(n / parts), ...), filled up with zeros."""
-    missing = [(0, -array.shape[0] % parts)] + [(0, 0)] * (len(array.shape) - 1)
-    return keras.ops.reshape(keras.ops.pad(array, missing), (parts, -1, *array.shape[1:]))
+def split_micro_batches(array: Any, count: int) -> Any:
+    """Split a batch (n, ...) into micro-batches (count, ceil(n / count), ...), padded with zeros."""
+    padding = [(0, -array.shape[0] % count)] + [(0, 0)] * (len(array.shape) - 1)
+    return keras.ops.reshape(keras.ops.pad(array, padding), (count, -1, *array.shape[1:]))

@@ -1,4 +1,4 @@
-"""The engine for JAX: a loop over the steps inside one compiled program, whose state never leaves the device."""
+"""Training engine for JAX: a loop over the steps inside one compiled program, whose state never leaves the device."""
 
 from __future__ import annotations
 
@@ -13,57 +13,62 @@ import keras
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from fer_search.augment import Plan, augment
-from fer_search.training.batchnorm_stats import measuring
-from fer_search.training.engine import RandomSeeds, cut, fill_up, seed_random_layers
-from fer_search.training.traced_scalars import Asked, Scalars
+from fer_search.augment import EpochDraws, augment
+from fer_search.training.batchnorm_stats import accumulating_statistics
+from fer_search.training.engine import Engine, RandomSeeds, pad_batches, seed_random_layers, split_micro_batches
+from fer_search.training.traced_scalars import ConcreteTensor, Scalars
 
-State = tuple[list[Any], list[Any], list[Any]]  # trainable, non-trainable, optimiser's
+State = tuple[list[Any], list[Any], list[Any]]  # trainable, non-trainable and optimiser variables
 
-# So that jnp's functions, many of them jitted themselves, take it for the tensor that it is.
-jax.tree_util.register_pytree_node(Asked, lambda a: ((a.tensor,), a.number), lambda number, of: Asked(*of, number))
+# Lets jnp's functions, many of which are jitted themselves, treat it as the tensor that it holds.
+jax.tree_util.register_pytree_node(
+    ConcreteTensor,
+    lambda value: ((value.tensor,), value.number),
+    lambda number, tensors: ConcreteTensor(*tensors, number),
+)
 
 
-class JaxEngine:
+class JaxEngine(Engine):
     """See ``fer_search.training.engine.Engine``.
 
-    On several devices the arrays of the images and the variables are on each of them, and a batch is split between
-    them; XLA puts in the communication. The program says what it says on one device: statistics of BN, mixup's
-    partners and dropout are those of the whole batch, and results differ in rounding alone.
+    On several devices, images and variables are replicated and each batch is sharded; XLA inserts the communication.
+    The program computes the same as on one device: BN statistics, mixup partners and dropout are those of the full
+    batch, and results differ only by rounding.
 
     Args:
-        model: compiled.
-        loss: of labels and probabilities, one value an image.
-        loop: whether the loop over the steps is part of the program; None for "not on a CPU", where XLA's convolutions
-            inside a loop use one core and a slow path.
-        parts: micro-batches of a step.
+        model: Compiled model.
+        loss: Loss of labels and probabilities with reduction "none".
+        loop: Whether the loop over the steps is part of the program. None means "except on a CPU", where XLA's
+            convolutions inside a loop use one core and a slow path.
+        micro_batches: Number of micro-batches per step.
     """
 
-    def __init__(self, model: keras.Model, loss: keras.losses.Loss, loop: bool | None = None, parts: int = 1) -> None:
-        self.model, self.loss, self.parts, self.scalars = model, loss, parts, Scalars(model, loss)
-        self.classes = model.output.shape[-1]
-        model.optimizer.build(model.trainable_variables)
-        # The place of the learning rate among the optimiser's variables: every step sets it.
-        self.rate = next(k for k, v in enumerate(model.optimizer.variables) if v is model.optimizer.learning_rate)
+    def __init__(
+        self, model: keras.Model, loss: keras.losses.Loss, loop: bool | None = None, micro_batches: int = 1
+    ) -> None:
+        super().__init__(model, loss, micro_batches)
+        self.scalars = Scalars(model, loss)
+        # Position of the learning rate among the optimiser's variables: every step sets it.
+        self.rate_index = next(k for k, v in enumerate(model.optimizer.variables) if v is model.optimizer.learning_rate)
         self.state: State | None = None
         self.loop = jax.default_backend() != "cpu" if loop is None else loop
         distribution = keras.distribution.distribution()
         self.mesh = None if distribution is None else distribution.device_mesh.backend_mesh
-        everywhere = self._split()
+        replicated = self._sharding()
         self._train = jax.jit(
-            self._train_steps if self.loop else self._train_step, donate_argnums=0, out_shardings=everywhere
+            self._train_steps if self.loop else self._train_step, donate_argnums=0, out_shardings=replicated
         )
-        self._measure = jax.jit(self._measure_steps if self.loop else self._measure_step, out_shardings=everywhere)
-        self._predict = jax.jit(self._predict_steps if self.loop else self._predict_step, out_shardings=everywhere)
+        self._measure = jax.jit(self._measure_steps if self.loop else self._measure_step, out_shardings=replicated)
+        self._predict = jax.jit(self._predict_steps if self.loop else self._predict_step, out_shardings=replicated)
 
     def put(self, array: np.ndarray) -> jax.Array:
-        return jax.device_put(array, self._split())
+        return jax.device_put(array, self._sharding())
 
-    def begin_epoch(self, data: tuple[Any, Any], batches: Plan, random_seeds: RandomSeeds) -> None:
+    def begin_epoch(self, data: tuple[Any, Any], batches: EpochDraws, random_seeds: RandomSeeds) -> None:
         self.epoch = (*data, self._put_batches(batches), self.put(self.scalars.values()))
         seed_random_layers(self.model, random_seeds)
-        # Copies, since the compiled program reuses the memory of the state that it is given.
-        self.state = _copies(tuple([v.value for v in group] for group in self._variables()))
+        # Copies, since the compiled program donates the buffers of its input state.
+        self.state = _copy_state(tuple([v.value for v in group] for group in self._variables()))
 
     def train(self, start: int, stop: int) -> np.ndarray:
         carry = (self.state, self.put(np.zeros((len(self.epoch[2]["rows"]), 3), np.float32)))
@@ -83,7 +88,7 @@ class JaxEngine:
         self.state = None
         del self.epoch
 
-    def measure(self, images: Any, batches: Plan) -> None:
+    def measure_batchnorm(self, images: Any, batches: EpochDraws) -> None:
         trainable, others, _ = ([v.value for v in group] for group in self._variables())
         steps = len(batches["rows"])
         placed = self._put_batches(batches)
@@ -92,36 +97,36 @@ class JaxEngine:
         for variable, value in zip(self.model.non_trainable_variables, others, strict=True):
             variable.assign(value)
 
-    def predict(self, images: Any, batches: Plan) -> np.ndarray:
+    def predict(self, images: Any, batches: EpochDraws) -> np.ndarray:
         trainable, others, _ = ([v.value for v in group] for group in self._variables())
         steps, batch = batches["rows"].shape
         arguments = (trainable, others, images, self._put_batches(batches))
         if self.loop:
-            found = jax.device_get(self._predict(*arguments))
-        else:  # all steps are under way before the first result is fetched
-            found = np.stack(jax.device_get([self._predict(*arguments, step) for step in range(steps)]))
-        return found[:, :batch].reshape(steps * batch, self.classes)
+            probabilities = jax.device_get(self._predict(*arguments))
+        else:  # all steps are dispatched before the first result is fetched
+            probabilities = np.stack(jax.device_get([self._predict(*arguments, step) for step in range(steps)]))
+        return probabilities[:, :batch].reshape(steps * batch, self.classes)
 
     def _variables(self) -> tuple[list[Any], list[Any], list[Any]]:
         return self.model.trainable_variables, self.model.non_trainable_variables, self.model.optimizer.variables
 
-    def _split(self, *axes: str | None) -> NamedSharding | None:
-        """Return how an array lies on several devices: split along the axis called "batch", else whole on each."""
+    def _sharding(self, *axes: str | None) -> NamedSharding | None:
+        """Return the sharding of an array: split along the axis named "batch", otherwise replicated."""
         return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec(*axes))
 
-    def _put_batches(self, batches: Plan) -> dict[str, jax.Array]:
+    def _put_batches(self, batches: EpochDraws) -> dict[str, jax.Array]:
         if self.mesh is not None:
-            batches = fill_up(batches, self.mesh.size * self.parts)
-        split = self._split(None, "batch")
-        return {n: jax.device_put(v, split) if v.ndim > 1 else self.put(v) for n, v in batches.items()}
+            batches = pad_batches(batches, self.mesh.size * self.micro_batches)
+        sharding = self._sharding(None, "batch")
+        return {n: jax.device_put(v, sharding) if v.ndim > 1 else self.put(v) for n, v in batches.items()}
 
-    def _augment(self, images: Any, labels: Any, now: dict[str, Any]) -> tuple[Any, Any]:
-        """Return a step's images and labels, each device's share of them on it."""
-        x, y = augment(images, labels, now)
-        return self._shared(x, "batch"), self._shared(y, "batch")
+    def _augment(self, images: Any, labels: Any, draws: dict[str, Any]) -> tuple[Any, Any]:
+        """Return a step's images and labels, sharded over the devices."""
+        x, y = augment(images, labels, draws)
+        return self._constrain(x, "batch"), self._constrain(y, "batch")
 
-    def _shared(self, array: Any, *axes: str | None) -> Any:
-        return array if self.mesh is None else jax.lax.with_sharding_constraint(array, self._split(*axes))
+    def _constrain(self, array: Any, *axes: str | None) -> Any:
+        return array if self.mesh is None else jax.lax.with_sharding_constraint(array, self._sharding(*axes))
 
     def _train_steps(
         self, carry: Any, images: Any, labels: Any, batches: Any, scalars: Any, start: Any, stop: Any
@@ -133,25 +138,25 @@ class JaxEngine:
 
     def _train_step(self, carry: Any, images: Any, labels: Any, batches: Any, scalars: Any, step: Any) -> Any:
         state, sums = carry
-        now = {name: values[step] for name, values in batches.items()}
-        with self.scalars.given(scalars):
-            state, more = self._take_step(state, images[now["rows"]], labels[now["rows"]], now)
-        return state, sums.at[step].set(more)
+        draws = _select_step(batches, step)
+        with self.scalars.substituted(scalars):
+            state, step_sums = self._take_step(state, images[draws["rows"]], labels[draws["rows"]], draws)
+        return state, sums.at[step].set(step_sums)
 
-    def _take_step(self, state: State, images: Any, labels: Any, now: dict[str, Any]) -> tuple[State, Any]:
+    def _take_step(self, state: State, images: Any, labels: Any, draws: dict[str, Any]) -> tuple[State, Any]:
         trainable, others, optimizer = state
-        optimizer = [*optimizer[: self.rate], now["learning_rates"], *optimizer[self.rate + 1 :]]
-        x, y = self._augment(images, jax.nn.one_hot(labels, self.classes), now)
-        count, batch = jnp.sum(now["weights"]), (x, y, now["weights"], now["loss_weights"])
-        if self.parts == 1:
+        optimizer = [*optimizer[: self.rate_index], draws["learning_rates"], *optimizer[self.rate_index + 1 :]]
+        x, y = self._augment(images, jax.nn.one_hot(labels, self.classes), draws)
+        count, batch = jnp.sum(draws["weights"]), (x, y, draws["weights"], draws["loss_weights"])
+        if self.micro_batches == 1:
             gradients, others, sums = self._gradients(trainable, others, batch, count)
         else:
-            gradients, others, sums = self._gradients_in_parts(trainable, others, batch, count)
+            gradients, others, sums = self._accumulated_gradients(trainable, others, batch, count)
         trainable, optimizer = self.model.optimizer.stateless_apply(optimizer, gradients, trainable)
         return (trainable, others, optimizer), jnp.append(sums, count)
 
     def _gradients(self, trainable: list[Any], others: list[Any], batch: Any, count: Any) -> tuple[Any, Any, Any]:
-        """Return the gradients, the other variables, and the sums of the weighted loss and of the correct ones."""
+        """Return gradients, updated non-trainable variables, and the sums of weighted loss and correct predictions."""
         x, y, weights, loss_weights = batch
 
         @partial(jax.grad, has_aux=True)
@@ -164,16 +169,16 @@ class JaxEngine:
         correct = jnp.sum(weights * (jnp.argmax(probabilities, -1) == jnp.argmax(y, -1)))
         return gradients, others, jnp.stack([loss, correct])
 
-    def _gradients_in_parts(self, trainable: list[Any], others: list[Any], batch: Any, count: Any) -> Any:
-        """Do the same in micro-batches, in a loop, so that the activations of one alone are in memory."""
+    def _accumulated_gradients(self, trainable: list[Any], others: list[Any], batch: Any, count: Any) -> Any:
+        """Like ``_gradients``, in a loop over micro-batches, with the activations of only one in memory."""
 
-        def body(carry: Any, part: Any) -> tuple[Any, None]:
+        def body(carry: Any, micro_batch: Any) -> tuple[Any, None]:
             gradients, others, sums = carry
-            more, others, own = self._gradients(trainable, others, part, count)
-            return (jax.tree.map(jnp.add, gradients, more), others, sums + own), None
+            new_gradients, others, new_sums = self._gradients(trainable, others, micro_batch, count)
+            return (jax.tree.map(jnp.add, gradients, new_gradients), others, sums + new_sums), None
 
         start = (jax.tree.map(jnp.zeros_like, trainable), others, jnp.zeros(2))
-        parts = [self._shared(cut(array, self.parts), None, "batch") for array in batch]
+        parts = [self._constrain(split_micro_batches(array, self.micro_batches), None, "batch") for array in batch]
         return jax.lax.scan(body, start, parts)[0]
 
     def _measure_steps(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, steps: Any) -> Any:
@@ -183,8 +188,8 @@ class JaxEngine:
         return jax.lax.fori_loop(0, steps, body, others)
 
     def _measure_step(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, step: Any) -> Any:
-        x = self._images(images, {name: values[step] for name, values in batches.items()})
-        with measuring(self.model, step):
+        x = self._augmented_images(images, _select_step(batches, step))
+        with accumulating_statistics(self.model, step):
             return self.model.stateless_call(trainable, others, x, training=True)[1]
 
     def _predict_steps(self, trainable: list[Any], others: list[Any], images: Any, batches: Any) -> Any:
@@ -192,23 +197,27 @@ class JaxEngine:
         return jax.lax.map(lambda step: self._predict_step(trainable, others, images, batches, step), steps)
 
     def _predict_step(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, step: Any) -> Any:
-        x = self._images(images, {name: values[step] for name, values in batches.items()})
+        x = self._augmented_images(images, _select_step(batches, step))
         return self.model.stateless_call(trainable, others, x, training=False)[0]
 
-    def _images(self, images: Any, now: dict[str, Any]) -> Any:
-        rows = images[now["rows"]]
-        return self._augment(rows, jnp.zeros((len(rows), self.classes)), now)[0]
+    def _augmented_images(self, images: Any, draws: dict[str, Any]) -> Any:
+        selected = images[draws["rows"]]
+        return self._augment(selected, jnp.zeros((len(selected), self.classes)), draws)[0]
+
+
+def _select_step(batches: dict[str, Any], step: Any) -> dict[str, Any]:
+    return {name: values[step] for name, values in batches.items()}
 
 
 @jax.jit
-def _copies(state: State) -> State:
-    """Copy all arrays at once: one dispatch instead of hundreds."""
+def _copy_state(state: State) -> State:
+    """Copy all arrays in one dispatch instead of hundreds."""
     return jax.tree.map(jnp.copy, state)
 
 
 @contextmanager
-def on_devices(count: int) -> Iterator[None]:
-    """See ``fer_search.training.engine.on_devices``."""
+def device_scope(count: int) -> Iterator[None]:
+    """See ``fer_search.training.engines.device_scope``."""
     before = keras.distribution.distribution()
     devices = keras.distribution.list_devices()[:count]
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))

@@ -1,4 +1,4 @@
-"""The epochs of one trial on one engine."""
+"""Training and validation of a trial's epochs on one engine."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from fer_search.augment import Plan, draw_plan, view_maps
-from fer_search.data.dataset import CLASSES
+from fer_search.augment import EpochDraws, draw_epoch, tta_maps
 from fer_search.design import Augmentation
-from fer_search.models import hold_backbone, make_loss
+from fer_search.models import freeze_backbone_for, make_loss
 from fer_search.runfolder.epochs import Row
 from fer_search.training import rng
-from fer_search.training.batches import balanced_weights, draw_batches, in_order, loss_weights
-from fer_search.training.batchnorm_stats import draw_rows, measured_layers
-from fer_search.training.ema import averaged
-from fer_search.training.engine import make_engine, random_states
-from fer_search.training.mid_epoch import PARTIAL, PERIOD, load_partial, save_partial
+from fer_search.training.batches import balanced_weights, draw_batches, loss_weights, sequential_batches
+from fer_search.training.batchnorm_stats import draw_measurement_batches, trainable_batchnorms
+from fer_search.training.ema import ema_weights
+from fer_search.training.engine import random_states
+from fer_search.training.engines import make_engine
+from fer_search.training.mid_epoch import MID_EPOCH_FILE, SAVE_INTERVAL, load_mid_epoch, save_mid_epoch
 from fer_search.training.predict import predict_views
 from fer_search.training.schedule import learning_rates
 from fer_search.training.score import score
-from fer_search.training.types import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
+from fer_search.training.types import Progress, Stopped, Trial, TrialData, TrialFailed, TrialHooks
 
-CHUNK_SECONDS = 1.0  # about how long the device works between two looks at the stop flag and the clock
+CHUNK_SECONDS = 1.0  # target device time between two polls of the hooks
 GEOMETRY = ("rotation", "shear", "zoom", "shift", "flip", "crop", "resized_crop")
 
 
-class Loop:
+class EpochLoop:
     """Trains and validates the epochs of a trial.
 
     Args:
-        trial: what to train.
-        data: what to train and validate on.
-        model: compiled, in the state from which the next epoch starts.
-        watcher: asked and told between chunks of steps.
-        before_partial: called before the state in the middle of an epoch is written.
+        trial: The trial.
+        data: Training and validation data.
+        model: Compiled model in the state from which the next epoch starts.
+        hooks: Polled and called between chunks of steps.
+        before_mid_epoch: Called before a mid-epoch state is written.
     """
 
     def __init__(
@@ -46,125 +46,134 @@ class Loop:
         trial: Trial,
         data: TrialData,
         model: keras.Model,
-        watcher: Watcher,
-        before_partial: Callable[[], None] = lambda: None,
+        hooks: TrialHooks,
+        before_mid_epoch: Callable[[], None] = lambda: None,
     ) -> None:
-        self.trial, self.data, self.model, self.watcher = trial, data, model, watcher
-        self.before_partial = before_partial
+        self.trial, self.data, self.model, self.hooks = trial, data, model, hooks
+        self.before_mid_epoch = before_mid_epoch
         self.optimisation = trial.design.optimisation
-        hold_backbone(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
+        freeze_backbone_for(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
         self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"), trial.micro_batches)
-        images, labels, self.val_images = data.placed(self.engine.put, trial.devices)
+        images, labels, self.val_images = data.on_device(self.engine.put, trial.devices)
         self.train_data = (images, labels)
         balanced = self.optimisation.class_weights == "balanced"
-        self.image_weights = balanced_weights(data.labels) if balanced else None
-        self.chunk = 1  # steps a dispatch; grows until it takes about CHUNK_SECONDS
+        self.image_weights = balanced_weights(data.labels, len(data.class_names)) if balanced else None
+        self.chunk = 1  # steps per dispatch; adapts to CHUNK_SECONDS
 
     def run_epoch(self, epoch: int, val_losses: list[float]) -> Row:
-        """Train and validate one epoch; return its row of epochs.csv.
+        """Train and validate one epoch.
 
         Args:
-            epoch: 1 is the first.
-            val_losses: validation loss of each epoch before.
+            epoch: The epoch, counted from 1.
+            val_losses: Validation loss of each epoch before.
+
+        Returns:
+            The epoch's row of epochs.csv.
 
         Raises:
-            TrialFailed: a loss is not a number.
-            Stopped: the watcher said so.
+            TrialFailed: A loss is not finite.
+            Stopped: ``hooks.should_stop`` returned True.
         """
         started = time.perf_counter()
         batches = self._draw(epoch, val_losses)
-        loss, accuracy, before = self._train(epoch, batches)
-        with averaged(self.model):
-            self._measure_statistics(epoch)
+        loss, accuracy, earlier_seconds = self._train(epoch, batches)
+        with ema_weights(self.model):
+            self._measure_batchnorm(epoch)
             clean = self._validate()
-            shown = self._validate_augmented(epoch) if self.data.augment_validation else clean
+            validation = self._validate_augmented(epoch) if self.data.augment_validation else clean
         losses = {"training": loss} | ({"validation": clean["loss"]} if len(self.data.val_labels) else {})
         for name, value in losses.items():
             if not np.isfinite(value):
                 raise TrialFailed(f"the {name} loss was {value} in epoch {epoch}")
-        rate, seconds = float(batches["learning_rates"][-1]), before + time.perf_counter() - started
+        rate, seconds = float(batches["learning_rates"][-1]), earlier_seconds + time.perf_counter() - started
         row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, "learning_rate": rate, "seconds": seconds}
-        row |= {f"val_{name}" if name in ("loss", "accuracy") else name: value for name, value in shown.items()}
+        row |= {f"val_{name}" if name in ("loss", "accuracy") else name: value for name, value in validation.items()}
         return row | {"clean_val_loss": clean["loss"], "clean_val_accuracy": clean["accuracy"]}
 
     def _random(self, stream: int, epoch: int) -> np.random.Generator:
         return rng.generator(stream, self.trial.seed, self.trial.number, epoch)
 
-    def _draw(self, epoch: int, val_losses: list[float]) -> Plan:
-        """Draw an epoch's batches, as ``Engine.begin_epoch`` takes them."""
-        rows, weights = draw_batches(
-            self._random(rng.ORDER, epoch), len(self.data.labels), self.optimisation.batch_size
-        )
+    def _draw(self, epoch: int, val_losses: list[float]) -> EpochDraws:
+        """Draw an epoch's batches in the form that ``Engine.begin_epoch`` takes."""
+        order = self._random(rng.ORDER, epoch)
+        rows, weights = draw_batches(order, len(self.data.labels), self.optimisation.batch_size)
         steps, batch = rows.shape
-        plan = draw_plan(self._random(rng.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation)
+        draws = draw_epoch(self._random(rng.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation)
         horizon = self.trial.horizon or self.trial.epochs
-        return plan | {
+        return draws | {
             "rows": rows,
             "weights": weights,
-            "loss_weights": loss_weights(weights, rows, plan, self.image_weights),
+            "loss_weights": loss_weights(weights, rows, draws, self.image_weights),
             "learning_rates": learning_rates(self.optimisation, val_losses, len(rows), horizon),
         }
 
-    def _train(self, epoch: int, batches: Plan) -> tuple[float, float, float]:
-        """Return the mean loss, the accuracy, and the seconds that an interrupted part of the epoch took."""
-        part = load_partial(self.model, self.trial.folder, epoch)
-        self.engine.begin_epoch(self.train_data, batches, part.states if part else self._random(rng.DROPOUT, epoch))
-        sums, start, before = (part.sums, part.step, part.seconds) if part else (np.zeros(3), 0, 0.0)
-        opened = kept = time.perf_counter()
+    def _train(self, epoch: int, batches: EpochDraws) -> tuple[float, float, float]:
+        """Return the mean loss, the accuracy, and the seconds spent on the epoch before an interruption."""
+        resumed = load_mid_epoch(self.model, self.trial.folder, epoch)
+        seeds = resumed.states if resumed else self._random(rng.DROPOUT, epoch)
+        self.engine.begin_epoch(self.train_data, batches, seeds)
+        sums, step, before = (resumed.sums, resumed.step, resumed.seconds) if resumed else (np.zeros(3), 0, 0.0)
+        started = saved = time.perf_counter()
         steps = len(batches["rows"])
-        while start < steps:
-            began = time.perf_counter()
-            stop = min(start + self.chunk, steps)
-            sums += self.engine.train(start, stop)
-            if stop - start == self.chunk:
-                self._adapt(time.perf_counter() - began)
-            start = stop
+        while step < steps:
+            chunk_started = time.perf_counter()
+            stop = min(step + self.chunk, steps)
+            sums += self.engine.train(step, stop)
+            if stop - step == self.chunk:
+                self._adapt_chunk(time.perf_counter() - chunk_started)
+            step = stop
             loss, accuracy = sums[:2] / sums[2]
-            self.watcher.progress(Progress(epoch, int(sums[2]), len(self.data.labels), loss, accuracy))
-            stopped, now = self.watcher.stop(), time.perf_counter()
-            if stopped or now - kept > PERIOD:
-                self.engine.end_epoch()
-                (self.trial.folder / PARTIAL).unlink(missing_ok=True)  # first, for its room
-                self.before_partial()
-                save_partial(self.model, self.trial.folder, epoch, start, sums, before + now - opened)
+            self.hooks.on_progress(Progress(epoch, int(sums[2]), len(self.data.labels), loss, accuracy))
+            stopped, now = self.hooks.should_stop(), time.perf_counter()
+            if stopped or now - saved > SAVE_INTERVAL:
+                self._save(epoch, step, sums, before + now - started)
                 if stopped:
                     raise Stopped
-                kept = now
+                saved = now
                 states = [keras.ops.convert_to_numpy(state) for state in random_states(self.model)]
                 self.engine.begin_epoch(self.train_data, batches, states)
         self.engine.end_epoch()
         return float(sums[0] / sums[2]), float(sums[1] / sums[2]), before
 
-    def _adapt(self, seconds: float) -> None:
+    def _save(self, epoch: int, step: int, sums: np.ndarray, seconds: float) -> None:
+        """Write the mid-epoch state; ends the engine's epoch."""
+        self.engine.end_epoch()
+        (self.trial.folder / MID_EPOCH_FILE).unlink(missing_ok=True)  # first, to free its disk space
+        self.before_mid_epoch()
+        save_mid_epoch(self.model, self.trial.folder, epoch, step, sums, seconds)
+
+    def _adapt_chunk(self, seconds: float) -> None:
         if seconds < CHUNK_SECONDS / 2:
             self.chunk *= 2
         elif seconds > CHUNK_SECONDS * 2:
             self.chunk = max(1, self.chunk // 2)
 
-    def _measure_statistics(self, epoch: int) -> None:
-        """Give BN the statistics of training images, seen as the first view of a prediction sees them.
+    def _measure_batchnorm(self, epoch: int) -> None:
+        """Re-estimate BN statistics on training images, preprocessed like the first view of a prediction.
 
-        The report's protocol predicts with Keras' moving ones, as the report did.
+        The report's protocol predicts with Keras' moving averages, as the report did.
         """
-        if self.data.augment_validation or not measured_layers(self.model):
+        if self.data.augment_validation or not trainable_batchnorms(self.model):
             return
-        random = self._random(rng.STATISTICS, epoch)
-        batches: Plan = {"rows": draw_rows(random, len(self.data.labels), self.optimisation.batch_size)}
-        maps = view_maps(self.trial.design.augmentation, self.trial.design.evaluation)
+        source = self._random(rng.STATISTICS, epoch)
+        rows = draw_measurement_batches(source, len(self.data.labels), self.optimisation.batch_size)
+        batches: EpochDraws = {"rows": rows}
+        maps = tta_maps(self.trial.design.augmentation, self.trial.design.evaluation)
         if maps is not None:
-            batches["maps"] = np.tile(maps[0], (*batches["rows"].shape, 1, 1))
-        self.engine.measure(self.train_data[0], batches)
+            batches["maps"] = np.tile(maps[0], (*rows.shape, 1, 1))
+        self.engine.measure_batchnorm(self.train_data[0], batches)
 
     def _validate(self) -> dict[str, float]:
-        labels = self.data.val_labels
+        labels, names = self.data.val_labels, self.data.class_names
         if not len(labels):
-            return score(np.empty((0, len(CLASSES))), labels)
-        return score(predict_views(self.engine, self.val_images, len(labels), self.trial.design), labels)
+            return score(np.empty((0, len(names))), labels, names)
+        return score(predict_views(self.engine, self.val_images, len(labels), self.trial.design), labels, names)
 
     def _validate_augmented(self, epoch: int) -> dict[str, float]:
-        """The report fed its validation images through the generator of its training images: the geometry alone."""
-        whole, labels = self.trial.design.augmentation, self.data.val_labels
-        seen = dataclasses.replace(Augmentation(), **{name: getattr(whole, name) for name in GEOMETRY})
-        rows = in_order(len(labels), self.optimisation.batch_size)
-        plan = draw_plan(self._random(rng.VALIDATION, epoch), rows.shape[0], rows.shape[1], seen)
-        return score(self.engine.predict(self.val_images, {"rows": rows} | plan)[: len(labels)], labels)
+        """Validate under geometric augmentation: the report fed validation images through its training generator."""
+        design, labels = self.trial.design.augmentation, self.data.val_labels
+        geometry = dataclasses.replace(Augmentation(), **{name: getattr(design, name) for name in GEOMETRY})
+        rows = sequential_batches(len(labels), self.optimisation.batch_size)
+        draws = draw_epoch(self._random(rng.VALIDATION, epoch), rows.shape[0], rows.shape[1], geometry)
+        probabilities = self.engine.predict(self.val_images, {"rows": rows} | draws)[: len(labels)]
+        return score(probabilities, labels, self.data.class_names)

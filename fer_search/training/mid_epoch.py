@@ -1,8 +1,8 @@
-"""The state in the middle of an epoch, so that a stop costs no epoch: those of a large network on a CPU take hours.
+"""Training state in the middle of an epoch, so that a stop costs no epoch: large networks on a CPU take hours for one.
 
-``partial.weights.h5`` is a checkpoint (weights and optimiser) with, under "partial", how many steps of which epoch it
-has, what they added up to, and the states of the random layers. It is there from a stop, or from every PERIOD of an
-epoch, until the epoch's own checkpoint is written.
+``partial.weights.h5`` is a checkpoint (weights and optimiser) plus, under "partial", the epoch, the number of steps
+done, their summed metrics and the states of the random layers. It is written on a stop and every SAVE_INTERVAL of an
+epoch, and removed when the epoch's own checkpoint is written.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import h5py
 import keras
 import numpy as np
 
-from fer_search.files import Memory, write_hdf5
+from fer_search.files import MemoryFile, write_hdf5
 from fer_search.training.engine import random_states
 
-PARTIAL = "partial.weights.h5"
-PERIOD = 600.0  # seconds of an epoch's work that a power cut may cost
+MID_EPOCH_FILE = "partial.weights.h5"
+SAVE_INTERVAL = 600.0  # seconds of training that a power cut may cost
 
 
 @dataclass(frozen=True)
-class Partial:
-    """How far an epoch is.
+class MidEpochState:
+    """Progress within an epoch.
 
     Args:
-        epoch: which, 1 being the first.
-        step: steps taken.
-        sums: float64 (3,), of these steps; see ``Engine.train``.
-        seconds: that they took.
-        states: of the random layers after them.
+        epoch: The epoch, counted from 1.
+        step: Number of steps done.
+        sums: Summed metrics of these steps, float64 (3,); see ``Engine.train``.
+        seconds: Duration of these steps.
+        states: States of the random layers after them.
     """
 
     epoch: int
@@ -40,10 +40,10 @@ class Partial:
     states: list[np.ndarray]
 
 
-def save_partial(model: keras.Model, folder: Path, epoch: int, step: int, sums: np.ndarray, seconds: float) -> None:
-    """Write the state of a model in the middle of an epoch to the folder of its trial."""
+def save_mid_epoch(model: keras.Model, folder: Path, epoch: int, step: int, sums: np.ndarray, seconds: float) -> None:
+    """Write a model's mid-epoch state to the trial's folder; see ``MidEpochState`` for the arguments."""
 
-    def write(memory: Memory) -> None:
+    def write(memory: MemoryFile) -> None:
         model.save_weights(memory)
         with h5py.File(memory, "a") as file:
             group = file.create_group("partial")
@@ -51,26 +51,26 @@ def save_partial(model: keras.Model, folder: Path, epoch: int, step: int, sums: 
             for number, state in enumerate(random_states(model)):
                 group[f"{number:04d}"] = keras.ops.convert_to_numpy(state)
 
-    write_hdf5(folder / PARTIAL, write)
+    write_hdf5(folder / MID_EPOCH_FILE, write)
 
 
-def partial_epoch(folder: Path) -> int:
-    """Return the epoch whose middle is kept; 0 where none is."""
-    path = folder / PARTIAL
+def mid_epoch_number(folder: Path) -> int:
+    """Return the epoch of the saved mid-epoch state; 0 if there is none."""
+    path = folder / MID_EPOCH_FILE
     if not path.exists():
         return 0
     with h5py.File(path) as file:
         return int(file["partial"].attrs["epoch"])
 
 
-def load_partial(model: keras.Model, folder: Path, epoch: int) -> Partial | None:
-    """Give a compiled model the state that it had in the middle of an epoch; None where none is kept."""
-    if partial_epoch(folder) != epoch:
+def load_mid_epoch(model: keras.Model, folder: Path, epoch: int) -> MidEpochState | None:
+    """Load the saved mid-epoch state of an epoch into a compiled model; None if there is none."""
+    if mid_epoch_number(folder) != epoch:
         return None
-    with h5py.File(folder / PARTIAL) as file:
+    with h5py.File(folder / MID_EPOCH_FILE) as file:
         group = file["partial"]
-        at = dict(group.attrs)
+        saved = dict(group.attrs)
         states = [group[name][()] for name in sorted(group)]
     model.optimizer.build(model.trainable_variables)
-    model.load_weights(folder / PARTIAL)
-    return Partial(epoch, int(at["step"]), at["sums"], float(at["seconds"]), states)
+    model.load_weights(folder / MID_EPOCH_FILE)
+    return MidEpochState(epoch, int(saved["step"]), saved["sums"], float(saved["seconds"]), states)

@@ -1,8 +1,8 @@
-"""Adam and SGD as one operation a variable, where TensorFlow computes them.
+"""Fused TensorFlow kernels for Adam and SGD: one operation per variable.
 
-Keras writes an optimiser's step as two dozen operations a variable, Adam's bias corrections for each. For a network
-of 80 variables those are half of a training graph's nodes, and so half of what each trial waits for its tracing.
-TensorFlow has kernels that do the same arithmetic, with and without XLA.
+Keras writes an optimiser step as two dozen operations per variable, including Adam's bias corrections. For a network of
+80 variables that is half of the training graph's nodes, and so half of the tracing time of each trial. TensorFlow has
+kernels for the same arithmetic, with and without XLA.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import keras
 import tensorflow as tf
 
 
-def fuse(optimizer: keras.optimizers.Optimizer) -> None:
-    """Make a built Adam, AdamW or SGD update its variables with fused kernels; leave any other as it is.
+def use_fused_updates(optimizer: keras.optimizers.Optimizer) -> None:
+    """Make a built Adam, AdamW or SGD update its variables with fused kernels; other optimisers are left unchanged.
 
-    State, clipping, weight decay and averages of the weights stay Keras'. To be called where one device trains:
-    ``tf.distribute`` has to see each assignment.
+    State, clipping, weight decay and EMA remain Keras'. Only for training on one device: ``tf.distribute`` must see
+    each assignment.
     """
     fused: Callable[..., None] | None = None
     if isinstance(optimizer, keras.optimizers.Adam) and not optimizer.amsgrad:
@@ -33,9 +33,9 @@ def fuse(optimizer: keras.optimizers.Optimizer) -> None:
 def _adam(self: Any, gradients: Sequence[tf.Tensor], variables: Sequence[Any], learning_rate: Any) -> None:
     step = tf.cast(self.iterations + 1, tf.float32)
     powers = [tf.pow(tf.cast(beta, tf.float32), step) for beta in (self.beta_1, self.beta_2)]
-    for gradient, variable, rate in _each(self, gradients, variables, learning_rate):
-        at = self._get_variable_index(variable)
-        slots = (variable, self._momentums[at], self._velocities[at])
+    for gradient, variable, rate in _with_rates(self, gradients, variables, learning_rate):
+        index = self._get_variable_index(variable)
+        slots = (variable, self._momentums[index], self._velocities[index])
         tf.raw_ops.ResourceApplyAdam(
             **dict(zip(("var", "m", "v"), (slot.value.handle for slot in slots), strict=True)),
             **dict(zip(("beta1_power", "beta2_power"), powers, strict=True)),
@@ -48,7 +48,7 @@ def _adam(self: Any, gradients: Sequence[tf.Tensor], variables: Sequence[Any], l
 
 
 def _sgd(self: Any, gradients: Sequence[tf.Tensor], variables: Sequence[Any], learning_rate: Any) -> None:
-    for gradient, variable, rate in _each(self, gradients, variables, learning_rate):
+    for gradient, variable, rate in _with_rates(self, gradients, variables, learning_rate):
         handle = variable.value.handle
         if not self.momentums:
             tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=rate, delta=gradient)
@@ -63,8 +63,8 @@ def _sgd(self: Any, gradients: Sequence[tf.Tensor], variables: Sequence[Any], le
         )
 
 
-def _each(optimizer: Any, gradients: Sequence[tf.Tensor], variables: Sequence[Any], learning_rate: Any) -> Any:
-    """Give each variable with its gradient and its own learning rate, both in its dtype, float32."""
+def _with_rates(optimizer: Any, gradients: Sequence[tf.Tensor], variables: Sequence[Any], learning_rate: Any) -> Any:
+    """Yield gradient, variable and the variable's learning rate, both cast to the variable's dtype."""
     rate_of = getattr(optimizer, "rate_of", lambda variable, rate: rate)
     for gradient, variable in zip(gradients, variables, strict=True):
         rate = tf.cast(rate_of(variable, learning_rate), variable.dtype)

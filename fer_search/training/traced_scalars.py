@@ -1,9 +1,9 @@
-"""Scalars that a compiled step takes as inputs, so that designs which differ in them alone share one program.
+"""Scalar hyperparameters as inputs of a compiled step, so that designs differing only in them share one program.
 
-These are the rates of dropout, the deviation of noise, the weight decay, the share that moving averages keep, momentum,
-the limits of gradients, a backbone's share of the learning rate and the steps that it waits, and the focal loss's
-gamma. The learning rate, the strengths of augmentation, label smoothing and class weights are in an epoch's batches and
-so inputs anyway. Whether there is any of these at all changes the program.
+These are: dropout rates, noise deviation, weight decay, EMA momentum, momentum, gradient clipping thresholds, a
+backbone's learning-rate factor and frozen steps, and the focal loss's gamma. Learning rate, augmentation strengths,
+label smoothing and class weights are part of an epoch's batches and so inputs anyway. Whether one of them is present at
+all changes the program.
 """
 
 from __future__ import annotations
@@ -17,64 +17,64 @@ import numpy as np
 
 from fer_search.models.random_layers import Dropout, GaussianNoise
 
-Place = tuple[dict[str, Any], str]  # the attributes of an object, and a name among them
-ASKED = ("momentum", "clipvalue", "global_clipnorm", "frozen_steps")  # of optimisers: code asks whether there is any
+Slot = tuple[dict[str, Any], str]  # attributes of an object, and the name of one
+BRANCHED_ON = ("momentum", "clipvalue", "global_clipnorm", "frozen_steps")  # optimiser code tests these in Python
 
 
 class Scalars:
-    """The scalars of a model, of its optimiser and of its loss.
+    """The scalar hyperparameters of a model, its optimiser and its loss.
 
     Args:
-        model: compiled.
-        loss: of ``fer_search.models.make_loss``.
+        model: Compiled model.
+        loss: Loss made by ``fer_search.models.make_loss``.
     """
 
     def __init__(self, model: keras.Model, loss: keras.losses.Loss) -> None:
         optimizer, layers = model.optimizer.__dict__, model.layers
-        self.places: list[Place] = []
-        self.places += [(layer.__dict__, "rate") for layer in layers if isinstance(layer, Dropout)]
-        self.places += [(layer.__dict__, "stddev") for layer in layers if isinstance(layer, GaussianNoise)]
-        averages = ("ema_momentum",) if model.optimizer.use_ema else ()
-        names = ("weight_decay", "backbone_factor", *averages, *ASKED)
-        self.places += [(optimizer, name) for name in names if optimizer.get(name)]
+        self.slots: list[Slot] = []
+        self.slots += [(layer.__dict__, "rate") for layer in layers if isinstance(layer, Dropout)]
+        self.slots += [(layer.__dict__, "stddev") for layer in layers if isinstance(layer, GaussianNoise)]
+        ema = ("ema_momentum",) if model.optimizer.use_ema else ()
+        names = ("weight_decay", "backbone_factor", *ema, *BRANCHED_ON)
+        self.slots += [(optimizer, name) for name in names if optimizer.get(name)]
         if isinstance(loss, keras.losses.CategoricalFocalCrossentropy):
-            self.places += [(loss._fn_kwargs, "gamma")]  # where Keras' call finds it
+            self.slots += [(loss._fn_kwargs, "gamma")]  # where Keras' call reads it
 
     def values(self) -> np.ndarray:
-        """Return float32 (k,), in an order that is the same for all models of the same layers."""
-        return np.array([owner[name] for owner, name in self.places], np.float32)
+        """Return the current values, float32 (k,), in the same order for all models with the same layers."""
+        return np.array([owner[name] for owner, name in self.slots], np.float32)
 
     @contextmanager
-    def given(self, values: Any) -> Iterator[None]:
-        """Give the model and the optimiser, for as long as a step is traced, tensors in the scalars' place."""
-        numbers = (owner[name] for owner, name in self.places)
-        given = [
-            Asked(value, number) if name in ASKED else value
-            for (_, name), value, number in zip(self.places, values, numbers, strict=True)
+    def substituted(self, tensors: Any) -> Iterator[None]:
+        """Replace the scalars by tensors, float32 (k,), while a step is traced."""
+        numbers = (owner[name] for owner, name in self.slots)
+        values = [
+            ConcreteTensor(tensor, number) if name in BRANCHED_ON else tensor
+            for (_, name), tensor, number in zip(self.slots, tensors, numbers, strict=True)
         ]
-        with replaced(self.places, given):
+        with patched(self.slots, values):
             yield
 
 
 @contextmanager
-def replaced(places: Sequence[Place], values: Sequence[Any]) -> Iterator[None]:
-    """Put values in places, for as long as a step is traced."""
-    before = [owner[name] for owner, name in places]
+def patched(slots: Sequence[Slot], values: Sequence[Any]) -> Iterator[None]:
+    """Set attributes to other values for the duration of the context."""
+    before = [owner[name] for owner, name in slots]
     try:
-        for (owner, name), value in zip(places, values, strict=True):
+        for (owner, name), value in zip(slots, values, strict=True):
             owner[name] = value
         yield
     finally:
-        for (owner, name), value in zip(places, before, strict=True):
+        for (owner, name), value in zip(slots, before, strict=True):
             owner[name] = value
 
 
-class Asked:
-    """A tensor in a number's place that answers for the number where Python asks, as Keras does: is it above 0?
+class ConcreteTensor:
+    """A traced tensor whose truth value and comparisons use a concrete number, for Keras' ``if momentum > 0`` branches.
 
     Args:
-        tensor: float32 (), what is computed with.
-        number: what it stands for.
+        tensor: float32 (), used in arithmetic.
+        number: Its concrete value, used in Python conditions.
     """
 
     def __init__(self, tensor: Any, number: float) -> None:

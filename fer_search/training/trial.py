@@ -1,4 +1,4 @@
-"""One trial: a Design trained for some epochs, in a folder from which it can always go on."""
+"""One trial: a design trained for some epochs in a folder, resumable at any time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from collections.abc import Iterator
 import keras
 
 from fer_search.models import build_model
+from fer_search.models.precision import dtype_policy
 from fer_search.runfolder.epochs import Row, read_epochs, rewrite_epochs
 from fer_search.training import rng
 from fer_search.training.callbacks import Callbacks
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, load_checkpoint
-from fer_search.training.checkpoint_writer import Keeper
-from fer_search.training.ema import averaged
-from fer_search.training.engine import on_devices
-from fer_search.training.loop import Loop
-from fer_search.training.mid_epoch import load_partial, partial_epoch
-from fer_search.training.precision import dtype_policy
-from fer_search.training.types import Progress, Stopped, Trial, TrialData, TrialFailed, Watcher
+from fer_search.training.checkpoint_writer import CheckpointWriter
+from fer_search.training.ema import ema_weights
+from fer_search.training.engines import device_scope
+from fer_search.training.loop import EpochLoop
+from fer_search.training.mid_epoch import load_mid_epoch, mid_epoch_number
+from fer_search.training.precision import resolve_precision
+from fer_search.training.types import Progress, Stopped, Trial, TrialData, TrialFailed, TrialHooks
 
 __all__ = [
     "Progress",
@@ -29,114 +30,115 @@ __all__ = [
     "Trial",
     "TrialData",
     "TrialFailed",
-    "Watcher",
+    "TrialHooks",
+    "completed_epochs",
     "train",
     "trained_model",
-    "whole_epochs",
 ]
 
 
-def train(trial: Trial, data: TrialData, watcher: Watcher | None = None) -> list[Row]:
-    """Train a trial from where its folder is to its last epoch.
+def train(trial: Trial, data: TrialData, hooks: TrialHooks | None = None) -> list[Row]:
+    """Train a trial from the state of its folder to its last epoch.
 
     Args:
-        trial: what to train; its folder must exist.
-        data: what to train and validate on.
-        watcher: see there.
+        trial: The trial; its folder must exist.
+        data: Training and validation data.
+        hooks: Callables that follow and stop the trial.
 
     Returns:
-        The rows of its own epochs, first to last, as in its epochs.csv; fewer where a Keras callback ended the
+        The rows of the trial's own epochs, in order, as in its epochs.csv; fewer if a Keras callback ended the
         training.
 
     Raises:
-        TrialFailed: the loss is not a number.
-        Stopped: ``watcher.stop`` said so.
-        UserError: pretrained weights are wanted and cannot be had.
+        TrialFailed: A loss is not finite.
+        Stopped: ``hooks.should_stop`` returned True.
+        UserError: Pretrained weights are required but unavailable.
     """
-    _forget_other_models()
+    _release_models()
     try:
-        with on_devices(trial.devices):
-            return _train(trial, data, watcher or Watcher())
+        with device_scope(trial.devices):
+            return _train(trial, data, hooks or TrialHooks())
     finally:
-        _forget_other_models()
+        _release_models()
 
 
-def _train(trial: Trial, data: TrialData, watcher: Watcher) -> list[Row]:
-    rows, table = whole_epochs(trial), trial.folder / "epochs.csv"
+def _train(trial: Trial, data: TrialData, hooks: TrialHooks) -> list[Row]:
+    rows, table = completed_epochs(trial), trial.folder / "epochs.csv"
     if table.exists():
-        rewrite_epochs(table, rows)  # without what a kill left of later ones
+        rewrite_epochs(table, rows)  # drops rows of later epochs that a kill left behind
     model = _build(trial, pretrained=not rows and trial.parent is None)
-    watcher.built(model)
+    hooks.on_model_built(model)
     _load(trial, model, rows)
-    callbacks = Callbacks(watcher.callbacks, model, trial.epochs, rows)
-    keeper = Keeper(trial, model, rows)
-    loop = Loop(trial, data, model, watcher, keeper.keep_best)
+    callbacks = Callbacks(hooks.callbacks, model, trial.epochs, rows)
+    writer = CheckpointWriter(trial, model, rows)
+    loop = EpochLoop(trial, data, model, hooks, writer.flush_best)
     for epoch in range(len(trial.history) + len(rows) + 1, trial.epochs + 1):
         if callbacks.stopping:
             break
         callbacks.begin(epoch)
         row = loop.run_epoch(epoch, _val_losses(trial, rows))
         rows.append(row)
-        keeper.keep(row)
-        watcher.epoch(row)
+        writer.record(row)
+        hooks.on_epoch_end(row)
         callbacks.end(row)
-    keeper.finish()
+    writer.finish()
     callbacks.finish(rows[-1] if rows else None)
     return rows
 
 
 @contextlib.contextmanager
 def trained_model(trial: Trial) -> Iterator[keras.Model]:
-    """Give the model of a trial that was trained to its last epoch, as it predicts: averages where it keeps any."""
-    _forget_other_models()
+    """Yield the model of a completely trained trial as it predicts, that is with EMA weights if the design uses EMA."""
+    _release_models()
     model = _build(trial, pretrained=False)
     load_checkpoint(model, trial.folder, trial.epochs)
-    with averaged(model):
+    with ema_weights(model):
         yield model
-    _forget_other_models()
+    _release_models()
+
+
+def completed_epochs(trial: Trial) -> list[Row]:
+    """Return the rows of the epochs after which training would resume; epochs.csv may hold later ones.
+
+    A saved mid-epoch state counts as a checkpoint of the epoch before it.
+    """
+    rows, inherited = read_epochs(trial.folder / "epochs.csv"), len(trial.history)
+    saved = [*checkpointed_epochs(trial.folder), mid_epoch_number(trial.folder) - 1]
+    last = max((epoch for epoch in saved if inherited < epoch <= inherited + len(rows)), default=inherited)
+    return rows[: last - inherited]
 
 
 def _val_losses(trial: Trial, rows: list[Row]) -> list[float]:
-    """Return the validation loss of each epoch so far, as the schedule is to know it."""
-    own = [row["val_loss"] for row in trial.history + rows]
+    """Return the validation loss of each epoch so far, for the learning-rate schedule."""
+    measured = [row["val_loss"] for row in trial.history + rows]
     given = trial.schedule_losses or ()
-    return [*given[: len(own)], *own[len(given) :]]
+    return [*given[: len(measured)], *measured[len(given) :]]
 
 
 def _build(trial: Trial, pretrained: bool) -> keras.Model:
-    # All that Keras takes seeds from; its own set_random_seed imports TensorFlow on JAX too, two seconds and 300 MB.
-    python_random.seed(rng.whole_number(rng.WEIGHTS, trial.seed, trial.number))
-    with dtype_policy(trial.design.optimisation.precision):
+    # Keras takes all its seeds from here; its own set_random_seed imports TensorFlow even on JAX (2 s and 300 MB).
+    python_random.seed(rng.integer_seed(rng.WEIGHTS, trial.seed, trial.number))
+    with dtype_policy(resolve_precision(trial.design.optimisation.precision)):
         return build_model(trial.design, trial.weights_dir, pretrained)
 
 
-def _forget_other_models() -> None:
-    """Give back what models of earlier trials hold; their graphs refer to each other in circles.
+def _load(trial: Trial, model: keras.Model, rows: list[Row]) -> None:
+    """Load the state after the last completed epoch, of this trial or of its parent."""
+    if rows and checkpoint_path(trial.folder, last := int(rows[-1]["epoch"])).exists():
+        load_checkpoint(model, trial.folder, last)
+    elif rows:
+        load_mid_epoch(model, trial.folder, last + 1)
+    elif trial.parent is not None:
+        load_checkpoint(model, trial.parent, len(trial.history))
 
-    To the system too, where it is glibc: left to itself it keeps a megabyte a trial, and a hundred from the first ones.
+
+def _release_models() -> None:
+    """Free the memory of earlier trials' models, whose graphs contain reference cycles.
+
+    With glibc also return it to the operating system: otherwise it keeps about a megabyte per trial, and a hundred from
+    the first ones.
     """
     keras.utils.clear_session(free_memory=False)
     gc.collect()
     with contextlib.suppress(OSError, TypeError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def whole_epochs(trial: Trial) -> list[Row]:
-    """Return the rows of the epochs after which a training would go on; epochs.csv may hold later ones.
-
-    What is kept of an epoch's middle stands for a checkpoint of the epoch before it.
-    """
-    rows, before = read_epochs(trial.folder / "epochs.csv"), len(trial.history)
-    known = [*checkpointed_epochs(trial.folder), partial_epoch(trial.folder) - 1]
-    whole = max((epoch for epoch in known if before < epoch <= before + len(rows)), default=before)
-    return rows[: whole - before]
-
-
-def _load(trial: Trial, model: keras.Model, rows: list[Row]) -> None:
-    """Put a model into the state after the last whole epoch, of this trial or of its parent."""
-    if rows and checkpoint_path(trial.folder, last := int(rows[-1]["epoch"])).exists():
-        load_checkpoint(model, trial.folder, last)
-    elif rows:
-        load_partial(model, trial.folder, last + 1)
-    elif trial.parent is not None:
-        load_checkpoint(model, trial.parent, len(trial.history))

@@ -1,4 +1,4 @@
-"""What is to be trained, on what, and who watches: the words between a trial and its caller."""
+"""Types shared by a trial and its caller: what to train, on which data, and the caller's hooks."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from typing import Any
 import keras
 import numpy as np
 
+from fer_search.data.dataset import CLASSES
 from fer_search.design import Design
 from fer_search.runfolder.epochs import Row
 
 
 class TrialFailed(Exception):
-    """The trial cannot give a result; the message is the reason, in words for the user."""
+    """The trial cannot produce a result; the message is the reason shown to the user."""
 
 
 class Stopped(Exception):
-    """The trial was asked to stop; its folder holds all that it trained."""
+    """The trial was asked to stop; its folder holds everything trained so far."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrialData:
-    """What a trial sees, as NumPy arrays.
+    """Training and validation data as NumPy arrays.
 
     Args:
-        images: uint8 (n, 48, 48), to train on.
-        labels: int (n,), from 0 to 6.
-        val_images: uint8 (m, 48, 48), to validate on; none for a training that validates nothing, whose validation
-            columns in epochs.csv are NaN and which keeps no best epoch.
-        val_labels: int (m,).
-        augment_validation: show the validation images through the design's geometry too, as the report did.
+        images: Training images, uint8 (n, height, width).
+        labels: Training labels, int (n,), indices into ``class_names``.
+        val_images: Validation images, uint8 (m, height, width). May be empty: then the validation columns of
+            epochs.csv are NaN and no best epoch is kept.
+        val_labels: Validation labels, int (m,).
+        augment_validation: Also evaluate validation images under the design's geometric augmentation, as the course
+            report did.
+        class_names: Name of each class, in label order.
     """
 
     images: np.ndarray
@@ -40,35 +43,41 @@ class TrialData:
     val_images: np.ndarray
     val_labels: np.ndarray
     augment_validation: bool = False
-    _placed: dict[int, list[Any]] = field(default_factory=dict, repr=False)
+    class_names: tuple[str, ...] = CLASSES
+    _on_device: dict[int, list[Any]] = field(default_factory=dict, repr=False)
 
-    def placed(self, put: Callable[[np.ndarray], Any], devices: int = 1) -> list[Any]:
-        """Return images, labels and validation images on so many devices; the first trial moves them there."""
-        if devices not in self._placed:
+    def on_device(self, put: Callable[[np.ndarray], Any], devices: int = 1) -> list[Any]:
+        """Return images, labels and validation images on the devices; only the first call copies them.
+
+        Args:
+            put: ``Engine.put``.
+            devices: Number of devices.
+        """
+        if devices not in self._on_device:
             arrays = (self.images, self.labels.astype(np.int32), self.val_images)
-            self._placed[devices] = [put(array) for array in arrays]
-        return self._placed[devices]
+            self._on_device[devices] = [put(array) for array in arrays]
+        return self._on_device[devices]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What to train, how long, and where.
+    """What to train, for how long, and where.
 
     Args:
-        design: the design.
-        epochs: the epoch to train up to, 1 being the first.
-        folder: where epochs.csv and the checkpoints are.
-        seed: of the run.
-        number: of the trial in the run; together with the seed it determines all randomness.
-        parent: folder of the trial whose last weights and optimiser state this one goes on from.
-        history: rows of the epochs that the parent and its ancestors trained.
-        horizon: the epoch at which cosine and one_cycle end: the longest training of the run, of which this trial may
-            be but the beginning; 0 for ``epochs``.
-        weights_dir: a folder that may hold pretrained weights; see ``fer_search.models.weights.find_weights``.
-        micro_batches: that each step is cut into, for want of memory; see ``fer_search.training.engine``.
-        schedule_losses: validation losses that a plateau schedule goes by, epoch by epoch, instead of the trial's own:
-            those of another training of the design, where this one has no validation images.
-        devices: how many devices share each batch; see ``fer_search.training.engine.on_devices``.
+        design: The design to train.
+        epochs: Last epoch to train, counted from 1.
+        folder: Folder of epochs.csv and the checkpoints.
+        seed: Seed of the run.
+        number: Number of the trial in the run; with the seed it determines all randomness.
+        parent: Folder of the trial whose last weights and optimiser state this one continues from.
+        history: Rows of the epochs trained by the parent and its ancestors.
+        horizon: Epoch at which the cosine and one_cycle schedules end: the run's longest training, of which this trial
+            may be only the beginning. 0 means ``epochs``.
+        weights_dir: Folder that may hold pretrained weights; see ``fer_search.models.weights.find_weights``.
+        micro_batches: Number of micro-batches per step, for gradient accumulation.
+        schedule_losses: Validation losses, one per epoch, that drive the plateau schedule instead of the trial's own:
+            from another training of the same design, where this one has no validation images.
+        devices: Number of devices that share each batch; see ``fer_search.training.engines.device_scope``.
     """
 
     design: Design
@@ -87,7 +96,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a running trial is: ``done`` of ``images`` images of an epoch, with the mean loss and accuracy so far."""
+    """Progress within an epoch.
+
+    Args:
+        epoch: Current epoch, counted from 1.
+        done: Images trained in this epoch.
+        images: Images in the epoch.
+        loss: Mean training loss so far.
+        accuracy: Training accuracy so far, 0 to 1.
+    """
 
     epoch: int
     done: int
@@ -97,20 +114,20 @@ class Progress:
 
 
 @dataclass
-class Watcher:
-    """What the caller of ``train`` wants to know and to decide.
+class TrialHooks:
+    """Callables through which the caller of ``train`` follows and stops a trial.
 
     Args:
-        stop: asked between chunks of about a second; True ends the trial with ``Stopped``.
-        progress: called after each chunk.
-        epoch: called after each epoch, with its row.
-        built: called with the model before its first epoch, for those who want to count or draw it.
-        callbacks: Keras callbacks, called at the beginning and end of the training and of each epoch, with the row of
-            epochs.csv as logs; see ``fer_search.training.callbacks``.
+        should_stop: Polled about once a second; True ends the trial with ``Stopped``.
+        on_progress: Called at the same intervals.
+        on_epoch_end: Called after each epoch with its row of epochs.csv.
+        on_model_built: Called with the model before its first epoch.
+        callbacks: Keras callbacks, called at training and epoch level with the row of epochs.csv as logs; see
+            ``fer_search.training.callbacks``.
     """
 
-    stop: Callable[[], bool] = lambda: False
-    progress: Callable[[Progress], None] = lambda progress: None
-    epoch: Callable[[Row], None] = lambda row: None
-    built: Callable[[keras.Model], None] = lambda model: None
+    should_stop: Callable[[], bool] = lambda: False
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    on_epoch_end: Callable[[Row], None] = lambda row: None
+    on_model_built: Callable[[keras.Model], None] = lambda model: None
     callbacks: Sequence[keras.callbacks.Callback] = ()

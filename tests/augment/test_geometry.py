@@ -6,8 +6,8 @@ from keras import ops
 from keras.src.legacy.preprocessing.image import apply_affine_transform
 from scipy import ndimage
 
-from fer_search.augment.crop_flip import view_maps
-from fer_search.augment.geometry import compose_maps, draw_maps, draw_windows, still_maps
+from fer_search.augment.crop_flip import tta_maps
+from fer_search.augment.geometry import compose_maps, crop_flip_maps, draw_maps, draw_windows
 from fer_search.augment.warp import warp
 from fer_search.design import Augmentation, Evaluation
 
@@ -38,8 +38,8 @@ def test_warp_equals_scipy_on_every_image(rng, augmentation):
     )  # of 255; float32 positions
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_the_geometry_is_image_data_generators(rng, mirrored):
+@pytest.mark.parametrize("flipped", [False, True])
+def test_the_geometry_is_image_data_generators(rng, flipped):
     for _ in range(15):
         image = rng.integers(0, 256, (48, 48)).astype("float32")
         theta, shear, (ty, tx) = rng.uniform(-40, 40), rng.uniform(-20, 20), rng.uniform(-6, 6, 2)
@@ -53,15 +53,15 @@ def test_the_geometry_is_image_data_generators(rng, mirrored):
             shift=np.array([[ty], [tx]]),
             shear=np.deg2rad([shear]),
             zoom=np.array([[zy], [zx]]),
-            mirrored=np.array([mirrored]),
+            flipped=np.array([flipped]),
             windows=WHOLE,
         )
         ours = numpy(warp(image[None], maps))[0]
-        np.testing.assert_allclose(ours, theirs[:, ::-1] if mirrored else theirs, atol=0.02)
+        np.testing.assert_allclose(ours, theirs[:, ::-1] if flipped else theirs, atol=0.02)
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_a_window_is_cut_out_of_the_turned_image_and_scaled_up(rng, mirrored):
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_window_is_cut_out_of_the_turned_image_and_scaled_up(rng, flipped):
     """Two steps, the turned image and then its resized window, are what the one map does at once, on a smooth image."""
     rows, columns = np.mgrid[:48, :48]
     for _ in range(10):
@@ -75,15 +75,15 @@ def test_a_window_is_cut_out_of_the_turned_image_and_scaled_up(rng, mirrored):
         steps = np.arange(48) + 0.5
         at = (window[0] + steps * window[2] / 48 - 0.5, window[1] + steps * window[3] / 48 - 0.5)
         slow = ndimage.map_coordinates(turned[0].astype(float), np.meshgrid(*at, indexing="ij"), order=1)
-        maps = compose_maps(np.array([theta]), *still, np.array([mirrored]), window[None])
+        maps = compose_maps(np.array([theta]), *still, np.array([flipped]), window[None])
         ours = numpy(warp(image[None].astype("float32"), maps))[0]
-        np.testing.assert_allclose(ours[:, ::-1] if mirrored else ours, slow, atol=0.02)
+        np.testing.assert_allclose(ours[:, ::-1] if flipped else ours, slow, atol=0.02)
 
 
 def test_a_crop_of_a_third_repeats_no_pixel_of_elsewhere(rng):
     """A window of 16 pixels scaled up by 3: every third row and column of the result is the window itself."""
     image = rng.integers(0, 256, (1, 48, 48)).astype("float32")
-    maps = still_maps(np.array([[5.0, 20.0, 16.0, 16.0]]), np.array([False]))
+    maps = crop_flip_maps(np.array([[5.0, 20.0, 16.0, 16.0]]), np.array([False]))
     np.testing.assert_allclose(numpy(warp(image, maps))[0, 1::3, 1::3], image[0, 5:21, 20:36], atol=0.02)
 
 
@@ -92,7 +92,7 @@ def test_ranges_are_kept_and_reached(rng):
     angle = np.degrees(np.arctan2(maps[:, 1, 0], maps[:, 0, 0]))
     assert -30.01 < angle.min() < -29.5
     assert 29.5 < angle.max() < 30.01
-    assert (np.linalg.det(maps[:, :, :2]) < 0).mean() == pytest.approx(0.5, abs=0.02)  # mirrored
+    assert (np.linalg.det(maps[:, :, :2]) < 0).mean() == pytest.approx(0.5, abs=0.02)  # flipped
     zoomed = draw_maps(rng, 20_000, Augmentation(zoom=0.2))
     for axis in (0, 1):
         assert zoomed[:, axis, axis].min() == pytest.approx(0.8, abs=0.01)
@@ -129,15 +129,15 @@ def test_views_are_crops_and_their_mirror_images(rng):
     image = rng.integers(0, 256, (48, 48)).astype("float32")
 
     def views(augmentation, evaluation):
-        maps = view_maps(augmentation, evaluation)
+        maps = tta_maps(augmentation, evaluation)
         return numpy(warp(np.stack([image] * len(maps)), maps))
 
     def enlarged(part):
-        maps = still_maps(np.array([[0.0, 0.0, part.shape[0], part.shape[1]]]), np.array([False]))
+        maps = crop_flip_maps(np.array([[0.0, 0.0, part.shape[0], part.shape[1]]]), np.array([False]))
         padded = np.pad(part, ((0, 48 - part.shape[0]), (0, 48 - part.shape[1])), mode="edge")
         return numpy(warp(padded[None], maps))[0]
 
-    assert view_maps(Augmentation(rotation=30, resized_crop=0.5), Evaluation()) is None
+    assert tta_maps(Augmentation(rotation=30, resized_crop=0.5), Evaluation()) is None
     np.testing.assert_allclose(views(Augmentation(), Evaluation("flip")), [image, image[:, ::-1]], atol=1e-3)
     (one,) = views(Augmentation(crop=40), Evaluation())
     inner = slice(1, -1)  # at its borders a part of an image interpolates with its neighbours, a padded one with itself
@@ -146,5 +146,5 @@ def test_views_are_crops_and_their_mirror_images(rng):
     corners = [image[2:46, 2:46], image[:44, :44], image[:44, 4:], image[4:, :44], image[4:, 4:]]
     np.testing.assert_allclose(ten[:5, inner, inner], [enlarged(c)[inner, inner] for c in corners], atol=0.05)
     np.testing.assert_allclose(ten[5:], ten[:5, :, ::-1], atol=0.05)
-    by_training = view_maps(Augmentation(crop=44), Evaluation("ten_crop", crop=40))
-    np.testing.assert_array_equal(by_training, view_maps(Augmentation(), Evaluation("ten_crop", crop=44)))
+    by_training = tta_maps(Augmentation(crop=44), Evaluation("ten_crop", crop=40))
+    np.testing.assert_array_equal(by_training, tta_maps(Augmentation(), Evaluation("ten_crop", crop=44)))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fer_search.augment.cutmix import draw_patches, own_shares, paste
+from fer_search.augment.cutmix import draw_patches, paste, patch_lam
 from fer_search.augment.cutout import cut_out, draw_squares
-from fer_search.augment.erasing import draw_erasures, draw_seeds, erase, grey_noise
-from fer_search.augment.light import draw_light, relight
+from fer_search.augment.erasing import draw_erasures, draw_seeds, erase, gray_noise
+from fer_search.augment.jitter import apply_jitter, draw_jitter
 from fer_search.augment.mixup import mix
 
 
@@ -17,14 +17,14 @@ def numpy(tensor):
 
 def test_light_scales_distances_to_the_mean_and_adds(rng):
     images = rng.integers(0, 256, (40, 48, 48)).astype("float32")
-    light = draw_light(rng, 40, brightness=0.3, contrast=0.5)
+    light = draw_jitter(rng, 40, brightness=0.3, contrast=0.5)
     slow = [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(images, light, strict=True)]
-    np.testing.assert_allclose(numpy(relight(images, light)), slow, atol=0.02)
-    factor, more = draw_light(rng, 20_000, 0.3, 0.5).T
+    np.testing.assert_allclose(numpy(apply_jitter(images, light)), slow, atol=0.02)
+    factor, more = draw_jitter(rng, 20_000, 0.3, 0.5).T
     assert (factor.min(), factor.max()) == pytest.approx((0.5, 1.5), abs=0.01)
     assert (more.min(), more.max()) == pytest.approx((-76.5, 76.5), abs=0.5)
     assert abs(np.corrcoef(factor, more)[0, 1]) < 0.05
-    assert (draw_light(rng, 9, 0.3, 0)[:, 0] == 1).all()
+    assert (draw_jitter(rng, 9, 0.3, 0)[:, 0] == 1).all()
 
 
 @pytest.mark.parametrize(("side", "squares", "clipped"), [(8, 1, True), (16, 3, True), (8, 1, False), (15, 2, False)])
@@ -49,7 +49,7 @@ def test_erasing_fills_a_rectangle_with_noise_and_leaves_the_rest(rng):
     images = rng.uniform(0.25, 0.75, (2000, 48, 48)).astype("float32")  # nothing that noise could be
     boxes, seeds = draw_erasures(rng, 2000, 0.6), draw_seeds(rng, 2000)
     erased = numpy(erase(images, boxes, seeds))
-    noise = numpy(grey_noise(seeds, 48, 48))
+    noise = numpy(gray_noise(seeds, 48, 48))
     slow = images.copy()
     for image, grey, (top, left, bottom, right) in zip(slow, noise, boxes, strict=True):
         image[top:bottom, left:right] = grey[top:bottom, left:right]
@@ -65,15 +65,15 @@ def test_erasing_fills_a_rectangle_with_noise_and_leaves_the_rest(rng):
     assert (boxes <= 48).all()
 
 
-def test_noise_is_even_over_grey_values_images_and_pixels(rng):
-    noise = numpy(grey_noise(draw_seeds(rng, 300), 48, 48))
+def test_noise_is_uniform_over_gray_values_images_and_pixels(rng):
+    noise = numpy(gray_noise(draw_seeds(rng, 300), 48, 48))
     counts = np.bincount(noise.astype(int).ravel(), minlength=256)
     assert len(counts) == 256
     assert abs(counts / counts.mean() - 1).max() < 0.1
     flat = noise.reshape(300, -1)
     assert abs(np.corrcoef(flat[:100])[np.triu_indices(100, 1)]).max() < 0.1  # images
     assert abs(np.corrcoef(flat[:, :-1].ravel(), flat[:, 1:].ravel())[0, 1]) < 0.01  # neighbours
-    assert abs(np.corrcoef(numpy(grey_noise(np.arange(2, dtype=np.uint32), 48, 48)).reshape(2, -1))[0, 1]) < 0.1
+    assert abs(np.corrcoef(numpy(gray_noise(np.arange(2, dtype=np.uint32), 48, 48)).reshape(2, -1))[0, 1]) < 0.1
 
 
 def test_mixup_blends_images_and_labels_in_the_same_shares(rng):
@@ -92,7 +92,7 @@ def test_cutmix_pastes_a_rectangle_and_knows_how_much_is_left(rng):
     for image, (top, left, bottom, right) in zip(slow, patches, strict=True):
         image[top:bottom, left:right] = 1
     np.testing.assert_array_equal(mixed, slow)
-    np.testing.assert_allclose(own_shares(patches), 1 - mixed.mean(axis=(1, 2)), atol=1e-6)
+    np.testing.assert_allclose(patch_lam(patches), 1 - mixed.mean(axis=(1, 2)), atol=1e-6)
     sides = patches[:, 2:] - patches[:, :2]
     unclipped = ((patches[:, :2] > 0) & (patches[:, 2:] < 48)).all(axis=1)
     assert (sides[unclipped, 0] == sides[unclipped, 1]).all()

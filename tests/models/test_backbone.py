@@ -25,7 +25,7 @@ def head_parameters(*units):
 
 
 def shapes(design):
-    """Return a design's network without a single weight; in a thread, see ``fer_search.models.measure``."""
+    """Return a design's network without a single weight; in a thread, see ``fer_search.models.measure_cost``."""
 
     def build():
         with keras.StatelessScope(initialize_variables=False):

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from fer_search.design import Backbone, Design, Plain, Residual
-from fer_search.models import Cost, build_network, count_flops, count_parameters, measure
+from fer_search.models import Cost, build_network, count_flops, count_parameters, measure_cost
 
 
 def macs(layer, shape=(8, 8, 6)):
@@ -40,7 +40,7 @@ def test_models_inside_a_model_wrappers_and_layers_used_twice_count():
     [("MobileNet", 569), ("ResNet50", 3858), ("MobileNetV3Large", 217), ("ConvNeXtTiny", 4456), ("VGG16", 15470)],
 )
 def test_known_networks_cost_what_is_published(name, published):
-    flops = measure(Design(network=Backbone(name, input_size=224))).flops
+    flops = measure_cost(Design(network=Backbone(name, input_size=224))).flops
     tops = {"MobileNet": 1.024, "ResNet50": 2.048, "MobileNetV3Large": 960 * 1280e-6 + 1.28, "ConvNeXtTiny": 0.768}
     tops["VGG16"] = (25088 * 4096 + 4096 * 4096 + 4096 * 1000) / 1e6
     assert flops / 2e6 + tops[name] == pytest.approx(published, rel=0.003)
@@ -57,7 +57,7 @@ def test_known_networks_cost_what_is_published(name, published):
 def test_measuring_gives_what_building_gives(network):
     design = Design(network=network)
     model = build_network(design)
-    assert measure(design) == Cost(count_parameters(model), count_flops(model))
+    assert measure_cost(design) == Cost(count_parameters(model), count_flops(model))
 
 
 def test_measuring_makes_no_weights(monkeypatch):
@@ -68,7 +68,7 @@ def test_measuring_makes_no_weights(monkeypatch):
         "__call__",
         lambda self, shape, dtype=None: made.append(shape) or initialize(self, shape, dtype),
     )
-    measure(Design(network=Plain(stages=((4096,) * 4,) * 5)))  # 2.7 thousand million parameters
+    measure_cost(Design(network=Plain(stages=((4096,) * 4,) * 5)))  # 2.7 thousand million parameters
     made.clear()
     build_network(Design(network=Plain(stages=((2,),))))
     assert len(made) == 2  # the small network's alone: nothing was left over to be made
@@ -80,5 +80,5 @@ def test_measuring_does_not_change_what_is_built_next():
         return random.random()
 
     before = first_weights()
-    measure(Design(network=Plain(stages=((2,),))))
+    measure_cost(Design(network=Plain(stages=((2,),))))
     assert first_weights() == before

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from fer_search.design import Backbone, Design, Optimisation, Residual
-from fer_search.models import build_model, hold_backbone, make_optimizer
+from fer_search.models import build_model, freeze_backbone_for, make_optimizer
 
 TINY = Residual(stages=((2,),))
 
@@ -70,14 +70,14 @@ def test_a_backbone_learns_and_decays_at_its_share_of_the_rate(optimizer):
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_backbone_waits_for_its_steps_and_then_learns_at_its_share(optimizer):
     optimisation = Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5)
-    made = make_optimizer(optimisation, backbone_factor=0.25, waits=True)
+    made = make_optimizer(optimisation, backbone_factor=0.25, freeze_initially=True)
     made.frozen_steps = 2
     variables = Variables()
     assert variables.after(made, 0.3, steps=2)[:2] == [1, 1]
     slow, _, fast = variables.after(made, 0.0)
     assert 1 - 0.25 * 0.1 - 0.025 * 0.5 < slow < 1
     assert fast < slow
-    assert make_optimizer(optimisation, waits=True).get_config()["frozen_steps"] == 0
+    assert make_optimizer(optimisation, freeze_initially=True).get_config()["frozen_steps"] == 0
 
 
 def test_a_models_backbone_is_held_for_its_epochs(pixels):
@@ -85,7 +85,7 @@ def test_a_models_backbone_is_held_for_its_epochs(pixels):
     design = Design(network=network, optimisation=Optimisation(optimizer="sgd", learning_rate=0.1, weight_decay=0.1))
     model = build_model(design)
     model.run_eagerly = True
-    hold_backbone(model, design, steps=1)
+    freeze_backbone_for(model, design, steps=1)
     kernel = next(v for v in model.trainable_variables if v.path == "conv_pw_13/kernel")
     before = kernel.numpy()
     moved = []

@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from fer_search.design import Design, Head, Plain
-from fer_search.models import build_network, count_parameters, measure
+from fer_search.models import build_network, count_parameters, measure_cost
 
 
 def test_khaireddin_and_chens_network_by_hand():
@@ -11,14 +11,14 @@ def test_khaireddin_and_chens_network_by_hand():
     by_hand = sum((9 * i + 1 + 4) * f for i, f in itertools.pairwise(filters))  # convolution, bias, BN
     dense = (9 * 512 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 7  # 3 x 3 positions are left
     design = Design(network=Plain(), head=Head(dense=(4096, 4096), pooling="flatten", batch_norm=False))
-    assert measure(design).parameters == by_hand + dense
+    assert measure_cost(design).parameters == by_hand + dense
 
 
 def test_vgg19_by_hand():
     filters = [1, *(64,) * 2, *(128,) * 2, *(256,) * 4, *(512,) * 8]
     by_hand = sum((9 * i + 1 + 4) * f for i, f in itertools.pairwise(filters)) + (512 + 1) * 7  # 1 x 1 is left
     network = Plain(stages=((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4))
-    assert measure(Design(network=network, head=Head(dropout=0.5, pooling="flatten"))).parameters == by_hand
+    assert measure_cost(Design(network=network, head=Head(dropout=0.5, pooling="flatten"))).parameters == by_hand
 
 
 def test_the_notebooks_cnn_by_hand():
@@ -28,7 +28,7 @@ def test_the_notebooks_cnn_by_hand():
     layers = [(9 * 1, 32), (9 * 32, 64), (25 * 64, 128), (9 * 128, 512), (9 * 512, 512)]
     convolutions = sum((inputs + 1 + 4) * filters for inputs, filters in layers)
     dense = (9 * 512 + 1 + 4) * 256 + (256 + 1 + 4) * 512 + (512 + 1) * 7
-    assert measure(design).parameters == convolutions + dense
+    assert measure_cost(design).parameters == convolutions + dense
     model = build_network(design)
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds[-8:] == ["Flatten", *["Dense", "BatchNormalization", "Dropout"] * 2, "Dense"]

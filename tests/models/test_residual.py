@@ -4,7 +4,7 @@ import pytest
 
 from fer_search.design import Design, Residual
 from fer_search.models import build_network, count_parameters
-from fer_search.models.parts import group_count, pool_half
+from fer_search.models.layers import downsample, group_count
 
 
 def build(**options):
@@ -91,7 +91,7 @@ def test_the_strided_shortcut_is_a_strided_1x1_convolution(rng):
 def test_blur_pool_is_a_binomial_filter_at_every_other_pixel(side, rng):
     images = rng.normal(size=(2, side, side, 3)).astype("float32")
     x = keras.Input((side, side, 3))
-    found = keras.Model(x, pool_half(x, "blur_pool", "pool")).predict(images, verbose=0)
+    found = keras.Model(x, downsample(x, "blur_pool", "pool")).predict(images, verbose=0)
     padded = np.pad(images, ((0, 0), (0, 2), (0, 2), (0, 0)), mode="edge")
     half = side // 2
     expected = np.zeros((2, half, half, 3))

@@ -24,7 +24,7 @@ def keras_home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def mobilenet(tmp_path_factory):
-    """A file like the published one, with random weights that let an image through."""
+    """A file like the pretrained_file one, with random weights that let an image through."""
     path = tmp_path_factory.mktemp("weights") / f"{NAME}.weights.h5"
     network, rng = make_network(SMALL), np.random.default_rng(0)
     for weight in network.weights:
@@ -57,7 +57,7 @@ def test_the_files_are_those_that_keras_itself_would_load(name, monkeypatch):
             pytest.raises(Asked) as seen,
         ):
             NETWORKS[name][0](include_top=False, input_shape=(size, size, 3), weights="imagenet", **options)
-        file = module.published(backbone)
+        file = module.pretrained_file(backbone)
         assert seen.value.args[0] == (file.name, f"{module.ORIGIN}/{file.path}", file.digest)
 
 
@@ -69,7 +69,7 @@ def test_a_download_is_kept_in_keras_cache_and_not_repeated(server, mobilenet, k
 
 
 def test_a_cached_file_with_a_wrong_hash_is_downloaded_again(server, keras_home, monkeypatch):
-    file = module.Published("vgg16/v.h5", hashlib.md5(b"right").hexdigest())
+    file = module.PretrainedFile("vgg16/v.h5", hashlib.md5(b"right").hexdigest())
     monkeypatch.setitem(module.FILES, "VGG16", file)
     (keras_home / "models").mkdir(parents=True)
     (keras_home / "models" / "v.h5").write_bytes(b"wrong")
@@ -88,7 +88,7 @@ def test_a_file_of_keras_name_in_the_users_folder_must_be_keras_file(tmp_path):
     path = tmp_path / module.FILES["VGG16"].name
     path.write_bytes(b"something else")
     with pytest.raises(
-        UserError, match=r"has not the hash of the file that Keras publishes; remove it, or call it .*weights\.h5"
+        UserError, match=r"does not have the hash .* Keras publishes; remove it, or rename it to .*weights\.h5"
     ):
         find_weights(Backbone("VGG16"), tmp_path)
 
@@ -107,7 +107,7 @@ def test_a_check_says_in_words_what_is_wrong_and_asks_once_for_each_file(server,
     name = "mobilenet_5_0_224_tf_no_top.h5"
     assert found[offline] == (
         f"{name} is not in {tmp_path}, and {server.url}/mobilenet/{name} could not be downloaded (HTTP 404 Not Found); "
-        f"give --weights-dir a folder that holds {name}"
+        f"point --weights-dir to a folder with {name}"
     )
     assert "does not hold the weights" in found[wrong_shape]
     assert all("\n" not in reason for reason in found.values() if reason)

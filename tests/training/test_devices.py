@@ -8,7 +8,8 @@ from cases import NETWORK, SMALL, make_trial
 from fer_search.design import Augmentation, Design, Head, Optimisation
 from fer_search.models import build_model, make_loss
 from fer_search.training.checkpoint import load_checkpoint
-from fer_search.training.engine import fill_up, make_engine, on_devices
+from fer_search.training.engine import pad_batches
+from fer_search.training.engines import device_scope, make_engine
 from fer_search.training.trial import TrialData, train
 
 PLAIN = Design(
@@ -45,9 +46,9 @@ def test_a_batch_that_does_not_divide_is_filled_up_and_each_device_drops_other_v
     """29 places with the same image, in two micro-batches 16 on each device. Losses of single places show what was
     dropped for them."""
     design = Design(network=NETWORK, head=Head(dropout=0.5), optimisation=SMALL.optimisation)
-    with on_devices(2):
+    with device_scope(2):
         keras.utils.set_random_seed(0)
-        engine = make_engine(build_model(design), make_loss(design.optimisation, reduction="none"), parts=2)
+        engine = make_engine(build_model(design), make_loss(design.optimisation, reduction="none"), micro_batches=2)
         placed = (engine.put(data.images), engine.put(data.labels.astype(np.int32)))
         same = {"rows": np.zeros((1, 29), np.int32), "weights": np.ones((1, 29), np.float32)}
         losses = []
@@ -71,8 +72,8 @@ def test_places_that_fill_up_a_batch_do_not_count():
         "maps": np.arange(36.0).reshape(2, 3, 2, 3),
         "learning_rates": np.ones(2, np.float32),
     }
-    assert fill_up(batches, 3) is batches
-    full = fill_up(batches, 8)
+    assert pad_batches(batches, 3) is batches
+    full = pad_batches(batches, 8)
     np.testing.assert_array_equal(full["rows"], [[0, 1, 2, 0, 1, 2, 0, 1], [3, 4, 5, 3, 4, 5, 3, 4]])
     assert full["weights"].sum() == 6
     assert (full["weights"][:, 3:] == 0).all()

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from cases import NETWORK
 
+from fer_search.data.dataset import CLASSES
 from fer_search.design import Design, Optimisation
 from fer_search.models import build_model, make_loss
 from fer_search.training.batches import balanced_weights, draw_batches
-from fer_search.training.ema import averaged
-from fer_search.training.engine import make_engine
+from fer_search.training.ema import ema_weights
+from fer_search.training.engines import make_engine
 from fer_search.training.score import score
 
 EPOCHS, IMAGES, BATCH = 3, 120, 30
@@ -59,7 +60,7 @@ def test_losses_are_those_of_fit_epoch_by_epoch(faces, optimisation):
     batches = {
         "rows": rows,
         "weights": weights,
-        "loss_weights": balanced_weights(labels)[rows] if balanced else weights,
+        "loss_weights": balanced_weights(labels, 7)[rows] if balanced else weights,
         "learning_rates": np.full(len(rows), optimisation.learning_rate, np.float32),
     }
     seen, in_order = engine.put(shown), {"rows": np.arange(35, dtype=np.int32)[None]}
@@ -70,9 +71,9 @@ def test_losses_are_those_of_fit_epoch_by_epoch(faces, optimisation):
         assert sums[0] / sums[2] == pytest.approx(fitted["loss"][epoch], rel=1e-4)
         assert sums[1] / sums[2] == pytest.approx(fitted["accuracy"][epoch], abs=0.01)
         if not optimisation.focal_gamma:  # what we report is cross-entropy
-            loss = score(engine.predict(seen, in_order), truth)["loss"]
+            loss = score(engine.predict(seen, in_order), truth, CLASSES)["loss"]
             assert loss == pytest.approx(fitted["val_loss"][epoch], rel=1e-4)
-    with averaged(ours):  # fit ends with the averages in the weights' place
+    with ema_weights(ours):  # fit ends with the averages in the weights' place
         for a, b in zip(ours.weights, theirs.weights, strict=True):
             if not a.path.endswith(("conv1/bias", "conv2/bias")):
                 assert np.abs(np.asarray(a) - np.asarray(b)).mean() < 5e-4, a.path

@@ -13,8 +13,8 @@ from cases import NETWORK, RICH, SMALL, make_trial, timeless
 from fer_search.design import Design, Head, Optimisation, Residual
 from fer_search.models import build_model, make_loss, make_optimizer
 from fer_search.models.random_layers import Dropout, GaussianNoise
-from fer_search.training.batches import draw_batches, in_order
-from fer_search.training.trial import Stopped, TrialData, Watcher, train
+from fer_search.training.batches import draw_batches, sequential_batches
+from fer_search.training.trial import Stopped, TrialData, TrialHooks, train
 
 if keras.backend.backend() != "jax":
     pytest.skip("these are of JAX", allow_module_level=True)
@@ -33,9 +33,9 @@ def data(faces):
 def test_a_stopped_training_goes_on_bit_for_bit_and_another_of_other_scalars_compiles_nothing(tmp_path, data):
     rich = replace(RICH, optimisation=replace(RICH.optimisation, precision="float32"))  # bfloat16 compiles slowly
     models, seen = [], []
-    whole = train(make_trial(tmp_path / "whole", 2, design=rich), data, Watcher(built=models.append))
+    whole = train(make_trial(tmp_path / "whole", 2, design=rich), data, TrialHooks(on_model_built=models.append))
     assert whole[1]["learning_rate"] == pytest.approx(1e-7, rel=1e-2)
-    stopped = Watcher(progress=seen.append, stop=lambda: seen[-1].epoch == 2)
+    stopped = TrialHooks(on_progress=seen.append, should_stop=lambda: seen[-1].epoch == 2)
     with pytest.raises(Stopped):
         train(make_trial(tmp_path / "again", 2, design=rich), data, stopped)
     assert timeless(train(make_trial(tmp_path / "again", 2, design=rich), data)) == timeless(whole)
@@ -91,7 +91,7 @@ def test_the_loop_inside_the_program_is_the_loop_outside(data):
             engine.begin_epoch(placed, batches, np.random.default_rng(epoch))
             sums.append(engine.train(0, 2) + engine.train(2, len(rows)))
             engine.end_epoch()
-        probabilities = engine.predict(engine.put(data.val_images), {"rows": in_order(40, 16)})
+        probabilities = engine.predict(engine.put(data.val_images), {"rows": sequential_batches(40, 16)})
         found.append((sums, probabilities, [np.asarray(v) for v in engine.model.weights]))
     inside, outside = found
     np.testing.assert_allclose(inside[0], outside[0], rtol=1e-4)

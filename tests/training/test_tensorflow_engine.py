@@ -10,7 +10,7 @@ from fer_search.models import build_model, make_loss
 if keras.backend.backend() != "tensorflow":
     pytest.skip("of TensorFlow alone", allow_module_level=True)
 
-from fer_search.augment import draw_plan
+from fer_search.augment import draw_epoch
 from fer_search.training.batches import draw_batches
 from fer_search.training.tensorflow_engine import TensorFlowEngine
 
@@ -30,7 +30,7 @@ def test_with_xla_or_without_the_step_is_the_same(faces, optimisation):
     rng, found = np.random.default_rng(0), []
     rows, weights = draw_batches(rng, 64, 32)
     batches = {"rows": rows, "weights": weights, "loss_weights": weights}
-    batches |= draw_plan(rng, *rows.shape, AUGMENTATION)
+    batches |= draw_epoch(rng, *rows.shape, AUGMENTATION)
     batches["learning_rates"] = np.full(len(rows), optimisation.learning_rate, np.float32)
     for jit in (False, True):
         keras.utils.set_random_seed(0)

@@ -10,7 +10,7 @@ from fer_search.models import make_optimizer
 if keras.backend.backend() != "tensorflow":
     pytest.skip("of TensorFlow alone", allow_module_level=True)
 
-from fer_search.training.tensorflow_optimizer import fuse
+from fer_search.training.tensorflow_optimizer import use_fused_updates
 
 PATHS = ("conv1/kernel", "bn1/gamma", "probabilities/kernel")
 GIVEN = {
@@ -31,7 +31,7 @@ def trained(optimizer, fused):
     optimizer.build(variables)
     if fused:
         before = optimizer._backend_update_step
-        fuse(optimizer)
+        use_fused_updates(optimizer)
         assert optimizer._backend_update_step != before
     for step in range(6):
         optimizer.learning_rate = 0.1 / (step + 1)
@@ -40,12 +40,14 @@ def trained(optimizer, fused):
 
 
 @pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
-@pytest.mark.parametrize("backbone", [{}, {"backbone_factor": 0.25}, {"waits": True}], ids=["", "factor", "frozen"])
+@pytest.mark.parametrize(
+    "backbone", [{}, {"backbone_factor": 0.25}, {"freeze_initially": True}], ids=["", "factor", "frozen"]
+)
 def test_a_fused_step_is_keras_own(given, backbone):
     found = []
     for fused in (False, True):
         optimizer = make_optimizer(Optimisation(**{"learning_rate": 0.1} | given), **backbone)
-        if "waits" in backbone:
+        if "freeze_initially" in backbone:
             optimizer.frozen_steps = 3
         found.append(trained(optimizer, fused))
     for own, fused in zip(*found, strict=True):
@@ -54,5 +56,5 @@ def test_a_fused_step_is_keras_own(given, backbone):
 
 def test_other_optimisers_are_left_as_they_are():
     for optimizer in (keras.optimizers.Adam(amsgrad=True), keras.optimizers.Nadam(), keras.optimizers.RMSprop()):
-        fuse(optimizer)
+        use_fused_updates(optimizer)
         assert "_backend_update_step" not in vars(optimizer)

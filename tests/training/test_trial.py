@@ -17,10 +17,10 @@ from fer_search.runfolder.epochs import read_epochs
 from fer_search.training import checkpoint_writer
 from fer_search.training.batches import draw_batches
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs
-from fer_search.training.engine import make_engine
-from fer_search.training.loop import Loop
+from fer_search.training.engines import make_engine
+from fer_search.training.loop import EpochLoop
 from fer_search.training.predict import predict_images
-from fer_search.training.trial import Stopped, TrialData, TrialFailed, Watcher, train
+from fer_search.training.trial import Stopped, TrialData, TrialFailed, TrialHooks, train
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_another_trial_or_seed_draws_otherwise(tmp_path, data, whole):
 @pytest.fixture
 def checkpoints(request, monkeypatch):
     """With a checkpoint of every epoch, as where epochs are long, or of few: the first and the last alone."""
-    monkeypatch.setattr(checkpoint_writer, "WAIT", {"every": 0.0, "few": 1e9}[request.param])
+    monkeypatch.setattr(checkpoint_writer, "MIN_TRAIN_WRITE_RATIO", {"every": 0.0, "few": 1e9}[request.param])
 
 
 @pytest.mark.usefixtures("checkpoints")
@@ -69,10 +69,10 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_been(tmp_path, data, whole
         return bool(seen) and seen[-1].epoch == stop_in
 
     with pytest.raises(Stopped):
-        train(make_trial(tmp_path), data, Watcher(stop=stop, progress=seen.append))
+        train(make_trial(tmp_path), data, TrialHooks(should_stop=stop, on_progress=seen.append))
     assert len(read_epochs(tmp_path / "epochs.csv")) == stop_in - 1
     again = []
-    rows = train(make_trial(tmp_path), data, Watcher(epoch=again.append))
+    rows = train(make_trial(tmp_path), data, TrialHooks(on_epoch_end=again.append))
     assert [row["epoch"] for row in again] == list(range(stop_in, 4))  # no epoch twice
     assert timeless(rows) == timeless(whole[1])
     for a, b in zip(weights_of(tmp_path, 3), weights_of(whole[0], 3), strict=True):
@@ -87,8 +87,8 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("checkpoints", "before"),
     [
-        *(("every", write) for write in ("save_checkpoint", "mark_best", "append_epoch", "keep_only")),
-        *(("few", write) for write in ("save_checkpoint", "save_best", "keep_only")),
+        *(("every", write) for write in ("save_checkpoint", "link_best", "append_epoch", "remove_other_checkpoints")),
+        *(("few", write) for write in ("save_checkpoint", "save_best", "remove_other_checkpoints")),
     ],
     indirect=["checkpoints"],
 )
@@ -115,11 +115,13 @@ def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole
 
 def test_a_training_whose_checkpoint_is_lost_begins_anew(tmp_path, data, whole):
     with pytest.raises(Stopped):
-        train(make_trial(tmp_path), data, Watcher(stop=lambda: len(read_epochs(tmp_path / "epochs.csv")) == 2))
+        train(
+            make_trial(tmp_path), data, TrialHooks(should_stop=lambda: len(read_epochs(tmp_path / "epochs.csv")) == 2)
+        )
     for file in tmp_path.glob("*.h5"):
         file.unlink()
     again = []
-    assert timeless(train(make_trial(tmp_path), data, Watcher(epoch=again.append))) == timeless(whole[1])
+    assert timeless(train(make_trial(tmp_path), data, TrialHooks(on_epoch_end=again.append))) == timeless(whole[1])
     assert [row["epoch"] for row in again] == [1, 2, 3]
 
 
@@ -128,7 +130,7 @@ def test_a_promoted_trial_goes_on_from_its_parents_weights_and_optimiser(tmp_pat
     history = train(parent, data)
     child = make_trial(tmp_path / "child", epochs=3, number=7, parent=parent.folder, history=history)
     with pytest.raises(Stopped):  # stopped and taken up again in its first epoch
-        train(child, data, Watcher(stop=lambda: True))
+        train(child, data, TrialHooks(should_stop=lambda: True))
     rows = train(child, data)
     assert [row["epoch"] for row in rows] == [3]
     model = build_model(SMALL)
@@ -145,16 +147,16 @@ def test_a_promoted_trial_goes_on_from_its_parents_weights_and_optimiser(tmp_pat
 )
 def test_the_best_epochs_weights_are_kept(tmp_path, data, whole, monkeypatch, best, stopped):
     """Whichever epoch is the best, and if it was so before a stop in the third."""
-    real = Loop.run_epoch
+    real = EpochLoop.run_epoch
 
     def judged(self, epoch, losses):
         return real(self, epoch, losses) | {"val_accuracy": 0.9 if epoch == best else 0.5}
 
-    monkeypatch.setattr(Loop, "run_epoch", judged)
+    monkeypatch.setattr(EpochLoop, "run_epoch", judged)
     seen = []
     if stopped:
         with pytest.raises(Stopped):
-            train(make_trial(tmp_path), data, Watcher(lambda: seen[-1].epoch == 3, seen.append))
+            train(make_trial(tmp_path), data, TrialHooks(lambda: seen[-1].epoch == 3, seen.append))
     rows = train(make_trial(tmp_path), data)
     assert [row["loss"] for row in rows] == [row["loss"] for row in whole[1]]
     model = build_model(SMALL)
@@ -164,13 +166,13 @@ def test_the_best_epochs_weights_are_kept(tmp_path, data, whole, monkeypatch, be
 
 
 def test_a_callback_that_ends_the_training_leaves_the_last_epochs_checkpoint(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(checkpoint_writer, "WAIT", 1e9)
+    monkeypatch.setattr(checkpoint_writer, "MIN_TRAIN_WRITE_RATIO", 1e9)
 
     class Ends(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = epoch == 1
 
-    rows = train(make_trial(tmp_path), data, Watcher(callbacks=(Ends(),)))
+    rows = train(make_trial(tmp_path), data, TrialHooks(callbacks=(Ends(),)))
     assert [row["epoch"] for row in rows] == [1, 2]
     assert checkpointed_epochs(tmp_path) == [2]
 
@@ -231,13 +233,13 @@ from fer_search import backend
 backend.start()
 import numpy as np
 from cases import RICH, make_trial
-from fer_search.training.trial import TrialData, Watcher, train
+from fer_search.training.trial import TrialData, TrialHooks, train
 arrays = np.load(sys.argv[2])
 data = TrialData(*(arrays[k] for k in ("x", "y", "xv", "yv")))
 def kill(progress):
     if progress.epoch == 2 and progress.done > 60:
         os.kill(os.getpid(), signal.SIGKILL)
-train(make_trial(Path(sys.argv[1]), design=RICH), data, Watcher(progress=kill))
+train(make_trial(Path(sys.argv[1]), design=RICH), data, TrialHooks(on_progress=kill))
 """
 
 
@@ -286,8 +288,8 @@ def test_views_average_the_probabilities_of_an_image_and_its_mirror_image(data):
 def test_bfloat16_computes_in_bfloat16_and_keeps_weights_and_loss_in_float32(tmp_path, data):
     seen = []
     design = replace(SMALL, optimisation=replace(SMALL.optimisation, precision="bfloat16"))
-    half = train(make_trial(tmp_path / "half", 2, design=design), data, Watcher(built=seen.append))
-    full = train(make_trial(tmp_path / "full", 2), data, Watcher(built=seen.append))
+    half = train(make_trial(tmp_path / "half", 2, design=design), data, TrialHooks(on_model_built=seen.append))
+    full = train(make_trial(tmp_path / "full", 2), data, TrialHooks(on_model_built=seen.append))
     assert {v.dtype for v in seen[0].trainable_variables} == {"float32"}
     convolutions = [layer for layer in seen[0].layers if isinstance(layer, keras.layers.Conv2D)]
     assert {layer.compute_dtype for layer in convolutions} == {"bfloat16"}
@@ -317,7 +319,7 @@ class Recorder(keras.callbacks.Callback):
 
 def test_keras_callbacks_are_called_epoch_by_epoch_and_may_end_the_training(tmp_path, data):
     recorder = Recorder()
-    rows = train(make_trial(tmp_path / "recorded", 2), data, Watcher(callbacks=[recorder]))
+    rows = train(make_trial(tmp_path / "recorded", 2), data, TrialHooks(callbacks=[recorder]))
     losses = [row["val_loss"] for row in rows]
     assert recorder.calls == ["begin", 0, (0, losses[0]), 1, (1, losses[1]), "end"]
 
@@ -325,10 +327,10 @@ def test_keras_callbacks_are_called_epoch_by_epoch_and_may_end_the_training(tmp_
         return keras.callbacks.EarlyStopping("val_loss", min_delta=100, patience=1)
 
     board = keras.callbacks.TensorBoard(tmp_path / "board")
-    rows = train(make_trial(tmp_path / "early", 9), data, Watcher(callbacks=[never_better(), board]))
+    rows = train(make_trial(tmp_path / "early", 9), data, TrialHooks(callbacks=[never_better(), board]))
     assert len(rows) == 2
     assert list((tmp_path / "board").rglob("events.*"))
-    again = train(make_trial(tmp_path / "early", 9), data, Watcher(callbacks=[never_better()]))
+    again = train(make_trial(tmp_path / "early", 9), data, TrialHooks(callbacks=[never_better()]))
     assert timeless(again) == timeless(rows)  # it knows that it had ended
 
 

@@ -5,8 +5,8 @@ from cases import make_trial
 
 from fer_search.design import Backbone, Design, Optimisation
 from fer_search.models import build_model
-from fer_search.training.loop import Loop
-from fer_search.training.trial import TrialData, Watcher
+from fer_search.training.loop import EpochLoop
+from fer_search.training.trial import TrialData, TrialHooks
 
 
 @pytest.mark.parametrize("epochs", [0, 2])
@@ -15,7 +15,7 @@ def test_frozen_epochs_are_so_many_steps(tmp_path, faces, epochs):
     trial = make_trial(tmp_path, design=Design(network=network, optimisation=Optimisation(batch_size=32)))
     model = build_model(trial.design)
     images, labels = faces.images[:150], faces.labels[:150]
-    loop = Loop(trial, TrialData(images, labels, images, labels), model, Watcher())
+    loop = EpochLoop(trial, TrialData(images, labels, images, labels), model, TrialHooks())
     steps = len(loop._draw(1, [])["rows"])
     assert steps == 5
     assert model.optimizer.frozen_steps == epochs * steps

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fer_search.augment import augment, draw_plan
+from fer_search.augment import augment, draw_epoch
 from fer_search.augment.warp import warp
 from fer_search.design import Augmentation
 
@@ -23,37 +23,37 @@ def batch(rng, count=6):
 
 
 def first_step(rng, count, augmentation):
-    return {name: values[0] for name, values in draw_plan(rng, 1, count, augmentation).items()}
+    return {name: values[0] for name, values in draw_epoch(rng, 1, count, augmentation).items()}
 
 
 def test_an_epochs_plan_holds_what_the_design_needs(rng):
-    assert draw_plan(rng, 3, 5, Augmentation()) == {}
-    found = {name: (values.shape, str(values.dtype)) for name, values in draw_plan(rng, 3, 5, EVERYTHING).items()}
+    assert draw_epoch(rng, 3, 5, Augmentation()) == {}
+    found = {name: (values.shape, str(values.dtype)) for name, values in draw_epoch(rng, 3, 5, EVERYTHING).items()}
     assert found == {
         "maps": ((3, 5, 2, 3), "float32"),
-        "light": ((3, 5, 2), "float32"),
+        "jitter": ((3, 5, 2), "float32"),
         "squares": ((3, 5, 2, 4), "int32"),
         "erasures": ((3, 5, 4), "int32"),
         "seeds": ((3, 5), "uint32"),
         "partners": ((3, 5), "int32"),
-        "opacities": ((3, 5), "float32"),
+        "pixel_lam": ((3, 5), "float32"),
         "patches": ((3, 5, 4), "int32"),
-        "shares": ((3, 5), "float32"),
+        "label_lam": ((3, 5), "float32"),
         "smoothing": ((3,), "float32"),
     }
-    assert set(draw_plan(rng, 3, 5, Augmentation(flip=True, mixup_alpha=0.3))) == {
-        "maps", "partners", "opacities", "shares",
+    assert set(draw_epoch(rng, 3, 5, Augmentation(flip=True, mixup_alpha=0.3))) == {
+        "maps", "partners", "pixel_lam", "label_lam",
     }  # fmt: skip
-    assert set(draw_plan(rng, 3, 5, Augmentation(cutmix_alpha=1.0))) == {"partners", "patches", "shares"}
-    assert all(sorted(step) == [0, 1, 2, 3, 4] for step in draw_plan(rng, 3, 5, EVERYTHING)["partners"].tolist())
+    assert set(draw_epoch(rng, 3, 5, Augmentation(cutmix_alpha=1.0))) == {"partners", "patches", "label_lam"}
+    assert all(sorted(step) == [0, 1, 2, 3, 4] for step in draw_epoch(rng, 3, 5, EVERYTHING)["partners"].tolist())
 
 
 def test_one_augmentations_numbers_do_not_depend_on_the_others():
-    alone = draw_plan(np.random.default_rng(5), 2, 8, Augmentation(rotation=20))
-    together = draw_plan(np.random.default_rng(5), 2, 8, Augmentation(rotation=20, cutout=8, mixup_alpha=1.0))
+    alone = draw_epoch(np.random.default_rng(5), 2, 8, Augmentation(rotation=20))
+    together = draw_epoch(np.random.default_rng(5), 2, 8, Augmentation(rotation=20, cutout=8, mixup_alpha=1.0))
     np.testing.assert_array_equal(alone["maps"], together["maps"])
-    again = draw_plan(np.random.default_rng(5), 2, 8, EVERYTHING)
-    for name, values in draw_plan(np.random.default_rng(5), 2, 8, EVERYTHING).items():
+    again = draw_epoch(np.random.default_rng(5), 2, 8, EVERYTHING)
+    for name, values in draw_epoch(np.random.default_rng(5), 2, 8, EVERYTHING).items():
         np.testing.assert_array_equal(values, again[name])
 
 
@@ -62,11 +62,11 @@ def test_mixup_gives_the_label_what_it_gives_the_pixels(rng, augmentation):
     images, labels = batch(rng)
     step = first_step(rng, 6, augmentation)
     x, y = augment(images, labels, step)
-    for k, (p, s) in enumerate(zip(step["partners"], step["shares"], strict=True)):
+    for k, (p, s) in enumerate(zip(step["partners"], step["label_lam"], strict=True)):
         np.testing.assert_allclose(numpy(x)[k, ..., 0], s * images[k] + (1 - s) * images[p], rtol=1e-4)
         np.testing.assert_allclose(numpy(y)[k], s * labels[k] + (1 - s) * labels[p], rtol=1e-5, atol=1e-7)
     if augmentation.mixup_share:
-        assert (step["shares"] == np.float32(0.7)).all()
+        assert (step["label_lam"] == np.float32(0.7)).all()
 
 
 def test_with_mixup_and_cutmix_each_image_gets_one_of_them_with_equal_chances(rng):
@@ -76,7 +76,7 @@ def test_with_mixup_and_cutmix_each_image_gets_one_of_them_with_equal_chances(rn
     blended = 0
     for k, p in enumerate(step["partners"]):
         own, other = images[k].astype(float), images[p].astype(float)
-        s, (top, left, bottom, right) = step["opacities"][k], step["patches"][k]
+        s, (top, left, bottom, right) = step["pixel_lam"][k], step["patches"][k]
         if s < 1:
             assert top == bottom  # no patch
             blended += 1
@@ -101,7 +101,7 @@ def test_a_batch_gets_geometry_then_light_then_squares_then_blends(rng):
     x, y = map(numpy, augment(images, labels, step))
     slow = numpy(warp(images.astype("float32"), step["maps"]))
     slow = np.stack(
-        [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(slow, step["light"], strict=True)]
+        [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(slow, step["jitter"], strict=True)]
     )
     certain = np.ones(slow.shape, bool)  # not under noise, whose values have a test of their own
     for k in range(12):
@@ -109,7 +109,7 @@ def test_a_batch_gets_geometry_then_light_then_squares_then_blends(rng):
             slow[k, max(top, 0) : bottom, max(left, 0) : right] = 0
         top, left, bottom, right = step["erasures"][k]
         certain[k, top:bottom, left:right] = False
-    partners, s = step["partners"], step["opacities"][:, None, None]
+    partners, s = step["partners"], step["pixel_lam"][:, None, None]
     mixed, sure = s * slow + (1 - s) * slow[partners], certain & certain[partners]
     for k, (top, left, bottom, right) in enumerate(step["patches"]):
         mixed[k, top:bottom, left:right] = slow[partners[k], top:bottom, left:right]

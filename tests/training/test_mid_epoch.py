@@ -11,9 +11,9 @@ from fer_search.design import Optimisation
 from fer_search.models import make_loss
 from fer_search.training import loop
 from fer_search.training.batches import draw_batches
-from fer_search.training.engine import make_engine
-from fer_search.training.mid_epoch import PARTIAL
-from fer_search.training.trial import Stopped, TrialData, Watcher, train
+from fer_search.training.engines import make_engine
+from fer_search.training.mid_epoch import MID_EPOCH_FILE
+from fer_search.training.trial import Stopped, TrialData, TrialHooks, train
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,14 @@ def data(faces):
 
 def test_an_epoch_goes_on_from_the_step_in_which_it_was_stopped(tmp_path, data, monkeypatch):
     whole, stopped = (replace(make_trial(tmp_path / n, 1), micro_batches=2) for n in ("a", "b"))
-    monkeypatch.setattr(loop, "PERIOD", 0.0)  # the whole one keeps its state after every step, and goes on
+    monkeypatch.setattr(loop, "SAVE_INTERVAL", 0.0)  # the whole one keeps its state after every step, and goes on
     rows = train(whole, data)
     with pytest.raises(Stopped):
-        train(stopped, data, Watcher(stop=lambda: True))
+        train(stopped, data, TrialHooks(should_stop=lambda: True))
     seen = []
-    assert timeless(train(stopped, data, Watcher(progress=seen.append))) == timeless(rows)
+    assert timeless(train(stopped, data, TrialHooks(on_progress=seen.append))) == timeless(rows)
     assert [at.done for at in seen] == [60, 90]  # of 90, 30 a step: the first was not taken again
-    assert not (stopped.folder / PARTIAL).exists()
+    assert not (stopped.folder / MID_EPOCH_FILE).exists()
 
 
 def test_micro_batches_give_the_gradient_of_the_whole_batch(data):

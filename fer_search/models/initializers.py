@@ -1,7 +1,7 @@
-"""Initial weights, drawn on the host by NumPy.
+"""Weight initialisation on the host with NumPy.
 
 Keras' initialisers draw with the backend's random functions, and JAX compiles one for each shape: on a CPU that takes
-longer than all the rest of building a network (17 shapes of kernels in Figure 1, 0.4 s each). NumPy takes milliseconds,
+longer than everything else in building a network (17 kernel shapes in Figure 1, 0.4 s each). NumPy takes milliseconds,
 and a seed gives the same weights on every backend.
 """
 
@@ -14,22 +14,22 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.initializers import random_initializers  # the place where Keras' initialisers find what draws
+from keras.src.initializers import random_initializers  # the module in which Keras' initialisers look up ``random``
 
 Shape = Sequence[int]
-BOUND = 2.0  # standard deviations, of Keras' truncated normal distribution
+TRUNCATION = 2.0  # standard deviations, as in Keras' truncated normal distribution
 
 
 @contextmanager
-def drawn_on_host() -> Iterator[None]:
-    """Let Keras' initialisers, for as long as this lasts, draw with NumPy.
+def numpy_initializers() -> Iterator[None]:
+    """Make Keras' initialisers draw with NumPy for the duration of the context.
 
-    Distributions and seeds stay theirs: an initialiser that is given no seed takes one from Python's ``random``, as
-    always in Keras, so that ``random.seed`` or ``keras.utils.set_random_seed`` decides.
+    Distributions and seeds remain Keras': an initialiser without a seed takes one from Python's ``random``, so
+    ``random.seed`` or ``keras.utils.set_random_seed`` determines it.
     """
     before = random_initializers.random
-    ours = {"uniform": _uniform, "normal": _normal, "truncated_normal": _truncated_normal}
-    random_initializers.random = SimpleNamespace(**vars(before) | ours)
+    replacements = {"uniform": _uniform, "normal": _normal, "truncated_normal": _truncated_normal}
+    random_initializers.random = SimpleNamespace(**vars(before) | replacements)
     try:
         yield
     finally:
@@ -55,6 +55,6 @@ def _truncated_normal(
 ) -> Any:
     rng = np.random.default_rng(seed)
     drawn = rng.standard_normal(shape, np.float32)
-    while (outside := np.abs(drawn) > BOUND).any():
+    while (outside := np.abs(drawn) > TRUNCATION).any():
         drawn[outside] = rng.standard_normal(outside.sum(), np.float32)
     return keras.ops.convert_to_tensor(mean + stddev * drawn, dtype)

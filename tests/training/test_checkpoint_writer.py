@@ -27,12 +27,12 @@ def test_checkpoints_cost_a_thirtieth_or_come_every_minute(monkeypatch, tmp_path
         written.append(number)
 
     monkeypatch.setattr(checkpoint_writer, "save_checkpoint", save)
-    monkeypatch.setattr(checkpoint_writer, "mark_best", lambda *arguments: None)
+    monkeypatch.setattr(checkpoint_writer, "link_best", lambda *arguments: None)
     monkeypatch.setattr(checkpoint_writer, "append_epoch", lambda *arguments: None)
     monkeypatch.setattr(checkpoint_writer.time, "perf_counter", lambda: clock.now)
-    keeping = checkpoint_writer.Keeper(Trial(Design(), 8, Path(tmp_path), 0, 0), SimpleNamespace(), [])
+    writer = checkpoint_writer.CheckpointWriter(Trial(Design(), 8, Path(tmp_path), 0, 0), SimpleNamespace(), [])
     for number in range(1, 9):
         clock.now += epoch
-        keeping.keep({"epoch": number, "val_accuracy": 1 / number})
-    keeping.finish()
+        writer.record({"epoch": number, "val_accuracy": 1 / number})
+    writer.finish()
     assert written == expected

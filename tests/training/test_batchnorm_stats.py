@@ -9,9 +9,9 @@ from cases import SMALL, make_trial
 
 from fer_search.design import Augmentation, Backbone, Design, Evaluation, Head, Optimisation, Residual
 from fer_search.models import build_model, make_loss
-from fer_search.training.batchnorm_stats import draw_rows, measured_layers
+from fer_search.training.batchnorm_stats import draw_measurement_batches, trainable_batchnorms
 from fer_search.training.checkpoint import load_checkpoint
-from fer_search.training.engine import make_engine
+from fer_search.training.engines import make_engine
 from fer_search.training.predict import predict_images
 from fer_search.training.trial import TrialData, train
 
@@ -41,17 +41,17 @@ def test_they_are_the_means_over_the_batches_without_dropout_and_noise(data):
     model, engine = engine_of(DROPPING)
     images, rows = engine.put(data.images), np.arange(90, dtype=np.int32).reshape(3, 30)
     before = values(model.trainable_variables)
-    engine.measure(images, {"rows": rows})
-    for layer in measured_layers(model):
+    engine.measure_batchnorm(images, {"rows": rows})
+    for layer in trainable_batchnorms(model):
         assert layer.momentum == 0.99
     # The same again by Keras alone: its own training calls, at the momentum that makes a running mean.
     expected = build_model(dataclasses.replace(DROPPING, network=Residual(stages=((4,), (6,))), head=Head(dense=(8,))))
     expected.set_weights(values(model.weights))
     for step, batch in enumerate(rows):
-        for layer in measured_layers(expected):
+        for layer in trainable_batchnorms(expected):
             layer.momentum = step / (step + 1)
         expected(data.images[batch][..., None].astype("float32"), training=True)
-    for ours, theirs in zip(measured_layers(model), measured_layers(expected), strict=True):
+    for ours, theirs in zip(trainable_batchnorms(model), trainable_batchnorms(expected), strict=True):
         np.testing.assert_allclose(*map(np.asarray, (ours.moving_mean, theirs.moving_mean)), rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(*map(np.asarray, (ours.moving_variance, theirs.moving_variance)), rtol=2e-3)
     for a, b in zip(before, values(model.trainable_variables), strict=True):
@@ -81,17 +81,17 @@ def test_the_report_s_protocol_predicts_with_moving_statistics(tmp_path, data):
         train(trial, dataclasses.replace(data, augment_validation=protocol))
         model = build_model(trial.design)
         load_checkpoint(model, trial.folder, 1)
-        found[protocol] = np.concatenate([np.asarray(x.moving_variance) for x in measured_layers(model)])
+        found[protocol] = np.concatenate([np.asarray(x.moving_variance) for x in trainable_batchnorms(model)])
     assert np.abs(found[True] - 1).max() < 0.5 < np.abs(found[False] - 1).max()
 
 
 def test_frozen_statistics_stay(data):
     model, engine = engine_of(DROPPING)
-    first, *others = measured_layers(model)
+    first, *others = trainable_batchnorms(model)
     first.trainable = False
-    assert measured_layers(model) == others
+    assert trainable_batchnorms(model) == others
     before = values([first.moving_mean, first.moving_variance])
-    engine.measure(engine.put(data.images), {"rows": np.arange(40, dtype=np.int32)[None]})
+    engine.measure_batchnorm(engine.put(data.images), {"rows": np.arange(40, dtype=np.int32)[None]})
     for a, b in zip(before, values([first.moving_mean, first.moving_variance]), strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.abs(np.asarray(others[0].moving_mean)).max() > 0
@@ -109,7 +109,7 @@ def test_a_backbone_is_measured_with_the_rest_unless_its_statistics_are_frozen(d
     images, rows = engine.put(data.images), np.arange(80, dtype=np.int32).reshape(2, 40)
     found = [values([v for layer in inside for v in (layer.moving_mean, layer.moving_variance)])]
     for _ in range(2):
-        engine.measure(images, {"rows": rows})
+        engine.measure_batchnorm(images, {"rows": rows})
         found.append(values([v for layer in inside for v in (layer.moving_mean, layer.moving_variance)]))
     for before, once, twice in zip(*found, strict=True):
         np.testing.assert_allclose(once, twice, rtol=1e-3, atol=1e-4)
@@ -121,7 +121,7 @@ def test_a_backbone_is_measured_with_the_rest_unless_its_statistics_are_frozen(d
     [(28709, 256, (4, 256)), (5000, 2000, (1, 2000)), (100, 64, (1, 64)), (40, 64, (1, 40))],
 )
 def test_rows_are_whole_batches_of_different_images(images, batch, shape):
-    rows = draw_rows(np.random.default_rng(0), images, batch)
+    rows = draw_measurement_batches(np.random.default_rng(0), images, batch)
     assert rows.shape == shape
     assert rows.dtype == np.int32
     assert len(np.unique(rows)) == rows.size
