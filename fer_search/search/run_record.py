@@ -56,27 +56,6 @@ def new_run_record(
         skipped: What cannot be searched here ("what"), and "why".
     """
     s = settings
-    tuner: dict[str, Any] = {
-        "name": s.tuner,
-        "max_trials": s.max_trials,
-        "max_epochs": s.max_epochs,
-        "factor": s.factor,
-    }
-    tuner |= {
-        "baselines": s.baselines,
-        "repeats": s.repeats,
-        "patience": s.patience,
-        "prune": s.prune,
-        "time_budget": s.time_budget,
-    }
-    options: dict[str, Any] = {
-        "width": s.width,
-        "limit_train": s.limit_train,
-        "batch_size": s.batch_size,
-        "labels": s.labels,
-    }
-    options |= {"drop_duplicates": s.drop_duplicates, "validation": s.validation, "fix": dict(s.fix)}
-    options |= {"max_params": s.max_params, "devices": s.devices}
     counts = {"train": len(split.train), "validation": len(split.validation)}
     source = {"name": dataset.name, "source": dataset.source, "fingerprint": dataset.fingerprint, "toy": dataset.toy}
     return {
@@ -92,8 +71,8 @@ def new_run_record(
         "protocol": split.protocol,
         "protocol_note": split.note,
         "seed": s.seed,
-        "tuner": tuner,
-        "settings": options,
+        "tuner": _tuner(s),
+        "settings": _options(s),
         "versions": backend.versions(),
         "backend": backend.start(),
         "device": backend.device(),
@@ -108,3 +87,17 @@ def new_run_record(
 def space_texts(space: Space) -> dict[str, Any]:
     """Return what run.json records of a space's source."""
     return {"text": space.text, "modules": space.modules}
+
+
+def _tuner(settings: Settings) -> dict[str, Any]:
+    names = ("max_trials", "max_epochs", "factor", "baselines", "repeats", "patience", "prune", "time_budget")
+    return {"name": settings.tuner} | {name: getattr(settings, name) for name in names}
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    names = ("width", "limit_train", "batch_size", "labels", "drop_duplicates", "validation")
+    return {name: getattr(settings, name) for name in names} | {
+        "fix": dict(settings.fix),
+        "max_params": settings.max_params,
+        "devices": settings.devices,
+    }

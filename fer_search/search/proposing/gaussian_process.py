@@ -8,116 +8,23 @@ continuous relaxation, one start at a time with numerical gradients.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from keras_tuner import HyperParameters
-from keras_tuner.engine import hyperparameters as kinds
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
+from fer_search.search.proposing.encoding import Encoding
+
 CANDIDATES = 3000  # random designs evaluated per proposal
 CLIMBERS = 12  # best candidates, improved by local search one choice at a time
 ROUNDS = 6  # of local search
-STEPS = 6  # neighbours along a continuous range
 FIT_STEPS = 30  # L-BFGS iterations
 PRIOR_SPREAD = 1.0  # standard deviation of log length scales in the prior, which prevents overfitting to few trials
 NOISE = (1e-4, 1.0)  # range of the noise variance relative to the variance of the scores
-
-
-class Encoding:
-    """Encodes designs of a space as vectors and decodes them.
-
-    A design is a row with one number from 0 to 1 per choice that is not fixed: Keras Tuner's cumulative probability,
-    the middle of its interval for a value of a list. An inactive choice has its default.
-
-    Args:
-        space: Keras Tuner's list of hyperparameters.
-    """
-
-    def __init__(self, space: Sequence[Any]) -> None:
-        self.space = list(space)
-        self.free = [choice for choice in self.space if not isinstance(choice, kinds.Fixed)]
-        self.levels = [_levels(choice) for choice in self.free]
-        self.defaults = np.array([choice.value_to_prob(choice.default) for choice in self.free], float)
-        self._hp = HyperParameters()  # decides which choices are active; made once, since merging takes milliseconds
-        self._hp.merge(self.space)
-
-    def row(self, values: Mapping[str, Any]) -> np.ndarray:
-        """Encode a design's values as a row, float (choices,)."""
-        self._hp.values = dict(values)
-        active = [self._hp.is_active(choice) and choice.name in values for choice in self.free]
-        given = [
-            c.value_to_prob(values[c.name]) if on else d
-            for c, on, d in zip(self.free, active, self.defaults, strict=True)
-        ]
-        return np.array(given, float)
-
-    def values(self, row: np.ndarray) -> dict[str, Any]:
-        """Decode a row into the values of its active choices."""
-        hp = HyperParameters()
-        column = {id(choice): k for k, choice in enumerate(self.free)}
-        for choice in self.space:
-            hp.merge([choice])
-            if hp.is_active(choice):
-                fixed = isinstance(choice, kinds.Fixed)
-                hp.values[choice.name] = choice.value if fixed else choice.prob_to_value(row[column[id(choice)]])
-        return hp.values
-
-    def snap(self, rows: np.ndarray) -> np.ndarray:
-        """Move rows to the nearest existing designs: values of lists, and defaults for inactive choices."""
-        rows = rows.copy()
-        for k, count in enumerate(self.levels):
-            if count:
-                rows[:, k] = (np.minimum(np.floor(rows[:, k] * count), count - 1) + 0.5) / count
-        active: list[np.ndarray] = []
-        for k, choice in enumerate(self.free):
-            on = np.ones(len(rows), bool)
-            for condition in choice.conditions:
-                on &= self._holds(condition, rows, active)
-            active.append(on)
-            rows[~on, k] = self.defaults[k]
-        return rows
-
-    def features(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Return each choice's coordinates for computing distances: (n, 1), or one-hot (n, values)."""
-        features = []
-        for k, (choice, count) in enumerate(zip(self.free, self.levels, strict=True)):
-            if isinstance(choice, kinds.Choice) and not choice.ordered and count > 2:
-                level = np.minimum((rows[:, k] * count).astype(int), count - 1)
-                features.append(np.eye(count)[level] * np.sqrt(0.5))  # two values are 1 apart
-            else:
-                spread = (count - 1) / count if count and count > 1 else 1.0  # the ends are 1 apart
-                features.append(rows[:, k : k + 1] / spread)
-        return features
-
-    def neighbours(self, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return the rows that differ in a single choice: every other value, or some steps along a range."""
-        neighbours = []
-        for k, count in enumerate(self.levels):
-            values = (np.arange(count) + 0.5) / count if count else np.clip(row[k] + rng.normal(0, 0.1, STEPS), 0, 1)
-            chosen = values if len(values) <= 12 else rng.choice(values, 12, replace=False)
-            changed = np.repeat(row[None], len(chosen), axis=0)
-            changed[:, k] = chosen
-            neighbours.append(changed)
-        return np.concatenate(neighbours)
-
-    def _holds(self, condition: Any, rows: np.ndarray, active: list[np.ndarray]) -> np.ndarray:
-        held = np.zeros(len(rows), bool)
-        for choice in self.space:
-            if choice.name != condition.name:
-                continue
-            if isinstance(choice, kinds.Fixed):
-                held |= choice.value in condition.values
-                continue
-            k = next(k for k, free in enumerate(self.free) if free is choice)
-            if k >= len(active):
-                continue
-            known: dict[float, bool] = {p: choice.prob_to_value(p) in condition.values for p in np.unique(rows[:, k])}
-            held |= active[k] & np.array([known[p] for p in rows[:, k]], bool)
-        return held
 
 
 class GaussianProcess:
@@ -130,16 +37,27 @@ class GaussianProcess:
 
     def __init__(self, features: list[np.ndarray], scores: np.ndarray) -> None:
         self.mean, self.scale = float(scores.mean()), float(scores.std()) or 1.0
-        y = (scores - self.mean) / self.scale
-        squares = np.stack([_squares(f, f) for f in features])
-        theta = _fit(squares, y)
+        self.y = (scores - self.mean) / self.scale
+        self._condition(features, _fit(_all_squares(features), self.y))
+
+    def _condition(self, features: list[np.ndarray], theta: np.ndarray) -> None:
+        """Condition the process on the standardised scores ``y``, with hyperparameters from ``_fit``."""
+        self.features, self.theta = features, theta
         self.weights, self.signal, noise = np.exp(-2 * theta[:-2]), np.exp(theta[-2]), np.exp(theta[-1])
-        kernel = self.signal * _matern(np.tensordot(self.weights, squares, 1))
-        factor = cho_factor(kernel + noise * np.eye(len(y)), lower=True)
-        self.alpha = cho_solve(factor, y)
+        kernel = self.signal * _matern(np.tensordot(self.weights, _all_squares(features), 1))
+        factor = cho_factor(kernel + noise * np.eye(len(self.y)), lower=True)
+        self.alpha = cho_solve(factor, self.y)
         # The noise keeps the condition number below 1e4, so the inverse is accurate and a prediction is a product.
-        self.whiten = solve_triangular(factor[0], np.eye(len(y)), lower=True)
+        self.whiten = solve_triangular(factor[0], np.eye(len(self.y)), lower=True)
         self.points = self._scaled(features)
+
+    def believe(self, features: list[np.ndarray]) -> GaussianProcess:
+        """Return the process as if these designs had been observed with their expected scores."""
+        believed = copy.copy(self)
+        expected, _ = self.predict(features)
+        believed.y = np.concatenate([self.y, (expected - self.mean) / self.scale])
+        believed._condition([np.concatenate(pair) for pair in zip(self.features, features, strict=True)], self.theta)
+        return believed
 
     def predict(self, features: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and standard deviation (without noise) of designs' scores, each float (m,)."""
@@ -159,7 +77,7 @@ def propose(
     scores: np.ndarray,
     beta: float,
     rng: np.random.Generator,
-    seen: Sequence[Mapping[str, Any]] = (),
+    pending: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any] | None:
     """Return the values of the untried design with the highest upper confidence bound.
 
@@ -169,7 +87,8 @@ def propose(
         scores: Float (n,), higher is better.
         beta: Number of standard deviations added to the mean in the bound.
         rng: Random generator.
-        seen: Values of further designs that must not be proposed.
+        pending: Values of designs that are being trained; each counts as seen with the expected score ("kriging
+            believer", Ginsbourger et al. 2010), which drives the next proposals away from them.
 
     Returns:
         The values; None if every candidate has been tried.
@@ -177,43 +96,43 @@ def propose(
     encoding = Encoding(space)
     known = encoding.snap(np.stack([encoding.row(values) for values in tried]))
     process = GaussianProcess(encoding.features(known), np.asarray(scores, float))
+    taken = {_key(row) for row in known}
+    if pending:
+        waiting = encoding.snap(np.stack([encoding.row(values) for values in pending]))
+        taken |= {_key(row) for row in waiting}
+        process = process.believe(encoding.features(waiting))
 
     def bound(rows: np.ndarray) -> np.ndarray:
         mean, deviation = process.predict(encoding.features(rows))
         return mean + beta * deviation
 
-    taken = {_key(row) for row in known}
-    if seen:
-        taken |= {_key(row) for row in encoding.snap(np.stack([encoding.row(values) for values in seen]))}
     drawn = encoding.snap(rng.random((CANDIDATES, len(encoding.free))))
     starts = np.concatenate([drawn, known[np.argsort(-scores)[:CLIMBERS]]])
-    heights = bound(starts)
-    climbing = starts[np.argsort(-heights, kind="stable")[:CLIMBERS]]
-    candidates, bounds = [starts], [heights]
-    for _ in range(ROUNDS):
-        around = [encoding.snap(encoding.neighbours(row, rng)) for row in climbing]
-        heights = bound(np.concatenate(around))
-        candidates.append(np.concatenate(around))
-        bounds.append(heights)
-        parts = np.split(heights, np.cumsum([len(rows) for rows in around])[:-1])
-        higher = np.stack([rows[np.argmax(part)] for rows, part in zip(around, parts, strict=True)])
-        if np.array_equal(higher, climbing):
-            break
-        climbing = np.unique(higher, axis=0)
-    rows, heights = np.concatenate(candidates), np.concatenate(bounds)
-    for index in np.argsort(-heights, kind="stable"):
+    rows, bounds = _local_search(encoding, bound, starts, rng)
+    for index in np.argsort(-bounds, kind="stable"):
         if _key(rows[index]) not in taken:
             return encoding.values(rows[index])
     return None
 
 
-def _levels(choice: Any) -> int:
-    """Return the number of values of a choice; 0 for a continuous range."""
-    if isinstance(choice, kinds.Float) and choice.step is None:
-        return 0
-    if isinstance(choice, kinds.Int) and choice.sampling in ("log", "reverse_log") and choice.step is None:
-        return 0
-    return len(list(choice.values))
+def _local_search(
+    encoding: Encoding, bound: Callable[[np.ndarray], np.ndarray], starts: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Improve the best starts one choice at a time; return all rows evaluated, and their bounds."""
+    bounds = bound(starts)
+    climbing = starts[np.argsort(-bounds, kind="stable")[:CLIMBERS]]
+    all_rows, all_bounds = [starts], [bounds]
+    for _ in range(ROUNDS):
+        around = [encoding.snap(encoding.neighbours(row, rng)) for row in climbing]
+        bounds = bound(np.concatenate(around))
+        all_rows.append(np.concatenate(around))
+        all_bounds.append(bounds)
+        parts = np.split(bounds, np.cumsum([len(rows) for rows in around])[:-1])
+        higher = np.stack([rows[np.argmax(part)] for rows, part in zip(around, parts, strict=True)])
+        if np.array_equal(higher, climbing):
+            break
+        climbing = np.unique(higher, axis=0)
+    return np.concatenate(all_rows), np.concatenate(all_bounds)
 
 
 def _key(row: np.ndarray) -> bytes:
@@ -225,6 +144,11 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if a.shape[1] == 1:
         return np.square(a - b.T)
     return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
+
+
+def _all_squares(features: list[np.ndarray]) -> np.ndarray:
+    """Return squared distances between all designs, one matrix per choice: float (choices, n, n)."""
+    return np.stack([_squares(f, f) for f in features])
 
 
 def _matern(squared: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras_tuner.engine import hyperparameters as kinds
 
-from fer_search.search.proposing.gaussian_process import Encoding, GaussianProcess, propose
+from fer_search.search.proposing.encoding import Encoding
+from fer_search.search.proposing.gaussian_process import GaussianProcess, propose
 from fer_search.search.proposing.oracles import HyperbandOracle, make_oracle
 
 ROW = {"epoch": 1, "loss": 1.0}
