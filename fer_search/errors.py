@@ -1,17 +1,22 @@
-"""The one exception that the command line turns into a line on stderr."""
+"""``UserError``, which the command line reports as one line on stderr, and the exit codes of the commands."""
+
+EXIT_USAGE = 2  # wrong usage or input
+EXIT_NO_TRIAL = 3  # no trial completed, or too many failed in a row
+EXIT_RUN_FOLDER = 4  # the run folder is in use, damaged, or its disk is full
+EXIT_MISMATCH = 5  # the run was started with other data, another space or other options
 
 
 class UserError(Exception):
-    """Something that the user can mend: a path, an option, a file's content.
+    """An error that the user can fix: a path, an option, the content of a file.
 
     The message is one plain line that names the file or option and the way out. The command line prints it on stderr
     without a traceback (``--debug`` shows one) and exits with ``exit_code``.
 
     Args:
-        message: the line.
-        exit_code: the exit code of the command (2: usage or input).
+        message: One-line message.
+        exit_code: Exit code of the command, one of the ``EXIT_`` constants.
     """
 
-    def __init__(self, message: str, exit_code: int = 2) -> None:
+    def __init__(self, message: str, exit_code: int = EXIT_USAGE) -> None:
         super().__init__(message)
         self.exit_code = exit_code

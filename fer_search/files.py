@@ -1,4 +1,4 @@
-"""Writing files so that a kill or a power cut at any instant leaves the old content or the new, never half."""
+"""Crash-safe file writes: after a kill or power cut at any instant a file holds its old or its new content."""
 
 from __future__ import annotations
 
@@ -11,67 +11,67 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PART = ".part-"  # how the names of unfinished files begin
-FULL = (errno.ENOSPC, errno.EDQUOT)
+TEMP_PREFIX = ".part-"  # file names of unfinished writes start with this
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Replace a file whole: written beside it, forced to disk, renamed over it.
+    """Replace a file atomically: write a temporary file beside it, fsync it, rename it over the target.
 
     Args:
-        path: the file; its folder must exist.
-        write: writes the whole content to the path that it is given, which has the same suffixes.
+        path: Target file; its folder must exist.
+        write: Writes the whole content to the temporary path it is given, which has the target's suffixes.
     """
-    handle, name = tempfile.mkstemp(prefix=PART, suffix="".join(path.suffixes), dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=TEMP_PREFIX, suffix="".join(path.suffixes), dir=path.parent)
     os.close(handle)
-    beside = Path(name)
+    temporary = Path(name)
     try:
-        write(beside)
-        with beside.open("rb") as file:
+        write(temporary)
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        beside.chmod(0o666 & ~_umask())  # mkstemp makes it private
-        beside.replace(path)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp creates private files
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
-class Memory(io.BytesIO):
-    """A file in memory; its name lets Keras take it for one of weights."""
+class MemoryFile(io.BytesIO):
+    """An in-memory file whose name makes Keras accept it as a weights file."""
 
     def __str__(self) -> str:
         return "memory.weights.h5"
 
 
-def write_hdf5(path: Path, write: Callable[[Memory], object]) -> None:
-    """Replace an HDF5 file whole, made in memory first.
+def write_hdf5(path: Path, write: Callable[[MemoryFile], object]) -> None:
+    """Replace an HDF5 file atomically; the content is built in memory first.
 
-    HDF5 crashes the process where there is no room for what it keeps back until it closes a file, or no quota; here the
-    disk gives an OSError.
+    On a full disk or quota, HDF5 crashes the process when it flushes its buffers at close. Writing the finished bytes
+    ourselves turns that into an OSError.
 
     Args:
-        path: the file.
-        write: writes the whole content to the memory that it is given.
+        path: Target file.
+        write: Writes the whole content to the in-memory file it is given.
     """
-    memory = Memory()
+    memory = MemoryFile()
     write(memory)
-    write_atomic(path, lambda beside: beside.write_bytes(memory.getbuffer()))
+    write_atomic(path, lambda temporary: temporary.write_bytes(memory.getbuffer()))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file whole (UTF-8)."""
-    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    """Replace a text file atomically (UTF-8)."""
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Replace a JSON file whole."""
+    """Replace a JSON file atomically."""
     write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a folder's list of names to disk, so that a rename or a removal in it outlives a power cut."""
-    if os.name == "nt":  # which opens no folders, and has no need to
+    """Fsync a folder, so that a rename or removal in it survives a power cut."""
+    if os.name == "nt":  # Windows cannot open folders, and does not need to
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -80,24 +80,24 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove the unfinished files that a kill left in a folder that no other process writes to."""
-    for path in folder.glob(f"{PART}*"):
+def remove_temp_files(folder: Path) -> None:
+    """Remove the unfinished files that a kill left behind; no other process may be writing to the folder."""
+    for path in folder.glob(f"{TEMP_PREFIX}*"):
         path.unlink(missing_ok=True)
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether an error, or what it came from, says that there is no room for a file.
+    """Return whether an error, or one in its chain of causes, says that the disk or quota is full.
 
-    Libraries report a failed write in several ways; only the system's words are the same in all of them.
+    Libraries wrap a failed write in different exceptions; the operating system's message is the common part.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in FULL:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL_ERRNOS:
             return True
-        if any(os.strerror(number) in str(seen) for number in FULL):
+        if any(os.strerror(number) in str(cause) for number in DISK_FULL_ERRNOS):
             return True
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from fer_search.commands.options import RESULTS, AsJson, GivenRun, ResultsDir, Run
+from fer_search.errors import EXIT_RUN_FOLDER
 
 
 def wide_console() -> Console:
@@ -73,12 +74,13 @@ def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired without data loss.")] = False,
 ) -> None:
     """Check a run folder (exit code 4 if something is wrong)."""
-    from fer_search.runs.doctor import examine, mend
+    from fer_search.runs.doctor import find_problems
+    from fer_search.runs.doctor import repair as repair_problems
 
-    problems = examine(run)
-    for line in mend(run, problems) if repair else [problem.text for problem in problems]:
+    problems = find_problems(run)
+    for line in repair_problems(run, problems) if repair else [problem.text for problem in problems]:
         print(line)
-    left = examine(run) if repair else problems
-    if not left:
-        print(f"{run} is sound" if not problems else f"{run} is sound now")
-    raise typer.Exit(4 if left else 0)
+    remaining = find_problems(run) if repair else problems
+    if not remaining:
+        print(f"{run}: no problems left" if problems else f"{run}: no problems found")
+    raise typer.Exit(EXIT_RUN_FOLDER if remaining else 0)

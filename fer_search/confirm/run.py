@@ -1,4 +1,4 @@
-"""A confirmation, from its settings to its end; killed anywhere, the same command goes on."""
+"""Confirms the best designs of a run: trains them again and tests them once. Can be killed and resumed anywhere."""
 
 from __future__ import annotations
 
@@ -13,33 +13,43 @@ import numpy as np
 from rich.console import Console
 
 from fer_search import backend
-from fer_search.confirm.candidates import Candidate, choose
-from fer_search.confirm.progress import Shown
-from fer_search.confirm.record import FOLDER, FORMAT, check_same, looks_before, read_record, write_record
+from fer_search.confirm.candidates import Candidate, choose_candidates
+from fer_search.confirm.progress import ConfirmProgress
 from fer_search.confirm.testset import TestSet, make_test_set
-from fer_search.data.dataset import SIZE, Dataset
+from fer_search.data.dataset import Dataset
 from fer_search.data.load import load_dataset
 from fer_search.data.split import make_split
-from fer_search.errors import UserError
+from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import disk_is_full, write_atomic
-from fer_search.models import measure
+from fer_search.models import measure_cost
 from fer_search.report import RunInfo, load_run, load_trials
+from fer_search.runfolder.confirmation import (
+    check_settings,
+    evaluation_dir,
+    evaluation_dirs,
+    previous_evaluations,
+    read_confirm_json,
+    read_test_predictions,
+    training_dir,
+    write_confirm_json,
+    write_test_predictions,
+)
 from fer_search.runfolder.epochs import read_epochs
-from fer_search.runfolder.folder import DIFFERENT, LOCKED, RunFolder
-from fer_search.search.trials.crash_guard import DIED, MOST, Mark
+from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, MODEL_FILE, ConfirmJson
+from fer_search.search.trials.crash_guard import CRASH_MESSAGE, MAX_CRASHES, CrashMarker
 from fer_search.search.trials.failures import reason
 from fer_search.search.trials.signals import Stop, stopping
-from fer_search.training.checkpoint import keep_only
+from fer_search.training.checkpoint import remove_other_checkpoints
 from fer_search.training.predict import predict_images
-from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, Watcher, train, trained_model
+from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, TrialHooks, train, trained_model
 
-FIRST_NUMBER = 1_000_000  # of the trainings, as trials: no search gets there, so their random numbers are their own
-MODEL, PREDICTIONS = "model.keras", "test.npz"  # of a training: the network, and what it predicts
+FIRST_TRIAL_NUMBER = 1_000_000  # beyond any search, so that the trainings have random numbers of their own
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of ``fer-search confirm``; its help says what each means."""
+    """Options of ``fer-search confirm``; documented in its ``--help``."""
 
     run: Path
     top: int = 3
@@ -63,19 +73,19 @@ def run_confirm(settings: Settings, console: Console) -> int:
     """Train the best designs of a run on training and validation images, and test them once.
 
     Args:
-        settings: what to confirm.
-        console: where progress goes.
+        settings: What to confirm.
+        console: Shows progress.
 
     Returns:
-        The exit code: 0, 3 where no training succeeded, 130 or 143 stopped by SIGINT or SIGTERM.
+        Exit code: 0; 3 if no training succeeded; 130 or 143 if stopped by SIGINT or SIGTERM.
 
     Raises:
-        UserError: something that the user can mend: 2 an input, 3 the run has no completed trial, 4 the folder is in
-            use, broken or its disk is full, 5 the data or the options are not those of before.
+        UserError: The user can fix it. Exit codes: 2 wrong input; 3 the run has no completed trial; 4 the folder is in
+            use or damaged, or its disk is full; 5 data or options differ from those of the first start.
     """
     info = load_run(settings.run)
     if info.protocol != "holdout":
-        why = "validated on the test images" if info.protocol == "report" else "is a stock Keras Tuner project"
+        why = "validated on the test images" if info.protocol == "report" else "was written by stock Keras Tuner"
         raise UserError(f"{settings.run} {why}: confirm needs a run of fer-search with --protocol holdout")
     folder = RunFolder(settings.run)
     try:
@@ -84,8 +94,8 @@ def run_confirm(settings: Settings, console: Console) -> int:
     except OSError as error:
         if disk_is_full(error):
             raise UserError(
-                f"no room left on the disk of {settings.run}; nothing is lost: make room, and the same command goes on",
-                LOCKED,
+                f"the disk of {settings.run} is full; nothing is lost: free space and re-run the command to resume",
+                EXIT_RUN_FOLDER,
             ) from error
         raise
 
@@ -95,50 +105,52 @@ class _Confirmation:
 
     def __init__(self, settings: Settings, info: RunInfo, console: Console) -> None:
         self.settings, self.info, self.console = settings, info, console
-        self.candidates = choose(
+        self.candidates = choose_candidates(
             settings.run, settings.top, settings.trials, int(info.tuner["max_epochs"]), settings.epochs
         )
-        self.dataset = self._load()
-        rows = self._rows()
-        nothing = np.empty((0, SIZE, SIZE), np.uint8), np.empty(0, np.int64)
-        self.data = TrialData(self.dataset.images[rows], self.dataset.labels[rows], *nothing)
+        self.dataset = self._load_dataset()
+        rows = self._training_rows()
+        images, labels = self.dataset.images, self.dataset.labels
+        self.data = TrialData(images[rows], labels[rows], images[:0], labels[:0])
         self.test: TestSet = make_test_set(self.dataset, rows)
-        self.record = self._open(len(rows))
+        self.record = self._open_record(len(rows))
 
     def run(self, stop: Stop) -> int:
-        done = [(one["candidate"], one["seed"]) for one in self.record["trainings"]]
-        plan = [(at, seed) for seed in range(self.settings.seeds) for at in range(len(self.candidates))]
-        shown = self._announce(plan, done)
+        """Run the trainings that are not done yet; return the exit code."""
+        done = [(training["candidate"], training["seed"]) for training in self.record["trainings"]]
+        plan = [(index, seed) for seed in range(self.settings.seeds) for index in range(len(self.candidates))]
+        progress = self._announce(plan, done)
         try:
-            for number, (at, seed) in enumerate(plan):
-                if (at, seed) not in done:
-                    self._train(number, at, seed, stop, shown, len(plan))
+            for number, (index, seed) in enumerate(plan):
+                if (index, seed) not in done:
+                    progress.begin(f"training {number + 1} of {len(plan)}: {self.candidates[index].title}, seed {seed}")
+                    self._run_training(number, index, seed, stop, progress)
         except Stopped:
-            again = ", without --overwrite," if self.settings.overwrite else ""
-            shown.say(f"Stopped: nothing lost. The same command{again} goes on.")
-            return 128 + (stop.number or signal.SIGINT)
+            command = "the same command without --overwrite" if self.settings.overwrite else "the same command"
+            progress.say(f"Stopped; nothing is lost. Re-run {command} to resume.")
+            return 128 + (stop.signum or signal.SIGINT)
         finally:
-            shown.close()
-        self._finish()
-        return 0 if any("tests" in one for one in self.record["trainings"]) else 3
+            progress.close()
+        self._record_ensembles()
+        return 0 if any("tests" in training for training in self.record["trainings"]) else EXIT_NO_TRIAL
 
-    def _load(self) -> Dataset:
-        """Return the run's data set.
+    def _load_dataset(self) -> Dataset:
+        """Return the data set of the run.
 
         Raises:
-            UserError: it is not there, or is another one (exit code 5).
+            UserError: It is missing, or differs from the one searched on (exit code 5).
         """
         source = self.settings.data or self.info.data["source"]
         labels = self.info.settings.get("labels") or "fer2013"
         dataset = load_dataset(source, labels=labels, ferplus_csv=self.settings.ferplus_csv)
         if dataset.fingerprint != self.info.data["fingerprint"]:
             raise UserError(
-                f"{source} is not the data that {self.settings.run} was searched on; give --data", DIFFERENT
+                f"{source} is not the data set that {self.settings.run} was searched on; give --data", EXIT_MISMATCH
             )
         return dataset
 
-    def _rows(self) -> np.ndarray:
-        """Return what the run trained and validated on, as rows of the data set."""
+    def _training_rows(self) -> np.ndarray:
+        """Return the indices of the images that the run trained and validated on, int (n,), ascending."""
         s = self.info.settings
         split = make_split(
             self.dataset,
@@ -149,35 +161,37 @@ class _Confirmation:
         )
         return np.sort(np.concatenate([split.train, split.validation]))
 
-    def _open(self, trained: int) -> dict[str, Any]:
-        """Start confirm.json, or take it up where it is."""
+    def _open_record(self, trained: int) -> ConfirmJson:
+        """Read confirm.json, or write a new one.
+
+        Args:
+            trained: Number of images trained on.
+        """
         run = self.settings.run
-        wanted = {
+        settings = {
             "--seeds": self.settings.seeds,
             "--epochs": self.settings.epochs,
-            "trials": [one.trial for one in self.candidates],
+            "trials": [candidate.trial for candidate in self.candidates],
             "backend": backend.start(),
             "--devices": self.settings.devices,
         }
-        record = read_record(run)
+        record = read_confirm_json(run)
         if record is None or self.settings.overwrite:
-            record = self._new_record(wanted, trained, looks_before(record) + 1)
-            shutil.rmtree(self._folder(record), ignore_errors=True)  # of one that was stopped before its first test
-            write_record(run, record)
-        check_same(run, record, wanted)
-        for folder in (run / FOLDER).glob("look_*"):  # of an earlier look: what it found is in no table any more
-            if folder != self._folder(record):
+            record = self._new_record(settings, trained, previous_evaluations(record) + 1)
+            # left behind by a confirmation that was stopped before its first test
+            shutil.rmtree(evaluation_dir(run, record["looks"]), ignore_errors=True)
+            write_confirm_json(run, record)
+        check_settings(run, record, settings)
+        for folder in evaluation_dirs(run):
+            if folder != evaluation_dir(run, record["looks"]):  # no table shows earlier evaluations any more
                 shutil.rmtree(folder)
         return record
 
-    def _folder(self, record: dict[str, Any]) -> Path:
-        return self.settings.run / FOLDER / f"look_{record['looks']}"
-
-    def _new_record(self, wanted: dict[str, Any], trained: int, looks: int) -> dict[str, Any]:
+    def _new_record(self, settings: dict[str, Any], trained: int, looks: int) -> ConfirmJson:
         trials = load_trials(self.settings.run).set_index("trial")
         return {
             "format": FORMAT,
-            "settings": wanted,
+            "settings": settings,
             "command": self.settings.command,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "device": backend.device(),
@@ -185,99 +199,111 @@ class _Confirmation:
             "trained": trained,
             "after_trials": int((trials["status"] != "running").sum()),
             "looks": looks,
-            "candidates": [self._describe(one) for one in self.candidates],
+            "candidates": [_describe(candidate) for candidate in self.candidates],
             "trainings": [],
             "ensembles": [],
         }
 
-    def _describe(self, one: Candidate) -> dict[str, Any]:
-        return {
-            "trial": one.trial,
-            "name": one.name,
-            "title": one.title,
-            "epochs": one.epochs,
-            "val_accuracy": one.accuracy,
-            "parameters": measure(one.design).parameters,
-            "design": one.design.to_dict(),
-        }
-
-    def _announce(self, plan: list[tuple[int, int]], done: list[tuple[int, int]]) -> Shown:
-        epochs = [self.candidates[at].epochs for at, _ in plan]
-        before = sum(self.candidates[at].epochs for at, _ in done)
-        shown = Shown(self.console, sum(epochs), before)
-        names = ", ".join(f"{one.title} ({one.epochs} epochs)" for one in self.candidates)
-        shown.say(
-            f"Confirming {names}: {self.settings.seeds} trainings each on {len(self.data.labels):,} images, those that "
-            f"the search validated on included; then {len(self.test.labels):,} test images, once. {backend.device()}, "
-            f"{backend.start()} backend."
+    def _announce(self, plan: list[tuple[int, int]], done: list[tuple[int, int]]) -> ConfirmProgress:
+        epochs = sum(self.candidates[index].epochs for index, _ in plan)
+        done_epochs = sum(self.candidates[index].epochs for index, _ in done)
+        progress = ConfirmProgress(self.console, epochs, done_epochs)
+        names = ", ".join(f"{candidate.title} ({candidate.epochs} epochs)" for candidate in self.candidates)
+        progress.say(
+            f"Confirming {names}: {self.settings.seeds} trainings each on {len(self.data.labels):,} images (training "
+            f"and validation images of the search), then one evaluation on {len(self.test.labels):,} test images. "
+            f"{backend.device()}, {backend.start()} backend."
         )
         if done:
-            shown.say(f"Going on: {len(done)} of {len(plan)} trainings are done.")
-        return shown
+            progress.say(f"Resuming: {len(done)} of {len(plan)} trainings are done.")
+        return progress
 
-    def _train(self, number: int, at: int, seed: int, stop: Stop, shown: Shown, count: int) -> None:
-        """Train and test one network, and record what came out."""
-        one = self.candidates[at]
-        folder = self._folder(self.record) / f"training_{number:02d}"
+    def _run_training(self, number: int, index: int, seed: int, stop: Stop, progress: ConfirmProgress) -> None:
+        """Train and test one network, and record the result.
+
+        Args:
+            number: Index of the training.
+            index: Index of the candidate.
+            seed: Which of the candidate's seeds, from 0.
+            stop: Whether the process was told to stop.
+            progress: Shows progress.
+        """
+        candidate = self.candidates[index]
+        folder = training_dir(self.settings.run, self.record["looks"], number)
         folder.mkdir(parents=True, exist_ok=True)
-        shown.begin(f"training {number + 1} of {count}: {one.title}, seed {seed}")
-        trial = Trial(
-            one.design,
-            one.epochs,
-            folder,
-            seed=self.info.seed or 0,
-            number=FIRST_NUMBER + number,
-            weights_dir=self.settings.weights_dir,
-            devices=self.settings.devices,
-            micro_batches=one.micro_batches,
-            schedule_losses=one.val_losses,
-        )
-        result: dict[str, Any] = {"candidate": at, "seed": seed}
-        mark = Mark(folder)
+        trial = self._make_trial(candidate, number, folder)
+        result: dict[str, Any] = {"candidate": index, "seed": seed}
+        marker = CrashMarker(folder)
         try:
-            if mark.set() >= MOST:
-                raise TrialFailed(DIED)
-            rows = train(trial, self.data, Watcher(stop=stop, progress=shown.steps, epoch=shown.epoch))
+            if marker.set() >= MAX_CRASHES:
+                raise TrialFailed(CRASH_MESSAGE)
+            hooks = TrialHooks(should_stop=stop, on_progress=progress.steps, on_epoch_end=progress.epoch)
+            rows = train(trial, self.data, hooks)
             result |= {"seconds": sum(row["seconds"] for row in rows), "tests": self._test(trial)}
         except Exception as error:
             if isinstance(error, Stopped) or disk_is_full(error):
-                mark.clear()
+                marker.clear()
                 raise
             result["why"] = reason(error)
-            shown.say(f"  failed: {result['why']}")
-            shown.done = shown.done + one.epochs - len(read_epochs(folder / "epochs.csv"))
+            progress.say(f"  failed: {result['why']}")
+            progress.skip(candidate.epochs - len(read_epochs(folder / EPOCHS_FILE)))
         self.record["trainings"].append(result)
-        write_record(self.settings.run, self.record)
-        mark.clear()
-        keep_only(folder, ())
+        write_confirm_json(self.settings.run, self.record)
+        marker.clear()
+        remove_other_checkpoints(folder, ())
+
+    def _make_trial(self, candidate: Candidate, number: int, folder: Path) -> Trial:
+        return Trial(
+            candidate.design,
+            candidate.epochs,
+            folder,
+            seed=self.info.seed or 0,
+            number=FIRST_TRIAL_NUMBER + number,
+            weights_dir=self.settings.weights_dir,
+            devices=self.settings.devices,
+            micro_batches=candidate.micro_batches,
+            schedule_losses=candidate.val_losses,
+        )
 
     def _test(self, trial: Trial) -> dict[str, Any]:
+        """Save a trained network and its predictions for the test images; return its scores."""
         with trained_model(trial) as model:
-            write_atomic(trial.folder / MODEL, model.save)
+            write_atomic(trial.folder / MODEL_FILE, model.save)
             probabilities = predict_images(model, trial.design, self.test.images)
-        halves, labels = probabilities.astype(np.float16), self.test.labels.astype(np.uint8)
-        write_atomic(
-            trial.folder / PREDICTIONS, lambda path: np.savez_compressed(path, probabilities=halves, labels=labels)
-        )
+        write_test_predictions(trial.folder, probabilities, self.test.labels)
         return self.test.score(probabilities)
 
-    def _finish(self) -> None:
-        """Add what the mean of each candidate's networks is worth."""
+    def _record_ensembles(self) -> None:
+        """Record the scores of the mean probabilities of each candidate's networks."""
         ensembles = []
-        for at in range(len(self.candidates)):
-            members = self._predictions(at)
+        for index in range(len(self.candidates)):
+            members = self._read_predictions(index)
             if len(members) > 1:
                 tests = self.test.score(np.mean(members, axis=0))
-                ensembles.append({"candidate": at, "members": len(members), "tests": tests})
+                ensembles.append({"candidate": index, "members": len(members), "tests": tests})
         if self.record["ensembles"] != ensembles:
             self.record["ensembles"] = ensembles
-            write_record(self.settings.run, self.record)
+            write_confirm_json(self.settings.run, self.record)
 
-    def _predictions(self, at: int) -> list[np.ndarray]:
-        found = []
-        for one in self.record["trainings"]:
-            if one["candidate"] == at and "tests" in one:
-                number = one["seed"] * len(self.candidates) + at
-                with np.load(self._folder(self.record) / f"training_{number:02d}" / PREDICTIONS) as arrays:
-                    found.append(arrays["probabilities"].astype(np.float64))
-        return found
+    def _read_predictions(self, index: int) -> list[np.ndarray]:
+        """Return the test probabilities of each trained network of a candidate, float64 (n, classes)."""
+        numbers = [
+            training["seed"] * len(self.candidates) + index
+            for training in self.record["trainings"]
+            if training["candidate"] == index and "tests" in training
+        ]
+        run, looks = self.settings.run, self.record["looks"]
+        return [read_test_predictions(training_dir(run, looks, number)) for number in numbers]
+
+
+def _describe(candidate: Candidate) -> dict[str, Any]:
+    """Return a candidate as confirm.json lists it."""
+    return {
+        "trial": candidate.trial,
+        "name": candidate.name,
+        "title": candidate.title,
+        "epochs": candidate.epochs,
+        "val_accuracy": candidate.accuracy,
+        "parameters": measure_cost(candidate.design).parameters,
+        "design": candidate.design.to_dict(),
+    }

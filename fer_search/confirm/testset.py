@@ -1,4 +1,4 @@
-"""The test images, and what a network is worth on them."""
+"""The test images of a data set, and the scores of a network on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_search.data.dataset import Dataset
+from fer_search.data.dataset import CLASSES, Dataset
 from fer_search.data.duplicates import picture_ids
 from fer_search.training.score import score
 
@@ -19,38 +19,41 @@ class TestSet:
     """All test images of a data set.
 
     Args:
-        images: uint8 (n, 48, 48).
-        labels: int (n,).
-        parts: name -> bool (n,); the data set's test splits, and each without the images that were trained on:
-            "public_test", "public_test_new" and so on.
+        images: uint8 (n, height, width).
+        labels: int (n,), indices into ``class_names``.
+        parts: Name -> mask, bool (n,): each test split of the data set, and the same without images that also occur in
+            the training data: "public_test", "public_test_new" and so on.
+        class_names: Name of each class, in label order.
     """
 
-    __test__ = False  # pytest takes it for a test
+    __test__ = False  # or pytest would collect it
 
     images: np.ndarray
     labels: np.ndarray
     parts: dict[str, np.ndarray]
+    class_names: tuple[str, ...] = CLASSES
 
     def score(self, probabilities: np.ndarray) -> dict[str, dict[str, Any]]:
-        """Return for each part: images, correct, accuracy, loss and the recall of each class.
+        """Return "images", "correct", "accuracy", "loss" and the recall of each class, for each part.
 
         Args:
-            probabilities: float (n, 7).
+            probabilities: Float (n, classes).
         """
-        found = {}
+        scores = {}
         for name, part in self.parts.items():
-            values = score(probabilities[part], self.labels[part])
+            values = score(probabilities[part], self.labels[part], self.class_names)
             images = int(part.sum())
-            found[name] = {"images": images, "correct": round(values["accuracy"] * images), **values}
-        return found
+            scores[name] = {"images": images, "correct": round(values["accuracy"] * images), **values}
+        return scores
 
 
 def make_test_set(dataset: Dataset, trained: np.ndarray) -> TestSet:
-    """Return a data set's test images.
+    """Return the test images of a data set.
 
     Args:
-        dataset: all images.
-        trained: int (m,), its rows that are trained on; a test image with the same pixels as one of these is not new.
+        dataset: Data set.
+        trained: Indices of the images trained on, int (m,); a test image with the same pixels as one of these is not
+            new.
     """
     rows = dataset.rows(*TEST_SPLITS)
     pictures = picture_ids(dataset.images)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MOST_LEVELS = 8  # a range of at most so many values is compared value by value
+MAX_LISTED_VALUES = 8  # a numeric range with more values is not listed value by value
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,12 @@ class Choice:
     """One choice of a space.
 
     Args:
-        name: its name.
-        kind: Keras Tuner's class: Choice, Int, Float, Boolean or Fixed; "" where it is not known.
-        values: what it can be, in the space's order; empty for a range that is too long to list.
-        log: whether the range is sampled on a log scale.
-        conditions: when it is active: one tuple for each place that names it, of (other choice, its values); all of a
-            place's conditions must hold.
+        name: Name of the choice.
+        kind: Keras Tuner's class: Choice, Int, Float, Boolean or Fixed; "" if unknown.
+        values: Possible values, in the space's order; empty for a range with more than MAX_LISTED_VALUES values.
+        log: Whether the range is sampled on a log scale.
+        conditions: When the choice is active: one tuple for each place that declares it, of pairs (parent choice, its
+            values); all conditions of a place must hold.
     """
 
     name: str
@@ -29,41 +29,41 @@ class Choice:
     conditions: tuple[tuple[tuple[str, tuple[Any, ...]], ...], ...] = ((),)
 
     def active(self, values: Mapping[str, Any]) -> bool:
-        """Whether the choice takes part in a trial with these values of the (active) choices before it."""
+        """Return whether the choice is active in a trial, given its values of the active choices before this one."""
         return any(all(values.get(name) in allowed for name, allowed in place) for place in self.conditions)
 
 
 def read_choices(space: Sequence[Mapping[str, Any]]) -> tuple[Choice, ...]:
-    """Return the choices of ``hyperparameters.space`` in oracle.json; one for each name.
+    """Return the choices of ``hyperparameters.space`` in oracle.json, one for each name.
 
     Args:
-        space: its list of {"class_name": ..., "config": {...}}.
+        space: List of {"class_name": ..., "config": {...}}.
     """
-    found: dict[str, Choice] = {}
+    choices: dict[str, Choice] = {}
     for entry in space:
         config = entry["config"]
         parents = tuple(
             (parent["config"]["name"], tuple(parent["config"]["values"])) for parent in config.get("conditions") or ()
         )
-        before = found.get(config["name"])
-        found[config["name"]] = Choice(
+        known = choices.get(config["name"])
+        choices[config["name"]] = Choice(
             name=str(config["name"]),
             kind=str(entry["class_name"]),
-            values=tuple(dict.fromkeys((*(before.values if before else ()), *_values(entry["class_name"], config)))),
+            values=tuple(dict.fromkeys((*(known.values if known else ()), *_values(entry["class_name"], config)))),
             log=config.get("sampling") in ("log", "reverse_log"),
-            conditions=(*(before.conditions if before else ()), parents),
+            conditions=(*(known.conditions if known else ()), parents),
         )
-    return tuple(found.values())
+    return tuple(choices.values())
 
 
 def active_values(choices: Sequence[Choice], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trial's values, without the tuner's own and those of choices that its other values switch off."""
-    found: dict[str, Any] = {}
+    """Return a trial's values without inactive choices and without Keras Tuner's own entries ("tuner/...")."""
+    active: dict[str, Any] = {}
     known = {choice.name for choice in choices}
-    for choice in choices:  # a choice comes after those that it depends on
-        if choice.name in values and choice.active(found):
-            found[choice.name] = values[choice.name]
-    return found | {k: v for k, v in values.items() if k not in known and not k.startswith("tuner/")}
+    for choice in choices:  # parents come before the choices that depend on them
+        if choice.name in values and choice.active(active):
+            active[choice.name] = values[choice.name]
+    return active | {k: v for k, v in values.items() if k not in known and not k.startswith("tuner/")}
 
 
 def _values(kind: str, config: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -77,4 +77,4 @@ def _values(kind: str, config: Mapping[str, Any]) -> tuple[Any, ...]:
     if low is None or high is None or not step or config.get("sampling") not in (None, "linear"):
         return ()
     count = int((high - low) / step + 1e-9) + 1
-    return tuple(low + k * step for k in range(count)) if count <= MOST_LEVELS else ()
+    return tuple(low + k * step for k in range(count)) if count <= MAX_LISTED_VALUES else ()

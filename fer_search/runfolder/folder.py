@@ -1,270 +1,158 @@
-"""The run folder: where its files are, run.json, and the lock that keeps a second process out."""
+"""``RunFolder``: the paths in a run folder, run.json and live.json."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
 import shutil
-import socket
-import time
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from fer_search.errors import UserError
-from fer_search.files import disk_is_full, remove_parts, write_json
-
-try:
-    import fcntl
-except ImportError:  # Windows has none: there the process that the file names holds the folder
-    fcntl = None  # type: ignore[assignment]
-
-FORMAT = 1  # of run.json and of the files beside it
-LOCKED, DIFFERENT = 4, 5  # exit codes
-LOCK, LIVE = ".lock", "live.json"  # who holds the folder; what it is doing, for ``fer-search status``
-LOOK_SECONDS = 0.5  # for which a process that only looks whether a folder is in use may keep a run out
-UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # the file system has no such locks
-WRITTEN = ("oracle.json", "tuner0.json", "run.json", "report.html", "predictions.npz", "training.json", LIVE)
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
+from fer_search.files import TEMP_PREFIX, remove_temp_files, write_json
+from fer_search.runfolder.lock import hold_lock, is_locked
+from fer_search.runfolder.schema import (
+    CONFIRM_DIR,
+    DESIGN_FILE,
+    EPOCHS_FILE,
+    FORMAT,
+    LIVE_FILE,
+    ORACLE_FILE,
+    RUN_FILE,
+    RUN_FILES,
+    TENSORBOARD_DIR,
+    TRIAL_FILE,
+    TRIAL_PREFIX,
+    TUNER_FILE,
+)
 
 
 class RunFolder:
-    """One run's folder.
+    """The folder of one run.
 
     Args:
-        path: the folder; made where it is missing.
+        path: Path of the folder; need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def trial(self, trial_id: str) -> Path:
-        """Return a trial's folder, made where it is missing."""
-        folder = self.path / f"trial_{trial_id}"
+    def trial_path(self, trial_id: str) -> Path:
+        """Return the path of a trial's folder, which may not exist."""
+        return self.path / f"{TRIAL_PREFIX}{trial_id}"
+
+    def trial_dir(self, trial_id: str) -> Path:
+        """Return a trial's folder; creates it if missing."""
+        folder = self.trial_path(trial_id)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def read(self) -> dict[str, Any] | None:
+    def trial_dirs(self) -> list[Path]:
+        """Return the folders of all trials, sorted by name."""
+        return sorted(self.path.glob(f"{TRIAL_PREFIX}*"))
+
+    def trial_files(self) -> list[Path]:
+        """Return the trial.json of all trials, sorted by trial."""
+        return sorted(self.path.glob(f"{TRIAL_PREFIX}*/{TRIAL_FILE}"))
+
+    def design_files(self) -> list[Path]:
+        """Return the design.json of all trials, sorted by trial."""
+        return sorted(self.path.glob(f"{TRIAL_PREFIX}*/{DESIGN_FILE}"))
+
+    def epoch_tables(self) -> list[Path]:
+        """Return the epochs.csv of all trials, sorted by trial."""
+        return sorted(self.path.glob(f"{TRIAL_PREFIX}*/{EPOCHS_FILE}"))
+
+    def read_run_json(self) -> dict[str, Any] | None:
         """Return run.json; None where there is none yet.
 
         Raises:
-            UserError: it is broken, or of a newer format.
+            UserError: It is damaged, or of a newer format (exit code 4).
         """
-        path = self.path / "run.json"
+        path = self.path / RUN_FILE
         if not path.exists():
             return None
         try:
             info = json.loads(path.read_text(encoding="utf-8"))
             version = int(info["format"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} cannot be read ({error}); restore it, or choose another --name", LOCKED) from error
+            raise UserError(
+                f"{path} cannot be read ({error}); restore it from a backup, or choose another --name", EXIT_RUN_FOLDER
+            ) from error
         if version > FORMAT:
-            raise UserError(f"{path} has format {version}, newer than this fer-search reads; update it", LOCKED)
+            raise UserError(
+                f"{path} has format {version}, newer than this version of fer-search reads; update fer-search",
+                EXIT_RUN_FOLDER,
+            )
         return info
 
-    def write(self, info: dict[str, Any]) -> None:
+    def write_run_json(self, info: dict[str, Any]) -> None:
         """Replace run.json."""
-        write_json(self.path / "run.json", info)
+        write_json(self.path / RUN_FILE, info)
+
+    def write_tuner_json(self) -> None:
+        """Write the file in which Keras Tuner keeps a tuner's state; it is always empty here."""
+        write_json(self.path / TUNER_FILE, {})
 
     def write_live(self, content: dict[str, Any]) -> None:
-        """Say what the run is doing now. Not forced to disk: after a power cut nothing is being done."""
-        beside = self.path / ".part-live.json"
-        beside.write_text(json.dumps(content), encoding="utf-8")
-        beside.replace(self.path / LIVE)
+        """Write the heartbeat (``schema.LiveJson``). Not fsynced: after a power cut it is out of date anyway."""
+        temporary = self.path / f"{TEMP_PREFIX}{LIVE_FILE}"
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(self.path / LIVE_FILE)
 
     def read_live(self) -> dict[str, Any] | None:
-        """Return what the process that holds the folder last said about itself."""
+        """Return the last heartbeat of the process that holds the folder; None where there is none."""
         try:
-            return dict(json.loads((self.path / LIVE).read_text(encoding="utf-8")))
+            return dict(json.loads((self.path / LIVE_FILE).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
-    def started(self) -> bool:
-        """Whether a search wrote its state here."""
-        return (self.path / "oracle.json").exists()
+    def remove_live(self) -> None:
+        """Remove the heartbeat: the search ended."""
+        (self.path / LIVE_FILE).unlink(missing_ok=True)
 
-    def check_whole(self) -> None:
-        """Refuse to begin over what is there already.
+    def has_oracle(self) -> bool:
+        """Return whether a search wrote its state here."""
+        return (self.path / ORACLE_FILE).exists()
+
+    def check_complete(self) -> None:
+        """Refuse to start a search over an incomplete run.
 
         Raises:
-            UserError: there are trials, but no run.json or no oracle.json beside them (exit code 4).
+            UserError: There are trials without run.json or oracle.json (exit code 4).
         """
-        trials, begun = any(self.path.glob("trial_*/trial.json")), (self.path / "run.json").exists()
-        if not begun and (trials or self.started()):
+        has_trials, has_run_json = bool(self.trial_files()), (self.path / RUN_FILE).exists()
+        if not has_run_json and (has_trials or self.has_oracle()):
             raise UserError(
-                f"{self.path} holds trials but no run.json: it is stock Keras Tuner's, or broken. Restore run.json, or "
-                "choose another --name",
-                LOCKED,
+                f"{self.path} holds trials but no run.json: it was written by stock Keras Tuner, or is damaged. "
+                "Restore run.json from a backup, or choose another --name",
+                EXIT_RUN_FOLDER,
             )
-        if begun and trials and not self.started():
+        if has_run_json and has_trials and not self.has_oracle():
             raise UserError(
-                f"{self.path} has lost its oracle.json; make it again from the trials with: "
+                f"{self.path / ORACLE_FILE} is missing; rebuild it from the trials with: "
                 f"fer-search doctor {self.path} --repair",
-                LOCKED,
+                EXIT_RUN_FOLDER,
             )
 
     def clear(self) -> None:
-        """Remove what a run wrote here, and nothing else."""
-        for path in self.path.glob("trial_*"):
+        """Delete what a run wrote here, and nothing else."""
+        for path in self.trial_dirs():
             shutil.rmtree(path)
-        for name in ("tensorboard", "confirm"):
+        for name in (TENSORBOARD_DIR, CONFIRM_DIR):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in WRITTEN:
+        for name in RUN_FILES:
             (self.path / name).unlink(missing_ok=True)
 
     def remove_leftovers(self) -> None:
-        """Remove unfinished files that a kill left; only for the process that holds the lock."""
-        for folder in (self.path, *self.path.glob("trial_*")):
-            remove_parts(folder)
+        """Remove unfinished files that a kill left behind; the caller must hold the lock."""
+        for folder in (self.path, *self.trial_dirs()):
+            remove_temp_files(folder)
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the folder. The system lets go of it when the process ends, however it ends.
-
-        Where the file system has no such locks, the lock is the process that the file names; one that no longer lives,
-        on this machine, holds nothing.
-
-        Raises:
-            UserError: another process holds it (exit code 4), or nothing can be written there (2).
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            opened = (self.path / LOCK).open("a+", encoding="utf-8")
-        except OSError as error:
-            if disk_is_full(error):
-                raise
-            reason = error.strerror or error
-            raise UserError(
-                f"cannot write to the run folder {self.path}: {reason}; choose another --results-dir"
-            ) from error
-        with opened as file:
-            if not _take(file, time.monotonic() + LOOK_SECONDS):
-                by = f"another fer-search run{_holder(file)}"
-                raise UserError(f"{self.path} is in use by {by}; wait for it, or choose another --name", LOCKED)
-            me = {
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            }
-            _replace(file, json.dumps(me))
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    _replace(file, "")
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the folder; see ``lock.hold_lock``."""
+        return hold_lock(self.path)
 
     def in_use(self) -> bool:
-        """Whether a process holds the folder now."""
-        try:
-            file = (self.path / LOCK).open(encoding="utf-8")
-        except OSError:
-            return False
-        with file:
-            locked = _flock(file, shared=True)
-            return _held_by_name(file) if locked is None else not locked
-
-
-def check_same(
-    path: Path,
-    then: dict[str, Any],
-    now: dict[str, Any],
-    extended: tuple[str, ...] = (),
-    words: Mapping[str, str] | None = None,
-) -> list[str]:
-    """Refuse to go on with a run that was started as another one.
-
-    Args:
-        path: the run folder.
-        then: what run.json recorded under "identity".
-        now: the same of this start.
-        extended: names of what may be more than then.
-        words: name -> in what it differs, where the values themselves say little.
-
-    Returns:
-        The names of what is more than then.
-
-    Raises:
-        UserError: they differ; the message says in what (exit code 5).
-    """
-    differ = [name for name in now if then.get(name) != now[name]]
-    more = [name for name in differ if name in extended and _at_least(now[name], then.get(name))]
-    if wrong := [name for name in differ if name not in more]:
-        said = {name: f"was {_short(then.get(name))}, is {_short(now[name])}" for name in wrong} | dict(words or {})
-        changes = "; ".join(f"{name} {said[name]}" for name in wrong)
-        way_out = "Choose another --name, or --overwrite it"
-        if not extended and set(wrong) <= {"--max-trials", "--max-epochs", "--time-budget"}:
-            way_out = "--extend goes on with more of it, another --name or --overwrite starts anew"
-        raise UserError(f"{path} was started with something else: {changes}. {way_out}", DIFFERENT)
-    return more
-
-
-def _at_least(now: float | None, then: float | None) -> bool:
-    """Whether a limit is no lower than before; None is no limit."""
-    return now is None or (then is not None and now >= then)
-
-
-def _take(file: TextIO, until: float) -> bool:
-    """Lock a file; a process that only looks at it is waited for."""
-    while not (locked := _flock(file, shared=False)):
-        if locked is None:
-            return not _held_by_name(file)
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def _flock(file: TextIO, shared: bool) -> bool | None:
-    """Ask the system for a lock; None where it has no such locks."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError as error:
-        return None if error.errno in UNSUPPORTED else False
-    return True
-
-
-def _held_by_name(file: TextIO) -> bool:
-    """Whether the process that a lock file names lives; one on another machine may."""
-    held = _read(file)
-    return bool(held) and (held.get("host") != socket.gethostname() or _alive(held.get("pid")))
-
-
-def _alive(pid: Any) -> bool:
-    if os.name == "nt":  # there os.kill(pid, 0) is no question but Ctrl-C
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, TypeError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return int(pid) != os.getpid()
-
-
-def _holder(file: TextIO) -> str:
-    held = _read(file)
-    return f" (process {held.get('pid')} on {held.get('host')}, since {held.get('since')})" if held else ""
-
-
-def _read(file: TextIO) -> dict[str, Any]:
-    file.seek(0)
-    try:
-        return dict(json.loads(file.read()))
-    except (ValueError, TypeError):
-        return {}
-
-
-def _replace(file: TextIO, text: str) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(text)
-    file.flush()
-
-
-def _short(value: Any) -> str:
-    text = "not set" if value is None else str(value)
-    return text if len(text) <= 40 else text[:12] + "..."
+        """Return whether a process holds the folder now."""
+        return is_locked(self.path)

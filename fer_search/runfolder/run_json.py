@@ -1,47 +1,45 @@
-"""A run folder -> what run.json and oracle.json say. Reads files and nothing else: no Keras, no Keras Tuner."""
+"""Reading run.json and the choices in oracle.json, for reports and summaries."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fer_search.errors import UserError
 from fer_search.runfolder.choices import Choice, read_choices
-
-FORMAT = 1  # the newest run.json that is understood
-MENDED = ("oracle.json", "trial.json", "epochs.csv")  # by the doctor, from the other files of the run
+from fer_search.runfolder.json_files import read_json, repair_hint
+from fer_search.runfolder.schema import FORMAT, ORACLE_FILE, RUN_FILE
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What run.json says, with defaults for what an older or a stock Keras Tuner project lacks.
+    """Content of run.json, with defaults for what an older run or a stock Keras Tuner project lacks.
 
     Args:
-        path: the run folder.
-        choices: the space's choices, in its order.
-        stock: whether run.json is missing: Keras Tuner wrote the project without fer-search.
-        name: of the run; the folder's name by default.
-        command: the command line that made it.
-        created: start of the search, ISO 8601, UTC.
-        version: of fer-search.
+        path: Run folder.
+        choices: Choices of the space, in its order.
+        stock: Whether run.json is missing: the project was written by Keras Tuner without fer-search.
+        name: Name of the run; the folder's name by default.
+        command: Command line that started it.
+        created: Start of the search, ISO 8601, UTC.
+        version: Version of fer-search.
         space: "name", "path", "sha256" and "text" of the space file.
-        references: name -> accuracy published elsewhere, from 0 to 1.
-        baselines: name -> values of choices.
-        data: "name", "source", "fingerprint", "toy", "train" and "validation" (images), "notes".
+        references: Name -> accuracy published elsewhere, 0 to 1.
+        baselines: Name -> values of choices.
+        data: "name", "source", "fingerprint", "toy", "train" and "validation" (numbers of images), "notes".
         protocol: "holdout", "report" or "".
-        protocol_note: the protocol in words, a sentence without its full stop.
-        seed: of everything random.
+        protocol_note: The protocol in words, a sentence without its full stop.
+        seed: Random seed.
         tuner: "name", "max_trials", "max_epochs", "factor", "baselines".
         settings: "width", "limit_train", "batch_size" and others.
-        versions: package -> version.
-        backend: Keras' backend.
-        device: what trained, in words.
+        versions: Package -> version.
+        backend: Keras backend.
+        device: Hardware that trained, in words.
         skipped: "what" could not be searched and "why".
-        state: "running", "interrupted", "finished", or "" where it is not known.
-        seconds: wall time of the search so far; None where it is not known.
+        state: "running", "interrupted", "finished" and others; "" if unknown.
+        seconds: Wall time of the search so far; None if unknown.
     """
 
     path: Path
@@ -69,125 +67,101 @@ class RunInfo:
 
     @property
     def validation(self) -> int | None:
-        """Number of validation images, where known."""
+        """Number of validation images; None if unknown."""
         return self.data.get("validation") or None
 
     @property
     def toy(self) -> bool:
-        """Whether the faces were drawn by fer-search."""
+        """Whether the data set is the synthetic toy faces."""
         return bool(self.data.get("toy", False))
 
     @property
     def width(self) -> float:
-        """The factor on every filter count."""
+        """Factor on every filter count (--width)."""
         return float(self.settings.get("width") or 1)
 
     def drawn_references(self) -> dict[str, float]:
-        """Return the references that may stand beside this run's accuracies: none for toy faces."""
+        """Return the published accuracies comparable to this run; none for toy faces."""
         return {} if self.toy else dict(self.references)
 
     def cautions(self) -> list[str]:
-        """Return what every output must say before its numbers, one sentence each."""
+        """Return the caveats that every output states before its numbers, one sentence each."""
         lines = []
         if self.toy:
-            lines.append("Toy data: these are drawn faces, not FER2013; nothing about real faces follows.")
+            lines.append("Toy data: synthetic faces, not FER2013; the results say nothing about real faces.")
         if self.protocol_note:
             lines.append(f"Protocol: {self.protocol_note.rstrip('.')}.")
         if self.width != 1:
             lines.append(
-                f"Every filter count is times {self.width:g}: accuracies are below those of the full networks."
+                f"Width {self.width:g}: all filter counts are multiplied by it; full-size networks are more accurate."
             )
         for skipped in self.skipped:
-            lines.append(f"Missing here: {skipped.get('what', '?')} ({skipped.get('why', 'no reason recorded')}).")
+            lines.append(f"Not searched: {skipped.get('what', '?')} ({skipped.get('why', 'no reason recorded')}).")
         if self.stock:
-            lines.append(
-                "Keras Tuner wrote this project without fer-search: its data, protocol and times are not known."
-            )
+            lines.append("This project was written by stock Keras Tuner: its data, protocol and times are unknown.")
         return lines
 
 
 def newest_run(results_dir: str | Path) -> Path:
-    """Return the run folder that was written to last.
+    """Return the run folder that was modified last.
 
     Raises:
-        UserError: there is none.
+        UserError: There is none.
     """
-    files = [file for name in ("run.json", "oracle.json") for file in Path(results_dir).glob(f"*/{name}")]
+    files = [file for name in (RUN_FILE, ORACLE_FILE) for file in Path(results_dir).glob(f"*/{name}")]
     if not files:
         raise UserError(f"no run in {results_dir}; start one with: fer-search run --space search_spaces/report.py")
     return max(files, key=lambda file: file.stat().st_mtime).parent
 
 
 def load_run(run: str | Path) -> RunInfo:
-    """Read run.json and the space's choices.
+    """Read run.json and the choices of the space.
 
     Args:
-        run: the run folder, or a project folder of stock Keras Tuner.
+        run: Run folder, or a project folder of stock Keras Tuner.
 
     Raises:
-        UserError: the folder is missing or no run, or a file in it is broken or too new; the message names it.
+        UserError: The folder is missing or no run folder, or a file in it is damaged or too new; the message names it.
     """
     path = Path(run)
     if not path.is_dir():
-        raise UserError(f"{path}: no such run folder; fer-search run makes one")
-    own, oracle = path / "run.json", path / "oracle.json"
-    if not (own.exists() or oracle.exists()):
-        raise UserError(f"{path} is no run folder: neither run.json nor oracle.json is in it; give a run's own folder")
-    raw = read_json(own) if own.exists() else {}
-    if not isinstance(raw.get("format", FORMAT), int) or raw.get("format", FORMAT) > FORMAT:
-        raise UserError(f"{own} has format {raw['format']}, newer than this fer-search reads; update fer-search")
-    reading = oracle
+        raise UserError(f"{path}: no such run folder; start one with fer-search run")
+    run_file, oracle_file = path / RUN_FILE, path / ORACLE_FILE
+    if not (run_file.exists() or oracle_file.exists()):
+        raise UserError(
+            f"{path} is not a run folder: it has neither {RUN_FILE} nor {ORACLE_FILE}; give the folder of one run"
+        )
+    content = read_json(run_file) if run_file.exists() else {}
+    version = content.get("format", FORMAT)
+    if not isinstance(version, int) or version > FORMAT:
+        raise UserError(
+            f"{run_file} has format {version}, newer than this version of fer-search reads; update fer-search"
+        )
+    reading = oracle_file
     try:
-        choices = read_choices(read_json(oracle)["hyperparameters"]["space"]) if oracle.exists() else ()
-        reading = own
-        return _info(path, raw, choices)
+        choices = read_choices(read_json(oracle_file)["hyperparameters"]["space"]) if oracle_file.exists() else ()
+        reading = run_file
+        return _run_info(path, content, choices)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{reading} does not hold what it should ({error!r}); {way_out(reading)}") from error
+        raise UserError(f"{reading} has unexpected content ({error!r}); {repair_hint(reading)}") from error
 
 
-def read_json(file: Path, prepare: Callable[[str], str] = str) -> dict[str, Any]:
-    """Return a JSON file's object.
-
-    Args:
-        file: the file.
-        prepare: applied to its text before it is parsed.
-
-    Raises:
-        UserError: it cannot be read, or holds something else; the message names it.
-    """
-    try:
-        content = json.loads(prepare(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); {way_out(file)}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file} does not hold what it should; {way_out(file)}")
-    return content
-
-
-def way_out(file: Path) -> str:
-    """Return what to do about a broken file of a run folder, for the end of an error's line."""
-    if file.name not in MENDED:
-        return "restore it from a copy"
-    run = file.parent if file.name == "oracle.json" else file.parent.parent
-    return f"fer-search doctor {run} --repair mends it, or says why not"
-
-
-def _info(path: Path, raw: dict[str, Any], choices: tuple[Choice, ...]) -> RunInfo:
+def _run_info(path: Path, content: dict[str, Any], choices: tuple[Choice, ...]) -> RunInfo:
     def table(key: str) -> dict[str, Any]:
-        return dict(raw.get(key) or {})
+        return dict(content.get(key) or {})
 
     tables = ("space", "baselines", "data", "tuner", "settings", "versions")
     texts = ("command", "created", "version", "protocol", "protocol_note", "backend", "device", "state")
-    read: dict[str, Any] = {key: table(key) for key in tables} | {key: str(raw.get(key) or "") for key in texts}
-    seconds = raw.get("seconds")
+    fields: dict[str, Any] = {key: table(key) for key in tables} | {key: str(content.get(key) or "") for key in texts}
+    seconds = content.get("seconds")
     return RunInfo(
         path=path,
         choices=choices,
-        stock=not raw,
-        name=str(raw.get("name") or path.resolve().name),
+        stock=not content,
+        name=str(content.get("name") or path.resolve().name),
         references={str(name): float(accuracy) for name, accuracy in table("references").items()},
-        skipped=tuple(dict(one) for one in raw.get("skipped") or ()),
-        seed=raw.get("seed"),
+        skipped=tuple(dict(entry) for entry in content.get("skipped") or ()),
+        seed=content.get("seed"),
         seconds=None if seconds is None else float(seconds),
-        **read,
+        **fields,
     )

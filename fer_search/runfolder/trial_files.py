@@ -1,7 +1,8 @@
-"""The files of a run's trials: trial.json (Keras Tuner's), design.json and where epochs.csv is."""
+"""Reading the trials of a run: trial.json (Keras Tuner's), design.json and the path of epochs.csv."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,24 @@ from typing import Any
 import numpy as np
 
 from fer_search.errors import UserError
-from fer_search.runfolder.run_json import read_json, way_out
+from fer_search.runfolder.json_files import read_json, repair_hint
+from fer_search.runfolder.schema import DESIGN_FILE, EPOCHS_FILE, ORACLE_FILE, TRIAL_FILE, TRIAL_PREFIX
 
 
 @dataclass(frozen=True)
-class Record:
-    """One trial's files.
+class TrialRecord:
+    """The files of one trial.
 
     Args:
-        trial: its id, the folder's name without "trial_".
-        status: Keras Tuner's.
-        score: the objective's best value; None where there is none.
-        best_step: Keras Tuner's, of that value.
-        values: of the choices, and the tuner's own ("tuner/...").
-        metrics: name -> {"direction", "observations": [{"value": [...], "step": n}]}.
-        message: why it failed.
-        design: design.json; empty where it is missing.
-        epochs_file: epochs.csv, which may be missing.
+        trial: Trial id, the folder's name without "trial_".
+        status: Keras Tuner's status.
+        score: Best value of the objective; None if there is none.
+        best_step: Keras Tuner's step of that value.
+        values: Values of the choices, and Keras Tuner's own entries ("tuner/...").
+        metrics: Name -> {"direction", "observations": [{"value": [...], "step": n}]}.
+        message: Why the trial failed or ended early; "" if it did not.
+        design: Content of design.json; empty if missing.
+        epochs_file: Path of epochs.csv, which may be missing.
     """
 
     trial: str
@@ -40,59 +42,61 @@ class Record:
 
     @property
     def parent(self) -> str | None:
-        """The trial whose weights this one went on from (Hyperband)."""
+        """Id of the trial whose weights this one started from (Hyperband)."""
         parent = self.values.get("tuner/trial_id")
         return None if parent is None else str(parent)
 
 
-def read_records(path: Path) -> list[Record]:
+def read_trial_records(run: Path) -> list[TrialRecord]:
     """Return the trials of a run folder in the order in which they were started.
 
     Raises:
-        UserError: a file is broken; the message names it.
+        UserError: A file is damaged; the message names it.
     """
-    oracle = path / "oracle.json"
+    oracle = run / ORACLE_FILE
     started = [str(trial) for trial in read_json(oracle).get("start_order", [])] if oracle.exists() else []
-    place = {trial: at for at, trial in enumerate(started)}
-    records = [_record(file) for file in path.glob("trial_*/trial.json")]
-    return sorted(records, key=lambda r: (place.get(r.trial, len(place)), len(r.trial), r.trial))
+    position = {trial: index for index, trial in enumerate(started)}
+    records = [_read_record(file) for file in run.glob(f"{TRIAL_PREFIX}*/{TRIAL_FILE}")]
+    return sorted(records, key=lambda r: (position.get(r.trial, len(position)), len(r.trial), r.trial))
 
 
-def objective(records: list[Record]) -> tuple[str, str]:
-    """Return the name and direction ("max" or "min") of what the scores are; Keras Tuner does not record which it was.
+def infer_objective(records: Sequence[TrialRecord]) -> tuple[str, str]:
+    """Return the name and direction ("max" or "min") of the objective; Keras Tuner does not record it.
 
-    It is the metric whose best value is every trial's score; of several, one that is an accuracy. fer-search's own runs
-    maximise val_accuracy. ("", "max") where it cannot be known.
+    It is the metric whose best value equals the score in every trial; of several, one that is an accuracy. Runs of
+    fer-search maximise val_accuracy. ("", "max") if it cannot be determined.
     """
     scored = [record for record in records if record.score is not None]
     if any(record.epochs_file.exists() for record in scored):
         return "val_accuracy", "max"
     names = list(dict.fromkeys(name for record in scored for name in record.metrics))
-    fitting = [name for name in names if all(_explains(record, name) for record in scored)]
-    fitting.sort(key=lambda name: "acc" not in name)
-    return (fitting[0], str(scored[0].metrics[fitting[0]].get("direction", "max"))) if fitting else ("", "max")
+    candidates = [name for name in names if all(_matches_score(record, name) for record in scored)]
+    candidates.sort(key=lambda name: "acc" not in name)
+    if not candidates:
+        return "", "max"
+    return candidates[0], str(scored[0].metrics[candidates[0]].get("direction", "max"))
 
 
-def best_value(record: Record, metric: str) -> float | None:
-    """Return a metric's best observed value; None where the trial has none."""
+def best_observation(record: TrialRecord, metric: str) -> float | None:
+    """Return the best observed value of a metric; None if the trial has none."""
     observations = record.metrics.get(metric, {}).get("observations", ())
-    values = [float(np.mean(one["value"])) for one in observations]
+    values = [float(np.mean(observation["value"])) for observation in observations]
     if not values:
         return None
     return min(values) if record.metrics[metric].get("direction") == "min" else max(values)
 
 
-def _explains(record: Record, metric: str) -> bool:
-    value = best_value(record, metric)
+def _matches_score(record: TrialRecord, metric: str) -> bool:
+    value = best_observation(record, metric)
     return value is not None and record.score is not None and bool(np.isclose(value, record.score, equal_nan=True))
 
 
-def _record(file: Path) -> Record:
-    epochs, design = file.with_name("epochs.csv"), file.with_name("design.json")
-    content = read_json(file, _without_bulk if epochs.exists() else str)
+def _read_record(file: Path) -> TrialRecord:
+    epochs, design = file.with_name(EPOCHS_FILE), file.with_name(DESIGN_FILE)
+    content = read_json(file, _drop_bulk if epochs.exists() else str)
     try:
         score = content.get("score")
-        return Record(
+        return TrialRecord(
             trial=str(content["trial_id"]),
             status=str(content["status"]),
             score=None if score is None else float(score),
@@ -104,13 +108,13 @@ def _record(file: Path) -> Record:
             epochs_file=epochs,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file} is not a trial that Keras Tuner wrote ({error!r}); {way_out(file)}") from error
+        raise UserError(f"{file} is no trial.json of Keras Tuner ({error!r}); {repair_hint(file)}") from error
 
 
-def _without_bulk(text: str) -> str:
-    """Cut the space and the metrics out of a trial.json that fer-search wrote: 95% of it, known from elsewhere.
+def _drop_bulk(text: str) -> str:
+    """Cut the space and the metrics out of a trial.json that fer-search wrote: 95% of it, also stored elsewhere.
 
-    Its lines are indented, and a string in JSON cannot hold a line break: a key at the start of a line is a key.
+    The file is indented, and a JSON string cannot contain a line break, so a key at the start of a line is a key.
     """
     for start, end, empty in (
         ('\n  "space": [', "\n  ]", '\n  "space": []'),

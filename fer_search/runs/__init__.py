@@ -1,1 +1,1 @@
-"""Looking at run folders from the command line: what a run does, its trials, whether the folder is sound. No Keras."""
+"""Inspecting run folders from the command line: status, trials, damage and repair. Imports no Keras."""

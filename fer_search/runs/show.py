@@ -1,4 +1,4 @@
-"""One trial of a run."""
+"""One trial of a run as text."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ from fer_search.report.formatting import choices, count, duration, gigaflops, ti
 
 
 def find_trial(trials: pd.DataFrame, wanted: str) -> pd.Series:
-    """Return the row of a trial by its number, its id or the name of the baseline that it is.
+    """Return the row of a trial, given its number, its id or the name of a baseline.
+
+    Args:
+        trials: From ``load_trials``.
+        wanted: Number, id or name.
 
     Raises:
-        UserError: there is none, or several.
+        UserError: There is no such trial, or several.
     """
-    fits = (trials["trial"] == wanted) | (trials["name"] == wanted).fillna(False)
+    matches = (trials["trial"] == wanted) | (trials["name"] == wanted).fillna(False)
     if wanted.isdigit():
-        fits |= trials["trial"].str.fullmatch(rf"0*{int(wanted)}")
-    found = trials[fits]
-    if len(found) > 1:
-        numbers = ", ".join(str(int(number)) for number in sorted(found["trial"]))
-        raise UserError(f"{wanted} was trained {len(found)} times; give the number of one of its trials: {numbers}")
-    if not len(found):
+        matches |= trials["trial"].str.fullmatch(rf"0*{int(wanted)}")
+    rows = trials[matches]
+    if len(rows) > 1:
+        numbers = ", ".join(str(int(number)) for number in sorted(rows["trial"]))
+        raise UserError(f"{wanted} was trained {len(rows)} times; give the number of one of its trials: {numbers}")
+    if rows.empty:
         names = ", ".join(trials["name"].dropna())
         raise UserError(f"there is no trial {wanted!r}; give a number from 0 to {len(trials) - 1}, or one of {names}")
-    return found.iloc[0]
+    return rows.iloc[0]
 
 
 def describe_trial(run: Path, wanted: str) -> list[RenderableType]:
     """Return what ``fer-search show`` prints.
 
     Raises:
-        UserError: the run cannot be read, or has no such trial.
+        UserError: The run cannot be read, or has no such trial.
     """
     row = find_trial(load_trials(run), wanted)
     facts = [f"{title(row).capitalize()}: {row['status']}, validation accuracy {with_interval(row)}"]
@@ -47,7 +51,7 @@ def describe_trial(run: Path, wanted: str) -> list[RenderableType]:
         f"{count(row['parameters'])} parameters, {gigaflops(row['flops'])} GFLOP an image, {duration(row['seconds'])}"
     )
     if not pd.isna(row["parent"]):
-        facts.append(f"went on from trial {row['parent']}")
+        facts.append(f"continued from trial {row['parent']}")
     facts += [f"{name}: {value}" for name, value in choices(row)]
     curves = load_epochs(run)
     return ["\n".join(facts), _epochs_table(curves[curves["trial"] == row["trial"]])]
@@ -67,5 +71,5 @@ def _epochs_table(rows: pd.DataFrame) -> Table:
         table.add_column(name.replace("_", " "), justify="right")
     for row in rows.to_dict("records"):
         numbers = ("" if pd.isna(row[name]) else format(row[name], form) for name, form in columns.items())
-        table.add_row(str(row["epoch"]) + (" (before)" if row["inherited"] else ""), *numbers)
+        table.add_row(str(row["epoch"]) + (" (inherited)" if row["inherited"] else ""), *numbers)
     return table

@@ -1,4 +1,4 @@
-"""What a run is doing, read from its folder while another process writes it, or after."""
+"""The status of a run, read from its folder while or after another process writes to it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from fer_search.runfolder.folder import RunFolder
 
 STATES = {
     "finished": "finished",
-    "interrupted": "interrupted; the same command goes on",
-    "out_of_time": "out of time; --extend with a longer --time-budget goes on",
-    "failing": "stopped, too many trials failed in a row",
-    "killed": "not running, and it was not ended by itself: killed, or the power went; the same command goes on",
+    "interrupted": "interrupted; re-run the same command to resume",
+    "out_of_time": "out of time; re-run with --extend and a longer --time-budget to continue",
+    "failing": "stopped: too many trials failed in a row",
+    "killed": "killed, or the power failed; re-run the same command to resume",
 }
 
 
 @dataclass(frozen=True)
 class Status:
-    """A run at this moment.
+    """The status of a run.
 
     Args:
-        folder: of the run.
-        state: running, finished, interrupted, out_of_time, failing, killed; "" of a stock Keras Tuner project.
-        command: that started it.
-        completed, failed, unfinished: trials.
-        planned: trials in all, if that is known.
-        best: the best trial's id, name and accuracy; None where there is none.
-        seconds: that it has taken so far; None where that is not known.
-        now: the running trial: its epoch, how much of it is done, live accuracy, seconds left.
+        folder: Run folder.
+        state: running, finished, interrupted, out_of_time, failing or killed; "" for a stock Keras Tuner project.
+        command: Command line that started it.
+        completed, failed, unfinished: Numbers of trials.
+        planned: Number of trials in total; None if unknown.
+        best: "trial" (id), "title" and "accuracy" of the best trial; None if there is none.
+        seconds: Wall time so far; None if unknown.
+        now: Last heartbeat of the running process (``LiveJson``); None if it does not run.
     """
 
     folder: str
@@ -51,10 +51,10 @@ class Status:
 
 
 def read_status(run: Path) -> Status:
-    """Return what a run folder says.
+    """Return the status of a run.
 
     Raises:
-        UserError: it is no run, or a file in it is broken.
+        UserError: The folder is no run folder, or a file in it is damaged.
     """
     info, trials = load_run(run), load_trials(run)
     folder = RunFolder(run)
@@ -89,29 +89,30 @@ def read_status(run: Path) -> Status:
 
 
 def status_lines(status: Status) -> list[str]:
-    """Return the same for people."""
-    lines = [f"{status.folder}: {STATES.get(status.state, status.state) or 'a project of stock Keras Tuner'}"]
-    of = f" of {status.planned}" if status.planned else ""
+    """Return the status as lines of text."""
+    lines = [f"{status.folder}: {STATES.get(status.state, status.state) or 'stock Keras Tuner project'}"]
+    planned = f" of {status.planned}" if status.planned else ""
     failed = f", {status.failed} failed" if status.failed else ""
-    took = f", {duration(status.seconds)} so far" if status.seconds else ""
-    lines.append(f"trials: {status.completed}{of} completed{failed}{took}")
+    elapsed = f", {duration(status.seconds)} so far" if status.seconds else ""
+    lines.append(f"trials: {status.completed}{planned} completed{failed}{elapsed}")
     if status.best:
         lines.append(f"best: {percent(status.best['accuracy'])}, {status.best['title']}")
     if now := status.now:
         low, high = now["left"]
-        done = f"{now['done'] / now['images']:.0%} of it, accuracy {now['accuracy']:.3f}"
-        at = done if now["done"] else "building and compiling its network"
+        position = f"{now['done'] / now['images']:.0%} of it, accuracy {now['accuracy']:.3f}"
+        if not now["done"]:
+            position = "building and compiling the network"
         lines.append(
-            f"now: trial {now['trial']}, epoch {now['epoch']} of {now['epochs']}, {at}; "
+            f"now: trial {now['trial']}, epoch {now['epoch']} of {now['epochs']}, {position}; "
             f"{duration(low)} to {duration(high)} left"
         )
         if (silent := time.time() - now["time"]) > 120:
             lines.append(f"no sign of progress for {duration(silent)}")
     elif status.state == "running":
-        lines.append("now: getting ready")
+        lines.append("now: preparing")
     return lines
 
 
 def status_as_json(status: Status) -> str:
-    """Return the same for programs."""
+    """Return the status as JSON."""
     return json.dumps(asdict(status))

@@ -1,4 +1,4 @@
-"""The trials of a run that meet conditions, as a table."""
+"""The trials of a run as a table, filtered by conditions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fer_search.report import load_trials
 from fer_search.report.formatting import count, label, percent, value, with_interval
 from fer_search.report.tables.trials import CHOICE
 
-COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -26,21 +26,21 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 CONDITION = re.compile(r"\s*([\w .-]+?)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
-MOST_COLUMNS = 8  # of choices, beside each other
-WORDS = {"yes": "true", "no": "false"}
+MAX_CHOICE_COLUMNS = 8  # with more, the choices share one column
+BOOLEAN_WORDS = {"yes": "true", "no": "false"}
 
 
 def select_trials(run: Path, where: Sequence[str], top: int | None) -> pd.DataFrame:
     """Return rows of ``fer_search.report.load_trials``, best first.
 
     Args:
-        run: the run folder.
-        where: conditions such as "downsample=strided" or "accuracy>=0.6", all of which must hold; a choice that was not
+        run: Run folder.
+        where: Conditions such as "downsample=strided" or "accuracy>=0.6", all of which must hold; a choice that is not
             active in a trial meets none.
-        top: how many, if not all.
+        top: Number of trials to return; None for all.
 
     Raises:
-        UserError: the run cannot be read, or a condition names nothing that there is.
+        UserError: The run cannot be read, or a condition names an unknown column.
     """
     trials = load_trials(run)
     for condition in where:
@@ -49,19 +49,19 @@ def select_trials(run: Path, where: Sequence[str], top: int | None) -> pd.DataFr
 
 
 def _holds(trials: pd.DataFrame, condition: str) -> pd.Series:
-    found = CONDITION.fullmatch(condition)
-    if not found:
+    match = CONDITION.fullmatch(condition)
+    if not match:
         raise UserError(f"--where must be NAME=VALUE (or !=, <, <=, >, >=), not {condition!r}")
-    name, sign, wanted = found.groups()
+    name, sign, wanted = match.groups()
     column = _column(trials, name)
-    there = column.notna()
+    known = column.notna()
     if sign in ("=", "==", "!="):
         text = column.map(_as_text)
-        same = text.map(lambda given: _same(given, wanted))
-        return there & (same if sign != "!=" else ~same)
+        equal = text.map(lambda given: _equal(given, wanted))
+        return known & (equal if sign != "!=" else ~equal)
     numbers = pd.to_numeric(column, errors="coerce")
     try:
-        return there & COMPARE[sign](numbers, float(wanted)).fillna(False).astype(bool)
+        return known & COMPARISONS[sign](numbers, float(wanted)).fillna(False).astype(bool)
     except ValueError as error:
         raise UserError(f"--where {condition}: {wanted!r} is not a number") from error
 
@@ -80,8 +80,8 @@ def _as_text(given: Any) -> str:
     return "" if pd.api.types.is_scalar(given) and pd.isna(given) else str(given).lower()
 
 
-def _same(given: str, wanted: str) -> bool:
-    wanted = WORDS.get(wanted.lower(), wanted.lower())
+def _equal(given: str, wanted: str) -> bool:
+    wanted = BOOLEAN_WORDS.get(wanted.lower(), wanted.lower())
     try:
         return abs(float(given) - float(wanted)) <= 1e-3 * abs(float(wanted))  # 0.0012 finds 0.00120034
     except ValueError:
@@ -89,19 +89,19 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def trials_table(trials: pd.DataFrame) -> Table:
-    """Return the trials with the choices in which they differ: a column each, or in words where they are many."""
+    """Return the trials with the choices that vary: a column each, or all in one column if there are many."""
     choices = [c for c in map(str, trials) if c.startswith(CHOICE) and trials[c].astype(str).nunique() > 1]
-    columns = [*map(label, choices)] if len(choices) <= MOST_COLUMNS else ["choices"]
+    columns = [*map(label, choices)] if len(choices) <= MAX_CHOICE_COLUMNS else ["choices"]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
     for name in ("trial", "name", "accuracy", "epochs", "parameters"):
         table.add_column(name, no_wrap=name != "name", overflow="fold")
     for name in (*columns, ""):
         table.add_column(name, overflow="fold")
     for _, row in trials.iterrows():
-        own = [value(row[c]) for c in choices]
+        cells = [value(row[c]) for c in choices]
         if columns == ["choices"]:
-            own = [", ".join(f"{label(c)} {value(row[c])}" for c in choices if not pd.isna(row[c]))]
-        table.add_row(*_result(row), *own, _end(row))
+            cells = [", ".join(f"{label(c)} {value(row[c])}" for c in choices if not pd.isna(row[c]))]
+        table.add_row(*_result(row), *cells, _outcome(row))
     return table
 
 
@@ -112,12 +112,12 @@ def _result(row: pd.Series) -> tuple[str, ...]:
     return str(row["trial"]), name, accuracy, epochs, count(row["parameters"])
 
 
-def _end(row: pd.Series) -> str:
+def _outcome(row: pd.Series) -> str:
     if row["status"] == "failed" and not pd.isna(row["message"]):
         return f"failed: {row['message']}"
     return "" if row["status"] == "completed" else str(row["status"])
 
 
 def trials_as_json(trials: pd.DataFrame) -> str:
-    """Return a list of objects with the columns of ``load_trials``; null for what is missing."""
+    """Return the trials as a JSON list of objects with the columns of ``load_trials``; missing values are null."""
     return trials.to_json(orient="records")

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from fer_search.confirm import run as confirm_module
-from fer_search.confirm.candidates import choose
+from fer_search.confirm.candidates import choose_candidates
 from fer_search.errors import UserError
 from fer_search.files import write_text
 from fer_search.report import load_trials, to_markdown
 from fer_search.report.tables.confirmed import confirmed_lines, in_words, load_confirmation, notes
+from fer_search.runfolder import confirmation
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.training.trial import Stopped, TrialFailed
 
@@ -27,12 +28,12 @@ def made_up(monkeypatch, copied):
     """Trainings in a moment: probabilities follow from the training's number."""
     test = int((copied.splits != 0).sum())
 
-    def train(trial, data, watcher):
+    def train(trial, data, hooks):
         rows = [{"epoch": e, "accuracy": 0.5, "seconds": 1.0} for e in range(1, trial.epochs + 1)]
-        if watcher.stop():
+        if hooks.should_stop():
             raise Stopped
         for row in rows:
-            watcher.epoch(row)
+            hooks.on_epoch_end(row)
         return rows
 
     @contextlib.contextmanager
@@ -83,11 +84,11 @@ def test_trials_of_one_design_are_one_candidate(confirm, run):
 
 def test_a_design_is_trained_to_its_best_epoch_or_to_its_schedules_end(run):
     trials = load_trials(run).drop_duplicates("name").set_index("name")
-    plain, pooled = sorted(choose(run, 2, (), 9, None), key=lambda one: one.title)
+    plain, pooled = sorted(choose_candidates(run, 2, (), 9, None), key=lambda one: one.title)
     assert plain.epochs == trials.loc["plain", "best_epoch"]
     assert pooled.epochs == 9
     with pytest.raises(UserError, match="plateau schedule"):
-        choose(run, 1, (plain.trial,), 9, 3)
+        choose_candidates(run, 1, (plain.trial,), 9, 3)
 
 
 @pytest.mark.usefixtures("made_up")
@@ -107,6 +108,7 @@ def test_killed_at_any_write_it_goes_on_to_the_same_end(confirm, run, monkeypatc
 
         with monkeypatch.context() as patch:
             patch.setattr(confirm_module, "write_atomic", dying)
+            patch.setattr(confirmation, "write_atomic", dying)
             try:
                 confirm(top=2, seeds=2)
             except Killed:
@@ -121,7 +123,7 @@ def test_killed_at_any_write_it_goes_on_to_the_same_end(confirm, run, monkeypatc
 @pytest.mark.usefixtures("made_up")
 def test_another_choice_after_the_look_is_refused_and_counted_when_forced(confirm, run):
     assert confirm(top=1, seeds=1) == 0
-    with pytest.raises(UserError, match=r"--seeds was 1, is 2") as error:
+    with pytest.raises(UserError, match=r"--seeds was 1, is now 2") as error:
         confirm(top=1, seeds=2)
     assert error.value.exit_code == 5
     assert confirm(top=1, seeds=2, overwrite=True) == 0
@@ -132,7 +134,7 @@ def test_another_choice_after_the_look_is_refused_and_counted_when_forced(confir
 
 @pytest.mark.usefixtures("made_up")
 def test_a_confirmation_that_tested_nothing_was_no_look(confirm, run, monkeypatch):
-    def stopped(trial, data, watcher):
+    def stopped(trial, data, hooks):
         (trial.folder / "partial.weights.h5").write_text("of another design")
         raise Stopped
 
@@ -146,7 +148,7 @@ def test_a_confirmation_that_tested_nothing_was_no_look(confirm, run, monkeypatc
 
 @pytest.mark.usefixtures("made_up")
 def test_a_failed_training_is_a_result(confirm, run, monkeypatch):
-    def failing(trial, data, watcher):
+    def failing(trial, data, hooks):
         raise TrialFailed("the training loss was nan in epoch 1")
 
     monkeypatch.setattr(confirm_module, "train", failing)
