@@ -184,7 +184,7 @@ def test_a_finished_run_is_shown(call, searched):
     assert (code, "there is no 'colour'" in err) == (2, True)
     assert "cutout: 8" in call("show", run, "cut")[1]
     assert call("show", run, "7")[0] == 2
-    assert call("doctor", run)[:2] == (0, f"{run} is sound\n")
+    assert call("doctor", run)[:2] == (0, f"{run}: no problems found\n")
 
 
 @pytest.mark.parametrize("form", ["md", "csv", "json", "html"])

@@ -19,7 +19,8 @@ from fer_search.report.statistics.effects import effects
 from fer_search.report.statistics.promotions import promotions
 from fer_search.report.statistics.verdict import completed
 from fer_search.report.tables.analysis import RunAnalysis, load_analysis
-from fer_search.report.tables.predictions import calibration, confusion, load_predictions
+from fer_search.report.tables.predictions import calibration, confusion
+from fer_search.runfolder.predictions import load_predictions
 
 IMAGES = (".png", ".svg", ".pdf", ".jpg", ".webp")
 

@@ -12,7 +12,7 @@ import pandas as pd
 from fer_search.report import formatting
 from fer_search.report.statistics.inference import mean_interval
 from fer_search.report.tables.trials import CHOICE
-from fer_search.runfolder.choices import MOST_LEVELS, Choice
+from fer_search.runfolder.choices import MAX_LISTED_VALUES, Choice
 
 MIN_DESIGNS = 8  # designs: with fewer, nothing can be told apart
 
@@ -121,7 +121,7 @@ def level_of(trials: pd.DataFrame, choice: Choice) -> tuple[list, np.ndarray]:
     codes, uniques = pd.factorize(trials[CHOICE + choice.name])
     found = uniques.tolist()
     numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in found)
-    if numeric and not choice.values and (choice.kind in ("Int", "Float") or len(found) > MOST_LEVELS):
+    if numeric and not choice.values and (choice.kind in ("Int", "Float") or len(found) > MAX_LISTED_VALUES):
         return [], np.full(len(trials), np.nan)
     known = {value: place for place, value in enumerate(choice.values)}
     key = (lambda value: value) if numeric else lambda value: (known.get(value, len(known)), str(value))

@@ -14,7 +14,7 @@ from fer_search.report.tables.curves import read_curves
 from fer_search.report.tables.trials import build_trials
 from fer_search.runfolder.choices import Choice
 from fer_search.runfolder.run_json import RunInfo, load_run
-from fer_search.runfolder.trial_files import read_records
+from fer_search.runfolder.trial_files import read_trial_records
 
 MOST_BUDGETS = 5
 FEWEST = 3  # designs that make a budget worth offering
@@ -88,6 +88,6 @@ def load_analysis(run: str | Path) -> RunAnalysis:
     Raises:
         UserError: the folder is missing or no run, or a file in it is broken.
     """
-    info, records = load_run(run), read_records(Path(run))
+    info, records = load_run(run), read_trial_records(Path(run))
     curves = read_curves(records)
     return RunAnalysis(info, build_trials(info, records, curves), curves)

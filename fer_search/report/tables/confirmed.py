@@ -14,9 +14,10 @@ from rich.table import Table
 from fer_search.errors import UserError
 from fer_search.report import formatting
 from fer_search.report.statistics.inference import repeated_interval, wilson_interval
-from fer_search.runfolder.run_json import read_json
+from fer_search.runfolder.json_files import read_json
+from fer_search.runfolder.schema import CONFIRM_DIR, CONFIRM_FILE
 
-FILE = Path("confirm") / "confirm.json"  # of a run folder; fer_search.confirm.record says what is in it
+FILE = Path(CONFIRM_DIR) / CONFIRM_FILE  # fields: ``runfolder.schema.ConfirmJson``
 NEW = "_new"  # ends the names of the parts without images that were trained on
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from fer_search.errors import UserError
-from fer_search.runfolder.run_json import way_out
-from fer_search.runfolder.trial_files import Record, read_records
+from fer_search.runfolder.json_files import repair_hint
+from fer_search.runfolder.trial_files import TrialRecord, read_trial_records
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # there even where empty
 
@@ -34,10 +34,10 @@ def load_epochs(run: str | Path) -> pd.DataFrame:
     Raises:
         UserError: a file is broken; the message names it.
     """
-    return read_curves(read_records(Path(run)))
+    return read_curves(read_trial_records(Path(run)))
 
 
-def read_curves(records: Sequence[Record]) -> pd.DataFrame:
+def read_curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
     """Return the table of ``load_epochs`` from the trials' records."""
     parents = {record.trial: record.parent for record in records}
     return chain(_own_epochs(records), parents)
@@ -81,9 +81,9 @@ def chain(own: pd.DataFrame, parents: Mapping[str, str | None]) -> pd.DataFrame:
     return curves[[*first_columns, *(c for c in curves.columns if c not in first_columns)]]
 
 
-def _own_epochs(records: Sequence[Record]) -> pd.DataFrame:
+def _own_epochs(records: Sequence[TrialRecord]) -> pd.DataFrame:
     """Return the epochs that each trial trained itself; files with the same header are parsed at once."""
-    texts: dict[str, list[tuple[Record, str, int]]] = {}
+    texts: dict[str, list[tuple[TrialRecord, str, int]]] = {}
     stock = []
     for record in records:
         if not record.epochs_file.exists():
@@ -102,10 +102,10 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); {way_out(file)}") from error
+        raise UserError(f"{file} cannot be read ({error}); {repair_hint(file)}") from error
 
 
-def _parse(header: str, group: Sequence[tuple[Record, str, int]]) -> pd.DataFrame:
+def _parse(header: str, group: Sequence[tuple[TrialRecord, str, int]]) -> pd.DataFrame:
     try:
         table = pd.read_csv(io.StringIO(header + "\n" + "".join(body for _, body, _ in group)))
         trials = np.repeat([record.trial for record, _, _ in group], [lines for _, _, lines in group])
@@ -114,11 +114,11 @@ def _parse(header: str, group: Sequence[tuple[Record, str, int]]) -> pd.DataFram
     except (ValueError, KeyError) as error:
         if len(group) == 1:
             file = group[0][0].epochs_file
-            raise UserError(f"{file} cannot be read ({error}); {way_out(file)}") from error
+            raise UserError(f"{file} cannot be read ({error}); {repair_hint(file)}") from error
     return pd.concat([_parse(header, [one]) for one in group], ignore_index=True)  # to name the broken one
 
 
-def _observations(record: Record) -> pd.DataFrame:
+def _observations(record: TrialRecord) -> pd.DataFrame:
     """Return what Keras Tuner kept of a trial's metrics, if it kept more than the best epoch's."""
     columns: dict[str, Any] = {
         name: {int(one["step"]): float(np.mean(one["value"])) for one in metric.get("observations", ())}

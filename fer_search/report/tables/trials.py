@@ -13,7 +13,7 @@ from fer_search.report.statistics.inference import indistinguishable_from_best, 
 from fer_search.report.tables.curves import read_curves
 from fer_search.runfolder.choices import Choice, active_values
 from fer_search.runfolder.run_json import RunInfo, load_run
-from fer_search.runfolder.trial_files import Record, best_value, objective, read_records
+from fer_search.runfolder.trial_files import TrialRecord, best_observation, infer_objective, read_trial_records
 
 CHOICE = "choice."  # before the name of a choice in a column of the table
 TYPES = {
@@ -77,11 +77,11 @@ def load_trials(run: str | Path) -> pd.DataFrame:
     Raises:
         UserError: the folder is missing or no run, or a file in it is broken; the message names it.
     """
-    info, records = load_run(run), read_records(Path(run))
+    info, records = load_run(run), read_trial_records(Path(run))
     return build_trials(info, records, read_curves(records))
 
 
-def build_trials(info: RunInfo, records: Sequence[Record], curves: pd.DataFrame) -> pd.DataFrame:
+def build_trials(info: RunInfo, records: Sequence[TrialRecord], curves: pd.DataFrame) -> pd.DataFrame:
     """Return the table of ``load_trials`` from what was read before.
 
     Args:
@@ -89,7 +89,7 @@ def build_trials(info: RunInfo, records: Sequence[Record], curves: pd.DataFrame)
         records: of the trials, in the order in which they were started.
         curves: from ``load_epochs``.
     """
-    goal, direction = objective(list(records))
+    goal, direction = infer_objective(list(records))
     last = curves.groupby("trial")["epoch"].max()
     own = curves[~curves["inherited"].astype(bool)]
     facts = _Facts(goal, last.to_dict(), own.groupby("trial")["seconds"].sum(min_count=1).to_dict(), _best_rows(own))
@@ -115,7 +115,7 @@ def _best_rows(own: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return dict(zip(best["trial"], best[columns].to_dict("records"), strict=True))
 
 
-def _row(record: Record, facts: _Facts) -> dict[str, Any]:
+def _row(record: TrialRecord, facts: _Facts) -> dict[str, Any]:
     status = {"COMPLETED": "completed", "FAILED": "failed", "INVALID": "failed"}.get(record.status, "running")
     best = facts.best.get(record.trial, {}) if status != "failed" else {}
     epoch = best.get("epoch")
@@ -142,12 +142,12 @@ def _row(record: Record, facts: _Facts) -> dict[str, Any]:
     }
 
 
-def _stock_accuracy(record: Record, goal: str, status: str) -> float | None:
+def _stock_accuracy(record: TrialRecord, goal: str, status: str) -> float | None:
     """Return the score where it is an accuracy, or else the best validation accuracy among the metrics."""
     if status == "failed":
         return None
     names = [goal] if "acc" in goal else [name for name in record.metrics if name.startswith("val_") and "acc" in name]
-    value = record.score if names == [goal] else next((best_value(record, name) for name in names), None)
+    value = record.score if names == [goal] else next((best_observation(record, name) for name in names), None)
     return value if value is not None and 0 <= value <= 1 else None
 
 
@@ -168,7 +168,7 @@ def _ranked(table: pd.DataFrame, direction: str) -> pd.DataFrame:
     return table.iloc[by].reset_index(drop=True)
 
 
-def _choice_columns(choices: Sequence[Choice], records: Sequence[Record]) -> pd.DataFrame:
+def _choice_columns(choices: Sequence[Choice], records: Sequence[TrialRecord]) -> pd.DataFrame:
     active = [active_values(choices, record.values) for record in records]
     names = dict.fromkeys([choice.name for choice in choices] + [name for values in active for name in values])
     columns = {CHOICE + name: _typed([values.get(name) for values in active]) for name in names}

@@ -20,7 +20,8 @@ from fer_search.report.page.comparison import write_comparison
 from fer_search.report.page.watch import watch_report
 from fer_search.report.statistics.budgets import levels
 from fer_search.report.tables.analysis import RunAnalysis, load_analysis
-from fer_search.report.tables.predictions import calibration, confusion, load_predictions, per_class
+from fer_search.report.tables.predictions import calibration, confusion, per_class
+from fer_search.runfolder.predictions import Predictions, load_predictions
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_confusion_and_classes(analysis: RunAnalysis) -> None:
     assert found is not None
     counts = confusion(found)
     assert counts.sum() == len(found.labels)
-    assert np.diag(counts).sum() == (found.said == found.labels).sum()
+    assert np.diag(counts).sum() == (found.predicted == found.labels).sum()
     table = per_class(counts, found.classes)
     assert table["recall"].to_numpy() == pytest.approx(np.diag(counts) / counts.sum(axis=1))
     for name in ("precision", "recall", "f1"):
@@ -93,7 +94,6 @@ def test_confusion_and_classes(analysis: RunAnalysis) -> None:
 
 
 def test_calibration_of_a_calibrated_network(rng: np.random.Generator) -> None:
-    from fer_search.report.tables.predictions import Predictions
 
     probabilities = rng.dirichlet(np.ones(7), 20_000)
     labels = np.array([rng.choice(7, p=row) for row in probabilities])

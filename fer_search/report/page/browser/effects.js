@@ -1,13 +1,13 @@
 // What each value adds, of any trials: additive.py and effects.py again, in the reader's browser, because what the filter
 // lets through is known only there. The same model, intervals, p-values and verdicts, which are explained there.
-const RIDGE = 1e-9, MIN_RESIDUAL_DOF = 8, MIN_DISTINCT_FOR_QUADRATIC = 8, MOST_LEVELS = 8, LITTLE_ADDED = 0.01;  // as there, and in choices.py
+const RIDGE = 1e-9, MIN_RESIDUAL_DOF = 8, MIN_DISTINCT_FOR_QUADRATIC = 8, MAX_LISTED_VALUES = 8, LITTLE_ADDED = 0.01;  // as there, and in choices.py
 
 // One choice in the model: {choice, levels, log, columns, active, given, basis}; null where it had one value.
 function termOf(choice, trials) {
   const raw = trials.map(trial => table.given[choice.name][trial]), found = [...new Set(raw)].filter(value => value !== null);
   const numeric = found.every(value => typeof value === "number");
   if (found.length < 2) return null;
-  const scale = numeric && !choice.values.length && (["Int", "Float"].includes(choice.kind) || found.length > MOST_LEVELS);
+  const scale = numeric && !choice.values.length && (["Int", "Float"].includes(choice.kind) || found.length > MAX_LISTED_VALUES);
   const log = scale && choice.log && found.every(value => value > 0);
   const place = value => choice.values.indexOf(value) < 0 ? choice.values.length : choice.values.indexOf(value);
   const levels = scale ? [] : numeric ? found.sort((a, b) => a - b)

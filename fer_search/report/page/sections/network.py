@@ -15,11 +15,10 @@ from fer_search.report.tables.predictions import (
     Predictions,
     calibration,
     confusion,
-    load_layers,
-    load_predictions,
     per_class,
     picture,
 )
+from fer_search.runfolder.predictions import load_layers, load_predictions
 
 MOST_MISTAKES = 24
 
@@ -99,7 +98,7 @@ def _mistakes(found: Predictions) -> Markup | None:
         return None
     items = []
     for row, image in list(zip(found.mistakes, found.images, strict=True))[:MOST_MISTAKES]:
-        said, label = found.classes[found.said[row]], found.classes[found.labels[row]]
+        said, label = found.classes[found.predicted[row]], found.classes[found.labels[row]]
         sure = f"{found.probabilities[row].max():.0%}"
         picture_of = tag("img", src=picture(image), alt=f"a face labelled {label}", width=72, height=72)
         text = tag("figcaption", tag("b", said), f" {sure}", tag("span", f"label: {label}", class_="of"))
