@@ -62,7 +62,7 @@ def devices() -> None:
 def main() -> None:
     """Run the command line; user errors end in one line on stderr and an exit code."""
     try:
-        code = app(prog_name="fer-search", standalone_mode=False)
+        code = _run_command()
     except UserError as error:
         _exit_with_error(str(error), error.exit_code)
     except ClickException as error:  # type: ignore[misc]  # usage error
@@ -76,6 +76,16 @@ def main() -> None:
         _exit_with_error(f"unexpected error ({cause}); nothing on disk is lost; fer-search --debug shows where", 1)
     else:
         sys.exit(code or 0)
+
+
+def _run_command() -> int | None:
+    """Run the command and return its exit code; unlike ``app()``, Ctrl-C stays a KeyboardInterrupt."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("fer-search", sys.argv[1:]) as context:
+            return command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
 
 
 def _exit_with_error(message: str, exit_code: int) -> None:

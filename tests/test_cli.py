@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fer_search import cli
+from fer_search.errors import UserError
 
 KERAS = ("keras", "tensorflow", "jax", "keras_tuner")
 
@@ -309,3 +310,22 @@ def test_a_fault_of_ours_is_one_line_too(call, monkeypatch):
         "fer-search: unexpected error (ZeroDivisionError: two lines); nothing on disk is lost; "
         "fer-search --debug shows where"
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "re-run the same command to resume"),
+        (UserError("no such thing"), 2, "no such thing"),
+        (UserError("in use", 4), 4, "in use"),
+        (ValueError("odd"), 1, "unexpected error (ValueError: odd)"),
+    ],
+)
+def test_every_end_has_its_exit_code_and_one_line(call, monkeypatch, error, code, said):
+    def ending():
+        raise error
+
+    monkeypatch.setattr("fer_search.backend.describe_devices", ending)
+    ended, out, err = call("devices")
+    assert (ended, out, err.count("\n")) == (code, "", 1)
+    assert said in err

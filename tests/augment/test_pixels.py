@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from keras import ops
 
+from fer_search.augment.boxes import draw_sizes
 from fer_search.augment.cutmix import draw_patches, paste, patch_lam
 from fer_search.augment.cutout import cut_out, draw_squares
 from fer_search.augment.erasing import draw_erasures, draw_seeds, erase, gray_noise
 from fer_search.augment.jitter import apply_jitter, draw_jitter
-from fer_search.augment.mixup import mix
+from fer_search.augment.mixup import draw_lam, mix
 
 
 def numpy(tensor):
@@ -98,3 +99,34 @@ def test_cutmix_pastes_a_rectangle_and_knows_how_much_is_left(rng):
     assert (sides[unclipped, 0] == sides[unclipped, 1]).all()
     assert sides.max() > 44
     assert (draw_patches(rng, 500, 100.0)[:, 2:] - draw_patches(rng, 500, 100.0)[:, :2]).std() < 20
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
+def test_mixup_weights_follow_their_beta_distribution(rng, alpha):
+    """Beta(a, a) has mean 1/2 and variance 1 / (8a + 4)."""
+    lam = draw_lam(rng, 20_000, alpha)
+    assert lam.dtype == np.float32
+    assert lam.mean() == pytest.approx(0.5, abs=0.01)
+    assert lam.var() == pytest.approx(1 / (8 * alpha + 4), rel=0.05)
+
+
+def test_cutmix_patches_take_the_drawn_fraction_of_the_area(rng):
+    """At a large alpha the fraction is 1/2, so a patch that is not clipped has 48 / sqrt(2) pixels a side."""
+    patches = draw_patches(rng, 2000, 1e6)
+    unclipped = ((patches[:, :2] > 0) & (patches[:, 2:] < 48)).all(axis=1)
+    assert unclipped.sum() > 50
+    assert set((patches[unclipped, 2:] - patches[unclipped, :2]).ravel()) == {34}
+
+
+def test_rectangles_that_do_not_fit_are_redrawn_not_clipped(rng):
+    """So area and aspect ratio stay in their ranges although many first draws exceed the image."""
+    area, aspect = (0.5, 0.9), (0.3, 1 / 0.3)
+    height, width = draw_sizes(rng, 20_000, area, aspect).T
+    full = (height == 1) & (width == 1)
+    assert full.mean() < 0.05
+    assert (np.maximum(height, width) <= 1).all()
+    assert area[0] - 1e-9 <= (height * width)[~full].min()
+    assert (height * width)[~full].max() <= area[1] + 1e-9
+    assert aspect[0] - 1e-9 <= (width / height)[~full].min()
+    assert (width / height)[~full].max() <= aspect[1] + 1e-9
+    assert (draw_sizes(rng, 5, (0.9, 0.9), (9.0, 9.0)) == 1).all()  # never fits: the full image

@@ -10,6 +10,7 @@ import pytest
 
 from fer_search.confirm import run as confirm_module
 from fer_search.confirm.candidates import choose_candidates
+from fer_search.confirm.testset import make_test_set
 from fer_search.errors import UserError
 from fer_search.files import write_text
 from fer_search.report import load_trials, to_markdown
@@ -201,3 +202,25 @@ def test_the_table_gives_means_over_seeds_with_the_test_splits_apart(confirm, ru
     assert "on public test" in to_markdown(run)
     lines = confirmed_lines(found)
     assert [line[3] for line in lines] == ["105 public test", "105 private test"] * 2
+
+
+@pytest.mark.usefixtures("made_up")
+def test_trainings_have_random_numbers_and_losses_of_their_own(confirm, run, monkeypatch):
+    """Numbers that no trial of a search has; a plateau schedule follows the validation losses of the search's trial."""
+    trials, real = [], confirm_module.train
+    monkeypatch.setattr(confirm_module, "train", lambda trial, *more: trials.append(trial) or real(trial, *more))
+    assert confirm(top=2, seeds=2) == 0
+    assert len({trial.number for trial in trials}) == 4
+    assert min(trial.number for trial in trials) >= 1_000_000
+    for trial, entry in zip(trials, 2 * record(run)["candidates"], strict=True):
+        searched = read_epochs(run / f"trial_{entry['trial']}" / "epochs.csv")
+        assert trial.schedule_losses == tuple(row["val_loss"] for row in searched)
+
+
+def test_a_test_image_is_new_unless_its_pixels_were_trained_on(copied):
+    """The first training image has a copy in the public test; that counts only where the image was trained on."""
+    train = np.flatnonzero(copied.splits == 0)
+    for trained, count in ((train, 104), (train[1:], 105)):
+        parts = make_test_set(copied, trained).parts
+        assert parts["public_test"].sum() == 105
+        assert parts["public_test_new"].sum() == count

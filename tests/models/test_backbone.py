@@ -137,3 +137,14 @@ def test_images_are_resized_inside_the_model(pixels):
     np.testing.assert_allclose(resize[:, ::95, ::95], pixels[:, ::47, ::47], rtol=1e-5)  # the corners stay
     inner = 0.75 * pixels[:, :-1] + 0.25 * pixels[:, 1:]  # a quarter of a pixel below the first row's centre, and so on
     np.testing.assert_allclose(resize[:, 1:-1:2, 0, 0], inner[:, :, 0, 0], rtol=1e-4, atol=1e-2)
+
+
+def test_a_resized_model_infers_unless_it_is_told_to_train(pixels):
+    """Keras' Resizing takes itself, and so the layers after it, to be training where a call does not say."""
+    model = build_network(
+        Design(network=Backbone("MobileNet", weights="none", alpha=0.25, input_size=96, train_from=1))
+    )
+    before = statistics(model)
+    model(pixels)
+    for path, value in statistics(model).items():
+        np.testing.assert_array_equal(value, before[path], err_msg=path)

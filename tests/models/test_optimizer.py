@@ -144,3 +144,14 @@ def test_averages_warm_up():
         keep = min(0.3, (1 + step) / (10 + step)) if step else 0.0
         average = keep * average + (1 - keep) * value
         np.testing.assert_allclose(np.asarray(optimizer._model_variables_moving_average[0]), [average], rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_only_kernels_decay(optimizer):
+    """By the names that Keras gives: biases, and BN's scale and offset, keep their values at gradient 0."""
+    names = ["kernel", "depthwise_kernel", "bias", "gamma", "beta"]
+    variables = [keras.Variable(np.ones(1, "float32"), name=name) for name in names]
+    made = make_optimizer(Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5))
+    made.apply([keras.ops.zeros(1)] * len(names), variables)
+    decayed = {v.name: float(np.asarray(v)[0]) for v in variables}
+    assert decayed == pytest.approx({"kernel": 0.95, "depthwise_kernel": 0.95, "bias": 1, "gamma": 1, "beta": 1})

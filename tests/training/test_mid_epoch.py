@@ -5,14 +5,15 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from cases import make_trial, timeless
+from cases import SMALL, make_trial, timeless
 
 from fer_search.design import Optimisation
-from fer_search.models import make_loss
+from fer_search.models import build_model, make_loss
 from fer_search.training import loop
 from fer_search.training.batches import draw_batches
+from fer_search.training.engine import random_states
 from fer_search.training.engines import make_engine
-from fer_search.training.mid_epoch import MID_EPOCH_FILE
+from fer_search.training.mid_epoch import MID_EPOCH_FILE, load_mid_epoch, save_mid_epoch
 from fer_search.training.trial import Stopped, TrialData, TrialHooks, train
 
 
@@ -53,3 +54,19 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(data):
     np.testing.assert_allclose(sums, same_sums, rtol=1e-5)
     np.testing.assert_allclose(kernel, same_kernel, atol=1e-5)
     assert sums[2] == 89
+
+
+def test_a_saved_state_is_what_was_saved(tmp_path):
+    """Weights, optimiser, sums, the states of random layers, and the seconds that the steps took."""
+    model = build_model(SMALL)
+    model.optimizer.build(model.trainable_variables)
+    state = random_states(model)[0]
+    state.assign(np.array([3, 4]))
+    save_mid_epoch(model, tmp_path, epoch=2, step=5, sums=np.array([1.5, 2.5, 3.5]), seconds=12.5)
+    other = build_model(SMALL)
+    assert load_mid_epoch(other, tmp_path, epoch=1) is None
+    saved = load_mid_epoch(other, tmp_path, epoch=2)
+    assert (saved.epoch, saved.step, saved.seconds, saved.sums.tolist()) == (2, 5, 12.5, [1.5, 2.5, 3.5])
+    np.testing.assert_array_equal(saved.states[0], [3, 4])
+    for a, b in zip(model.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))

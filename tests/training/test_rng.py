@@ -1,5 +1,7 @@
 """Random streams."""
 
+import numpy as np
+
 from fer_search.training import rng
 
 
@@ -10,3 +12,16 @@ def test_randomness_depends_on_seed_trial_epoch_and_stream_alone():
     }
     assert len(set(draws.values())) == len(draws)
     assert rng.generator(1, 2, 0, 1).random() == draws[1, 2, 0, 1]
+
+
+def test_every_purpose_has_a_stream_of_its_own_and_keeps_it():
+    """The numbers are part of what a resumed run repeats."""
+    streams = [rng.WEIGHTS, rng.ORDER, rng.AUGMENTATION, rng.DROPOUT, rng.VALIDATION, rng.STATISTICS]
+    assert streams == [0, 1, 2, 3, 4, 5]
+    assert rng.integer_seed(rng.WEIGHTS, seed=3, trial=4) == rng.generator(0, 3, 4, 0).integers(2**31)
+
+
+def test_the_numbers_of_a_stream_never_change():
+    """From NumPy's documented Philox and SeedSequence: folders of earlier versions resume with the same numbers."""
+    expected = np.random.Generator(np.random.Philox(np.random.SeedSequence([1, 2, 3, 4]))).random()
+    assert rng.generator(4, seed=1, trial=2, epoch=3).random() == expected

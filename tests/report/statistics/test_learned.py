@@ -12,7 +12,9 @@ import runs
 
 from fer_search import report
 from fer_search.report.page.sections.importance import elsewhere
+from fer_search.report.statistics import importance
 from fer_search.report.statistics.ablation_path import path
+from fer_search.report.statistics.additive import fits
 from fer_search.report.statistics.budgets import Comparison, at_epochs, bins, common_epochs, level_of, varied
 from fer_search.report.statistics.effects import effects, in_words
 from fer_search.report.statistics.importance import conclusion, importances, is_first, pairs
@@ -256,3 +258,26 @@ def test_zone_of_chance_agrees_with_the_verdict(rng: np.random.Generator) -> Non
         assert ((table["share"] > table["chance"]) == (table["verdict"] == "matters")).all()
         beyond += 0 if k % 2 else int((table["share"] > table["chance"]).any())
     assert beyond <= 4
+
+
+def test_bootstrap_draws_scatter_around_the_estimate(rng: np.random.Generator) -> None:
+    """Without bias, with and without an effect: what noise explains is taken off as often as it comes in."""
+    bias = []
+    for _ in range(40):
+        compared = planted(40, rng, a=0.02)
+        found = fits(compared.trials, CHOICES, compared.trials[["accuracy"]].to_numpy(float))
+        draws = importance._bootstrap(found[0][0], rng).mean(axis=1)
+        bias.append(draws - [importance._share(fit, at) for fit, at in found])
+    assert np.abs(np.mean(bias, axis=0)).max() < 0.012
+
+
+def test_budget_is_the_one_that_a_third_of_the_designs_reached(tmp_path: Path) -> None:
+    """Of 30 designs 10 trained 9 epochs and 20 trained 3."""
+    run = runs.write_random(tmp_path / "run", trials=0)
+    for k in range(30):
+        curve = [0.5 + 0.001 * k] * (9 if k < 10 else 3)
+        runs.write_trial(run, f"{k:04d}", runs.DEFAULTS | {"blocks": 1 + k % 3}, curve)
+    runs.write_oracle(run, [f"{k:04d}" for k in range(30)])
+    trials, curves = report.load_trials(run), report.load_epochs(run)
+    assert common_epochs(trials, curves) == 9
+    assert common_epochs(trials[trials["trial"] != "0009"], curves) == 3

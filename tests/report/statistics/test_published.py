@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,9 @@ def test_the_reports_own_settings_are_alike(tmp_path: Path) -> None:
     assert said(epochs=10) == "at most 10 epochs instead of 50"
     assert said(batch_size=64) == "batches of 64 instead of 256"
     assert said(labels="ferplus") == "labels of ferplus"
+    assert said(width=0.125) == "filter counts times 0.125"
+    assert said(limit_train=4000) == "trained on 4,000 images"
+    assert said(drop_duplicates=True) == "without repeated training images"
 
 
 def measured(rng: np.random.Generator, truth: np.ndarray, images: int, seeds: int, spread: float) -> np.ndarray:
@@ -156,3 +160,10 @@ def test_verdict_and_path_take_the_mean_over_seeds(run: Path) -> None:
     )
     assert steps[0].accuracy == pytest.approx(0.61)
     assert steps[-1].known == "measured, 3 seeds, their mean"
+
+
+@pytest.mark.parametrize("protocol", ["holdout", "report"])
+def test_only_a_run_that_held_images_out_is_told_to_confirm(run: Path, protocol: str) -> None:
+    analysis = load_analysis(run)
+    details = verdict(replace(analysis.info, protocol=protocol), analysis.trials).details
+    assert ("fer-search confirm" in " ".join(details)) == (protocol == "holdout")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fer_search.report.statistics.inference import indistinguishable_from_best, mean_interval, wilson_interval
+from fer_search.report.tables.predictions import Predictions, calibration
 
 
 def test_wilson_known_answer() -> None:
@@ -60,3 +61,27 @@ def test_truly_best_is_among_the_marked(rng: np.random.Generator) -> None:
     truth = np.array([0.66] * 20 + [0.67])
     hit = [indistinguishable_from_best(rng.binomial(2871, truth) / 2871, 2871)[-1] for _ in range(1000)]
     assert np.mean(hit) >= 0.95
+
+
+@pytest.mark.parametrize(("others", "z"), [(1, 1.96), (4, 2.4977), (100, 3.4808)])
+def test_the_border_moves_with_the_number_of_comparisons(others: int, z: float) -> None:
+    """Bonferroni: the two-sided normal quantile at 0.05 / others, from a table."""
+    best, count = 0.66, 10_000
+    border = z * np.sqrt(2 * best * (1 - best) / count)
+    for factor, marked in ((0.98, True), (1.02, False)):
+        accuracies = np.array([best, *[best - factor * border] * others])
+        assert indistinguishable_from_best(accuracies, count)[1:].tolist() == [marked] * others
+
+
+def test_calibration_error_by_hand() -> None:
+    """Two bins: 0.9 sure and right in half of the cases, 0.6 sure and always right; of equally many images."""
+    probabilities = np.full((40, 7), 0.0)
+    probabilities[:20, 0], probabilities[:20, 1] = 0.9, 0.1
+    probabilities[20:, 2], probabilities[20:, 3] = 0.6, 0.4
+    labels = np.array([0, 1] * 10 + [2] * 20)
+    given = Predictions("0000", labels, probabilities, np.array([], int), np.zeros((0, 48, 48), np.uint8))
+    bins, error = calibration(given, 2)
+    assert [(round(one.confidence, 6), one.accuracy, one.images) for one in bins] == [(0.6, 1.0, 20), (0.9, 0.5, 20)]
+    assert error == pytest.approx((0.4 + 0.4) / 2)
+    _, error = calibration(given._replace(labels=np.array([0] * 20 + [2] * 20)), 1)
+    assert error == pytest.approx(1 - 0.75)

@@ -13,6 +13,7 @@ import runs
 
 from fer_search import report
 from fer_search.errors import UserError
+from fer_search.report.tables.curves import chain
 from fer_search.report.tables.trials import CHOICE, COLUMNS, TYPES
 
 
@@ -170,3 +171,16 @@ def test_epochs_table(tmp_path: Path) -> None:
     assert pd.api.types.is_integer_dtype(curves["epoch"])
     assert curves["inherited"].dtype == bool
     assert np.isfinite(curves["recall_disgust"]).all()
+
+
+def test_a_promoted_trial_inherits_the_epochs_before_its_own_alone() -> None:
+    """Its parent may have trained on: of its epochs only those before the trial's first one count, and in order."""
+    parent = pd.DataFrame({"trial": "0000", "epoch": [1, 2, 3, 4], "loss": [1.0, 2.0, 3.0, 4.0]})
+    child = pd.DataFrame({"trial": "0001", "epoch": [3], "loss": [9.0]})
+    curves = chain(pd.concat([parent, child], ignore_index=True), {"0000": None, "0001": "0000"})
+    found = curves[curves["trial"] == "0001"]
+    assert found[["epoch", "loss", "inherited"]].to_numpy().tolist() == [
+        [1, 1.0, True],
+        [2, 2.0, True],
+        [3, 9.0, False],
+    ]

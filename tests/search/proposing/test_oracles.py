@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras_tuner.engine import hyperparameters as kinds
 
+from fer_search.search.proposing import oracles
 from fer_search.search.proposing.encoding import Encoding
 from fer_search.search.proposing.gaussian_process import GaussianProcess, propose
 from fer_search.search.proposing.oracles import HyperbandOracle, make_oracle
@@ -195,3 +196,34 @@ def test_a_space_without_more_designs_ends():
     choice = kinds.Choice("kind", ["a", "b"])
     tried = [{"kind": "a"}, {"kind": "b"}]
     assert propose([choice], tried, np.array([0.1, 0.2]), 2.6, np.random.default_rng(0)) is None
+
+
+def test_the_model_is_told_of_failures_as_the_worst_and_of_its_beta(tmp_path, monkeypatch):
+    """A failed trial has no score; taken for the best, the search would run after it."""
+    told = {}
+
+    def watched(*arguments):
+        told.update(scores=arguments[2].tolist(), beta=arguments[3])
+        return propose(*arguments)
+
+    monkeypatch.setattr(oracles, "propose", watched)
+    oracle = ours("bayesian", tmp_path / "run", max_trials=12)
+    found = run(oracle, failing={1, 5}, most=12)
+    scores = [score(values) for k, values in enumerate(found[:11]) if k not in (1, 5)]
+    expected = [min(scores) if k in (1, 5) else score(values) for k, values in enumerate(found[:11])]
+    assert told["scores"] == pytest.approx(expected)
+    assert told["beta"] == oracle.beta == 2.6
+
+
+def test_a_larger_beta_explores_more():
+    """The upper confidence bound: where nothing was tried the spread is large, and beta decides what it is worth."""
+    hp = kt.HyperParameters()
+    hp.Float("x", 0.0, 1.0)
+    tried = [{"x": float(x)} for x in np.linspace(0, 0.5, 12)]
+    scores = np.array([0.5 + 0.3 * value["x"] * (0.5 - value["x"]) for value in tried])  # best at a quarter
+    near, far = (
+        np.mean([propose(hp.space, tried, scores, beta, np.random.default_rng(k), [])["x"] for k in range(5)])
+        for beta in (0.0, 50.0)
+    )
+    assert abs(near - 0.25) < 0.1
+    assert far > 0.6

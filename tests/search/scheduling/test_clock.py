@@ -1,5 +1,7 @@
 """The remaining time."""
 
+import pytest
+
 from fer_search.search.scheduling.budget import TrialBudgets
 from fer_search.search.scheduling.clock import Clock
 
@@ -25,3 +27,20 @@ def test_the_clock_starts_from_the_estimate_and_then_learns():
     narrow = clock.left()
     assert narrow[1] - narrow[0] < high - low
     assert narrow[0] <= 10.5 <= narrow[1] + 1
+
+
+def test_the_time_between_trials_counts():
+    """A trial of two epochs took 10 s and 8 s besides them; two trials are left after the next one has begun."""
+    now = [0.0]
+    clock = Clock(TrialBudgets((2, 2, 2, 2)), (1.0, 2.0), now=lambda: now[0])
+    clock.begin_trial(0)
+    for _ in range(2):
+        now[0] += 5
+        clock.end_epoch(5.0)
+    now[0] += 8
+    clock.end_trial()
+    clock.begin_trial(0)
+    low, high = clock.left()
+    spread = 1.3 * (5 / 3) * (1 / 2 + 1) ** 0.5 * 6  # of one known trial, over six epochs
+    assert high == pytest.approx(6 * 5 + 2 * 8 + spread)
+    assert low == pytest.approx(max(6 * 5 + 2 * 8 - spread, 0.7 * (6 * 5 + 2 * 8)))

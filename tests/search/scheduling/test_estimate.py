@@ -5,7 +5,14 @@ import pytest
 from fer_search.design import Design, Residual
 from fer_search.models import Cost
 from fer_search.search.scheduling import estimate
-from fer_search.search.scheduling.estimate import SampledDesign, time_designs
+from fer_search.search.scheduling.budget import TrialBudgets
+from fer_search.search.scheduling.estimate import (
+    SampledDesign,
+    Speed,
+    equivalent_images,
+    estimate_seconds,
+    time_designs,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,3 +36,19 @@ def test_designs_that_cannot_be_trained_do_not_spoil_the_estimate(monkeypatch, w
     assert not works or speed.image(1) == pytest.approx(0.001)
     assert not {9} & works or speed.image(9) == pytest.approx(0.009)
     assert speed.image(1) > 0
+
+
+def test_validated_images_and_those_of_batch_normalisation_cost_a_third():
+    assert equivalent_images(6000, 0) == pytest.approx(6000 + 1024 / 3)
+    assert equivalent_images(6000, 3000) == pytest.approx(6000 + (3000 + 1024) / 3)
+    assert equivalent_images(300, 90) == pytest.approx(300 + (90 + 300) / 3)
+
+
+def test_the_estimate_is_trials_plus_images_over_speed():
+    """Two designs of known time: 2 baseline epochs of 1 s each, then 3 trials of 4 epochs, 1 s per trial besides."""
+    designs = [SampledDesign("", Design(), Cost(1, 1000))] * 3
+    speed = Speed(floor=0.0, flops=3e5, trial=1.0)  # 0.01 s an image
+    budgets = TrialBudgets((2, 4, 4, 4))
+    low, high = estimate_seconds(designs, speed, budgets, 1, 70, 20)
+    seconds = 4 * 1.0 + 14 * 0.01 * (70 + (20 + 70) / 3)
+    assert (low, high) == (pytest.approx(0.8 * seconds), pytest.approx(1.4 * seconds))
