@@ -9,13 +9,13 @@ from fer_search.runs.listing import list_runs, runs_table
 
 def test_the_newest_run_is_first(tmp_path):
     """By the time at which a run last changed, not by name."""
-    for at, name in ((2000, "b"), (3000, "a"), (1000, "c")):
+    for at, name in ((2000, "a"), (3000, "b"), (1000, "c")):
         runs.write_random(tmp_path / name, trials=2)
         os.utime(tmp_path / name / "oracle.json", (at, at))
     (tmp_path / "c" / "oracle.json").write_text("{")
     os.utime(tmp_path / "c" / "oracle.json", (1000, 1000))
     found = list_runs(tmp_path)
     names = [str(run[0]) if isinstance(run, tuple) else run.folder for run in found]
-    assert [name.rpartition("/")[2] for name in names] == ["a", "b", "c"]
+    assert [name.rpartition("/")[2] for name in names] == ["b", "a", "c"]
     assert isinstance(found[2], tuple)
     assert "fer-search doctor" in str(list(runs_table(found).columns[1].cells)[2])
