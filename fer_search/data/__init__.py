@@ -1,5 +1,6 @@
-"""Find, read, check, split and cache a data set; the built-in toy faces."""
+"""Find, read, check, split and cache data sets of any classes, size and colour; the built-in toy faces."""
 
-from fer_search.data.dataset import CLASSES, SPLITS, Dataset
+from fer_search.data.dataset import SPLITS, Dataset
+from fer_search.data.spec import FER2013_CLASSES, DataSpec
 
-__all__ = ["CLASSES", "SPLITS", "Dataset"]
+__all__ = ["FER2013_CLASSES", "SPLITS", "DataSpec", "Dataset"]

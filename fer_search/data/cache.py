@@ -1,10 +1,10 @@
 """Parsed data sets, kept in the user's cache folder as .npy files that open memory-mapped.
 
-    sources/KEY.json              what a source held: its form, the reader's notes and the fingerprint of the content
-    data/FINGERPRINT/images.npy   the content, and so labels.npy and splits.npy
+    sources/KEY.json              what a source held: its format, classes, notes and the fingerprint of the content
+    data/FINGERPRINT/images.npy   the content; also labels.npy, splits.npy and, for files, names.npy
 
-A source's key is what it looks like from outside (paths, sizes, times of change), so that a second start does not read
-the source at all. The content is checked against its fingerprint whenever it is opened, in a twentieth of a second.
+A source's key is made of its paths, sizes and modification times, so that a second start does not read the source. The
+content is verified against its fingerprint whenever it is opened, which takes a twentieth of a second for FER2013.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import numpy as np
 import platformdirs
 
 from fer_search.data.dataset import fingerprint
+from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.walk import walk
 from fer_search.files import write_atomic, write_json
 
-VERSION = 3  # of the entries; raise it when the same source would be read differently
+VERSION = 4  # of the entries; raise it when the same source would be read differently
 ARRAYS = ("images", "labels", "splits")
 
 
@@ -34,9 +35,9 @@ def cache_folder() -> Path:
     return Path(given) if given else platformdirs.user_cache_path("fer-search")
 
 
-def look(path: Path) -> str:
-    """Return a key for what a file or folder looks like from outside: its paths, sizes and times of change."""
-    digest = hashlib.sha256(f"{VERSION} {path.resolve()}".encode())
+def source_key(path: Path, options: DataOptions) -> str:
+    """Return the cache key of a source: of its paths, sizes and modification times, and of the options."""
+    digest = hashlib.sha256(f"{VERSION} {path.resolve()} {json.dumps(options.to_dict())}\n".encode())
     for name in walk(path) if path.is_dir() else [""]:
         state = os.stat(os.path.join(path, name) if name else path)
         digest.update(f"{name} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
@@ -44,46 +45,78 @@ def look(path: Path) -> str:
 
 
 def cached(key: str, read: Callable[[], RawData], folder: Path | None = None) -> RawData:
-    """Return what ``read`` gives, from the cache if it holds the key.
+    """Return the result of ``read``, from the cache if it holds the key.
 
     Args:
-        key: names the source.
-        read: reads the source; called where the cache does not hold it, or holds it damaged.
-        folder: the cache folder, instead of the user's.
+        key: Key of the source.
+        read: Reads the source; called if the cache does not hold it or holds it damaged.
+        folder: Cache folder, instead of the user's.
 
     Returns:
         The content; its arrays are memory-mapped and read-only, unless the cache cannot be written.
     """
     folder = folder or cache_folder()
-    found = _open(folder, key)
-    if found is not None:
-        return found
+    entry = _open(folder, key)
+    if entry is not None:
+        return entry
     raw = read()
     try:
         _store(folder, key, raw)
     except OSError:
-        return raw  # no room or no permission: the cache is a convenience
+        return raw  # no space or no permission: the cache is only an optimisation
     return _open(folder, key) or raw
 
 
 def _open(folder: Path, key: str) -> RawData | None:
     try:
         about = json.loads((folder / "sources" / f"{key}.json").read_text(encoding="utf-8"))
-        entry = folder / "data" / about["content"]
+        entry, classes = folder / "data" / about["content"], tuple(about["classes"])
         images, labels, splits = (np.load(entry / f"{name}.npy", "r", allow_pickle=False) for name in ARRAYS)
-        if fingerprint(images, labels, splits) != about["content"]:
+        if fingerprint(images, labels, splits, classes) != about["content"]:
             return None
-        return RawData(images, labels, splits, about["form"], tuple(about["notes"]))
+        names = np.load(entry / f"{about['names']}.npy", "r", allow_pickle=False) if about["names"] else None
+        return RawData(images, labels, splits, about["form"], tuple(about["notes"]), classes, names)
     except (OSError, ValueError, LookupError, TypeError, EOFError):
         return None
 
 
 def _store(folder: Path, key: str, raw: RawData) -> None:
-    """Write the arrays, then the source's entry; several processes may do it at once, with the same outcome."""
-    content = fingerprint(raw.images, raw.labels, raw.splits)
+    """Write the arrays, then the source's entry; several processes may do so at once with the same result."""
+    content = fingerprint(raw.images, raw.labels, raw.splits, raw.classes)
     entry, sources = folder / "data" / content, folder / "sources"
     for made in (entry, sources):
         made.mkdir(parents=True, exist_ok=True)
     for name in ARRAYS:
-        write_atomic(entry / f"{name}.npy", partial(np.save, arr=getattr(raw, name)))
-    write_json(sources / f"{key}.json", {"form": raw.form, "notes": raw.notes, "content": content})
+        array = getattr(raw, name)
+        if isinstance(array, np.memmap) and array.filename and Path(array.filename).name.startswith(".reading-"):
+            array.flush()
+            os.replace(array.filename, entry / f"{name}.npy")
+        else:
+            write_atomic(entry / f"{name}.npy", partial(np.save, arr=array))
+    names = ""
+    if raw.names is not None:  # two sources may hold the same images under different names
+        names = f"names-{key}"
+        write_atomic(entry / f"{names}.npy", partial(np.save, arr=raw.names))
+    about = {"form": raw.form, "notes": raw.notes, "content": content, "classes": raw.classes, "names": names}
+    write_json(sources / f"{key}.json", about)
+
+
+def cached_array(name: str, make: Callable[[], np.ndarray], folder: Path | None = None) -> np.ndarray:
+    """Return an array that is expensive to compute, from the cache if it is there.
+
+    Args:
+        name: File name without suffix; it must determine the content.
+        make: Computes the array.
+        folder: Cache folder, instead of the user's.
+    """
+    path = (folder or cache_folder()) / "derived" / f"{name}.npy"
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        array = make()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, partial(np.save, arr=array))
+    except OSError:
+        pass  # the cache is only an optimisation
+    return array

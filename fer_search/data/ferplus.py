@@ -1,4 +1,4 @@
-"""FER+: ten taggers' votes for each image of FER2013 (Barsoum et al. 2016, arXiv:1608.01041)."""
+"""FER+: the votes of ten annotators for each image of FER2013 (Barsoum et al. 2016, arXiv:1608.01041)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_search.data.dataset import CLASSES
 from fer_search.data.raw import RawData
-from fer_search.data.table import USAGES
+from fer_search.data.spec import FER2013_CLASSES
+from fer_search.data.splits import split_of
 from fer_search.errors import UserError
 
 COLUMNS = {
@@ -27,24 +27,22 @@ OTHERS = ("contempt", "unknown", "NF")  # NF: not a face
 def relabel(raw: RawData, votes: Path) -> RawData:
     """Replace the labels by the majority of FER+'s votes.
 
-    The label is the answer with the most votes. An image is left out where that is none of our seven (contempt,
-    unknown, not a face) or not a single one.
+    The label is the answer with the most votes. Images are left out if there is no single such answer or if it is not
+    one of FER2013's seven classes (contempt, unknown, not a face).
 
     Args:
-        raw: FER2013 in the order of fer2013.csv, that is, read from the csv or npz form.
+        raw: FER2013 in the order of fer2013.csv, that is, read from csv or npz.
         votes: FER+'s fer2013new.csv.
 
     Raises:
-        UserError: the file is missing or not FER+'s, or the images are not in its order.
+        UserError: The file is missing or not FER+'s, or the images are not in its order.
     """
-    if raw.form == "class folders":
-        raise UserError(
-            "--labels ferplus needs FER2013 as csv or npz: class folders have lost the order that FER+ goes by"
-        )
+    if raw.form not in ("csv", "npz"):
+        raise UserError(f"--labels ferplus needs FER2013 as csv or npz: {raw.form} have lost the order of FER+'s rows")
     try:
         table = pd.read_csv(votes)
-        splits = table["Usage"].str.lower().map({usage.decode(): split for usage, split in USAGES.items()})
-        ours = table[[COLUMNS[name] for name in CLASSES]].to_numpy(np.int64)
+        splits = table["Usage"].map(split_of)
+        ours = table[[COLUMNS[name] for name in FER2013_CLASSES]].to_numpy(np.int64)
         others = table[list(OTHERS)].to_numpy(np.int64)
     except (OSError, LookupError, ValueError, AttributeError) as error:
         raise UserError(f"--ferplus-csv {votes}: cannot be read as FER+'s fer2013new.csv ({error})") from error

@@ -1,170 +1,203 @@
-"""Picture files -> uint8 (48, 48): class folders and zip files of them."""
+"""Picture files -> uint8 arrays of one size and colour."""
 
 from __future__ import annotations
 
 import io
 import os
-import zipfile
-import zlib
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from fer_search.data.dataset import CLASSES, SIZE
-from fer_search.data.raw import RawData
-from fer_search.data.walk import walk
+from fer_search.data.options import DataOptions
+from fer_search.data.spec import DEFAULT_SIZE
 from fer_search.errors import UserError
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-LITTER = ("thumbs.db", "desktop.ini")  # what systems leave in folders of pictures
-# The two Kaggle layouts differ in the words: angry/disgusted/fearful/... and angry/disgust/fear/...
-CLASS_FOLDERS = {name: c for c, name in enumerate(CLASSES)} | {
-    "anger": 0,
-    "disgusted": 1,
-    "fearful": 2,
-    "happiness": 3,
-    "sadness": 4,
-    "surprised": 5,
-}
-SPLIT_FOLDERS = {
-    "train": 0,
-    "training": 0,
-    "publictest": 1,
-    "public_test": 1,
-    "privatetest": 2,
-    "private_test": 2,
-    "test": 3,
-}
-CHUNK = 256  # files a thread reads before it hands them over: one by one, the handing over takes longest
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".gif")
+CHUNK = 256  # files per task of the thread pool: one by one the overhead would dominate
+PROBES = 200  # pictures whose size is looked at to choose a size
+AUTO_SIZES = (48, 64, 96)  # larger ones cost four times as much per doubling; --image-size asks for them
+IN_MEMORY = 2**30  # bytes of images above which they are written to a memory-mapped file while they are read
+ORIENTATION = 0x0112  # EXIF tag
 
-Content = Callable[[str], bytes]
+Content = Callable[[], bytes]
 
 
-def read_folders(folder: Path) -> RawData:
-    """Read class folders (FOLDER/train/angry/*.png ...).
+@dataclass
+class Conversions:
+    """Counts what was changed in pictures, for the notes.
 
-    Raises:
-        UserError: a class folder is unknown, a file is no image; the message names it.
+    Args:
+        size: Side of the converted images, pixels.
+        channels: Their number of channels.
+        sizes: Width and height -> number of images.
+        modes: Pillow mode -> number of images.
+        turned: Number of images turned upright.
     """
-    return _read(str(folder), list(walk(folder)), lambda name: (folder / name).read_bytes())
 
+    size: int
+    channels: int
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    modes: Counter[str] = field(default_factory=Counter)
+    turned: int = 0
 
-def read_zip(path: Path) -> RawData:
-    """Read a zip file of class folders.
-
-    Raises:
-        UserError: the zip is broken, has paths that climb out of it, or as ``read_folders``.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [member.filename for member in archive.infolist() if not member.is_dir()]
-            for name in members:
-                if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-                    raise UserError(f"{path}: {name!r} climbs out of the zip file; it is not safe to read")
-            names = [name for name in members if not _hidden(name)]
-            content = {name: archive.read(name) for name in names if is_picture(name)}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise UserError(f"{path} is not a whole zip file ({error}); download it again") from error
-    except (RuntimeError, NotImplementedError) as error:  # encrypted, or compressed in a way of its own
-        raise UserError(f"{path} cannot be read ({error}); unpack it and give --data the folder") from error
-    if not content:
-        raise UserError(f"{path}: no class folders like train/angry/ in it; unpack it and give --data what it holds")
-    return _read(str(path), names, content.__getitem__)
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file counts: by its name, or because it lies in a class folder, where nothing else should."""
-    parts = name.lower().split("/")
-    in_class = len(parts) > 2 and parts[-3] in SPLIT_FOLDERS and parts[-1] not in LITTER
-    return in_class or parts[-1].endswith(SUFFIXES)
-
-
-def _read(source: str, names: Sequence[str], content: Content) -> RawData:
-    pictures = [name for name in names if is_picture(name)]
-    folders = {folder: _place(source, folder) for folder in sorted({_folder(name) for name in pictures})}
-    # By split and class, so that the same files come in the same order whatever their folders are called.
-    ordered = sorted(pictures, key=lambda name: (*folders[_folder(name)], name))
-    chunks = [ordered[first : first + CHUNK] for first in range(0, len(ordered), CHUNK)]
-    with ThreadPoolExecutor(min(8, 4 * (os.cpu_count() or 1))) as pool:  # more threads than cores: disks are slow
-        decoded = [one for chunk in pool.map(lambda part: _decoded(source, part, content), chunks) for one in chunk]
-    images = np.stack([d[0] for d in decoded]) if decoded else np.empty((0, SIZE, SIZE), np.uint8)
-    splits, labels = (np.array([folders[_folder(name)][k] for name in ordered], np.uint8) for k in (0, 1))
-    notes = conversions([d[1] for d in decoded], [d[2] for d in decoded])
-    return RawData(images, labels, splits, "class folders", notes)
-
-
-def _folder(name: str) -> str:
-    return name.rpartition("/")[0]
-
-
-def _place(source: str, folder: str) -> tuple[int, int]:
-    """Return the split and the class that a folder like [.../]train/angry names."""
-    parts = folder.lower().split("/")
-    at = next((k for k, part in enumerate(parts) if part in SPLIT_FOLDERS), None)
-    if at is None or len(parts) != at + 2:
-        inside = f"{folder}/" if folder else "it"
-        raise UserError(
-            f"{source}: {inside} holds pictures but is no class folder of train/ or test/; move or remove them"
+    def notes(self) -> tuple[str, ...]:
+        """Return what was converted, one sentence each."""
+        total = sum(self.sizes.values())
+        side = f"{self.size}x{self.size}"
+        wanted = "L" if self.channels == 1 else "RGB"
+        found = (
+            (f"resized to {side}", Counter({f"{w}x{h}": n for (w, h), n in self.sizes.items()}), side),
+            (f"converted to {'8-bit grey' if self.channels == 1 else 'RGB'}", self.modes, wanted),
         )
-    if parts[-1] not in CLASS_FOLDERS:
-        raise UserError(f"{source}: unknown class folder {folder}; known are {', '.join(CLASSES)}")
-    return SPLIT_FOLDERS[parts[at]], CLASS_FOLDERS[parts[-1]]
+        notes = []
+        for kind, values, unchanged in found:
+            other = [(value, count) for value, count in values.most_common() if value != unchanged]
+            if other:
+                shown = ", ".join(value for value, _ in other[:3]) + (" and others" if len(other) > 3 else "")
+                notes.append(f"{sum(n for _, n in other):,} of {total:,} images {kind} (from {shown})")
+        if self.turned:
+            notes.append(f"{self.turned:,} of {total:,} images turned upright (EXIF orientation)")
+        return tuple(notes)
 
 
-def _decoded(source: str, names: Sequence[str], content: Content) -> list[tuple[np.ndarray, tuple[int, int], str]]:
-    return [decode(content(name), f"{source}/{name}") for name in names]
+def is_picture_name(name: str) -> bool:
+    """Return whether a file name has a picture's suffix."""
+    return name.lower().endswith(SUFFIXES)
 
 
-def decode(data: bytes, name: str) -> tuple[np.ndarray, tuple[int, int], str]:
+def decode_all(
+    contents: Sequence[tuple[str, Content]], options: DataOptions, folder: Path | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Decode pictures.
+
+    Args:
+        contents: Name for messages and content of each picture.
+        options: Size and colour.
+        folder: Cache folder, for images too large for memory.
+
+    Returns:
+        uint8 (n, size, size) or (n, size, size, 3), and notes on what was converted.
+
+    Raises:
+        UserError: A file is truncated or not an image; the message names it.
+    """
+    size = options.image_size or choose_size(probe_sizes(contents))
+    conversions = Conversions(size, options.channels)
+    shape = (size, size) if options.channels == 1 else (size, size, 3)
+    images = allocate((len(contents), *shape), folder)
+    chunks = [contents[start : start + CHUNK] for start in range(0, len(contents), CHUNK)]
+
+    def decode_chunk(chunk: Sequence[tuple[str, Content]]) -> list[tuple[np.ndarray, tuple[int, int], str, bool]]:
+        return [decode(content(), name, size, options.channels) for name, content in chunk]
+
+    row = 0
+    with ThreadPoolExecutor(min(8, 4 * (os.cpu_count() or 1))) as pool:  # more threads than cores: disks are slow
+        for decoded in _bounded_map(pool, decode_chunk, chunks):
+            for pixels, own_size, mode, turned in decoded:
+                images[row] = pixels
+                conversions.sizes[own_size] += 1
+                conversions.modes[mode] += 1
+                conversions.turned += turned
+                row += 1
+    return images, conversions.notes()
+
+
+def _bounded_map(pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """Like ``pool.map``, but with at most 16 results in memory."""
+    waiting = []
+    for item in items:
+        waiting.append(pool.submit(call, item))
+        if len(waiting) >= 16:
+            yield waiting.pop(0).result()
+    for future in waiting:
+        yield future.result()
+
+
+def allocate(shape: tuple[int, ...], folder: Path | None = None) -> np.ndarray:
+    """Return an empty uint8 array, in memory or, if it is large, in a file of a folder.
+
+    The file is removed when the array is released, unless it was moved (see ``fer_search.data.cache``).
+    """
+    if int(np.prod(shape)) <= IN_MEMORY or folder is None:
+        return np.empty(shape, np.uint8)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(".npy", ".reading-", folder)
+    os.close(handle)
+    return np.lib.format.open_memmap(name, "w+", np.uint8, shape)
+
+
+def probe_sizes(contents: Sequence[tuple[str, Content]]) -> list[tuple[int, int]]:
+    """Return width and height of some pictures, evenly spaced; unreadable ones are skipped."""
+    sizes = []
+    for k in np.unique(np.linspace(0, len(contents) - 1, min(PROBES, len(contents))).astype(int)) if contents else []:
+        try:
+            with Image.open(io.BytesIO(contents[k][1]())) as picture:
+                sizes.append(picture.size)
+        except Exception:  # reported by name when it is decoded
+            continue
+    return sizes
+
+
+def choose_size(sizes: Sequence[tuple[int, int]]) -> int:
+    """Return the largest of AUTO_SIZES that most pictures have detail for; 48 if they are smaller."""
+    if not sizes:
+        return DEFAULT_SIZE
+    typical = float(np.median([min(size) for size in sizes]))
+    return max((size for size in AUTO_SIZES if size <= typical), default=DEFAULT_SIZE)
+
+
+def decode(data: bytes, name: str, size: int, channels: int = 1) -> tuple[np.ndarray, tuple[int, int], str, bool]:
     """Decode one picture file.
 
     Returns:
-        uint8 (48, 48), and the size and Pillow mode that the file had.
+        uint8 (size, size) or (size, size, 3); size and Pillow mode of the file; whether it was turned upright.
 
     Raises:
-        UserError: the file is cut short or no image.
+        UserError: The file is truncated or not an image.
     """
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            return fit(picture), picture.size, picture.mode
-    except Exception as error:  # of many kinds: each of Pillow's formats has its own for broken files
+            own_size, mode = picture.size, picture.mode
+            turned = picture.getexif().get(ORIENTATION, 1) in range(2, 9)
+            upright = ImageOps.exif_transpose(picture) if turned else picture
+            return fit(upright, size, channels), own_size, mode, turned
+    except Exception as error:  # each of Pillow's formats has its own exceptions for broken files
         reason = "no image format is recognised" if "BytesIO" in str(error) else error
         raise UserError(f"{name} is cut short or not an image ({reason}); replace or remove it") from error
 
 
-def fit(picture: Image.Image) -> np.ndarray:
-    """Convert a picture to uint8 (48, 48): 8-bit grey, shrunk or enlarged without regard to its shape."""
-    if picture.mode.startswith("I;16"):  # Pillow would cut 16 bits at 255 instead of scaling them
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    grey = picture if picture.mode == "L" else picture.convert("L")
-    if grey.size != (SIZE, SIZE):
-        grey = grey.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-    return np.asarray(grey, np.uint8)
+def fit(picture: Image.Image, size: int, channels: int = 1) -> np.ndarray:
+    """Convert a picture to uint8 (size, size[, 3]), resized without regard to its aspect ratio."""
+    if picture.mode.startswith(("I", "F")):
+        picture = Image.fromarray(to_eight_bits(np.asarray(picture)))
+    mode = "L" if channels == 1 else "RGB"
+    converted = picture if picture.mode == mode else picture.convert(mode)
+    if converted.size != (size, size):
+        converted = converted.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(converted, np.uint8)
 
 
-def conversions(sizes: Sequence[tuple[int, int]], modes: Sequence[str]) -> tuple[str, ...]:
-    """Return what was converted, in words.
+def to_eight_bits(pixels: np.ndarray) -> np.ndarray:
+    """Scale pixels of more than 8 bits to uint8; Pillow would clip them at 255.
 
-    Args:
-        sizes: width and height of each image.
-        modes: Pillow's mode of each.
+    16-bit pixels lose their low byte. Others are taken as 0 to 255 or 0 to 1 if they lie in that range, otherwise their
+    own range becomes 0 to 255.
     """
-    notes = []
-    for kind, values, wanted in (
-        (f"resized to {SIZE}x{SIZE}", [f"{w}x{h}" for w, h in sizes], f"{SIZE}x{SIZE}"),
-        ("converted to 8-bit grey", modes, "L"),
-    ):
-        other = [value for value in values if value != wanted]
-        if other:
-            common = [value for value, _ in Counter(other).most_common()]
-            shown = ", ".join(common[:3]) + (" and others" if len(common) > 3 else "")
-            notes.append(f"{len(other):,} of {len(values):,} images {kind} (from {shown})")
-    return tuple(notes)
+    if pixels.dtype.itemsize == 2:
+        return (pixels.astype(np.uint16) >> 8).astype(np.uint8)
+    values = np.nan_to_num(pixels.astype(np.float64))
+    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    if low >= 0 and high <= 1 and np.issubdtype(pixels.dtype, np.floating):
+        values = values * 255
+    elif low >= 0 and 255 < high <= 65535 and np.issubdtype(pixels.dtype, np.integer):
+        values = values / 257
+    elif not (low >= 0 and high <= 255):
+        values = (values - values.min()) / max(float(np.ptp(values)), 1e-12) * 255
+    return values.round().astype(np.uint8)

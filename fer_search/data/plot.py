@@ -1,4 +1,4 @@
-"""A page with the mean face and a sample of each class; it needs no other file and no network."""
+"""A self-contained HTML page with the mean face and a sample of each class."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_search.data.dataset import CLASSES, SPLITS, Dataset
+from fer_search.data.dataset import SPLITS, Dataset
 from fer_search.errors import UserError
 from fer_search.files import write_text
 
-SAMPLES = 24  # of each class
+SAMPLES = 24  # per class
+SHOWN_SIDE = 48  # of a sample on the page, pixels
 
 STYLE = """
 :root { color-scheme: light dark;
@@ -44,23 +45,23 @@ def plot_samples(dataset: Dataset, path: Path, seed: int = 0) -> Path:
     """Write an HTML page with the mean training face of each class and a sample of its training images.
 
     Args:
-        dataset: what to show.
-        path: the HTML file; replaced where it exists, its folder is made.
-        seed: of the sample; the same images come from the same seed.
+        dataset: The data set.
+        path: Output file; replaced if it exists, its folder is created.
+        seed: Random seed of the sample.
 
     Returns:
-        The file.
+        The path.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: The file cannot be written.
     """
     rng = np.random.default_rng(seed)
     rows = dataset.rows("train")
-    sections = [_section(dataset, c, rows[dataset.labels[rows] == c], rng) for c in range(len(CLASSES))]
+    sections = [_section(dataset, c, rows[dataset.labels[rows] == c], rng) for c in range(len(dataset.classes))]
     counts = ", ".join(f"{len(dataset.rows(s)):,} {s.replace('_', ' ')}" for s in SPLITS if len(dataset.rows(s)))
     lines = [f"{counts} images from {dataset.source}, fingerprint {dataset.fingerprint}."]
     if dataset.toy:
-        lines.append("These faces are drawn by a program: they say nothing about real ones.")
+        lines.append("These faces are drawn by a program: results on them do not transfer to real ones.")
     lines += [f"Note: {note}." for note in dataset.notes]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,8 +87,8 @@ def _page(name: str, lines: list[str], sections: list[str]) -> str:
 <body>
 <header><h1>{escape(name)}</h1>
 {"".join(f"<p>{escape(line)}</p>" for line in lines)}
-<p>Left: the mean of a class's training images, its greys stretched from black to white. Right: some of the images,
-drawn by chance; point at one to see its row.</p></header>
+<p>Left: the mean training image of each class, stretched to the full range. Right: a random sample of training images;
+hover over one to see its row.</p></header>
 <main>{"".join(sections)}</main>
 </body>
 </html>
@@ -98,10 +99,10 @@ def _section(dataset: Dataset, c: int, rows: np.ndarray, rng: np.random.Generato
     mean = dataset.images[rows].mean(axis=0)
     mean = ((mean - mean.min()) / max(float(np.ptp(mean)), 1.0) * 255).round().astype(np.uint8)
     drawn = np.sort(rng.permutation(rows)[:SAMPLES])
-    faces = "".join(_image(dataset.images[row], f"{CLASSES[c]}, row {row}") for row in drawn)
+    faces = "".join(_image(dataset.images[row], f"{dataset.classes[c]}, row {row}") for row in drawn)
     return (
-        f'<section><h2>{CLASSES[c]} <span>{len(rows):,} training images</span></h2><div class="faces">'
-        f"<figure>{_image(mean, f'mean face, {CLASSES[c]}')}<figcaption>mean</figcaption></figure>"
+        f'<section><h2>{dataset.classes[c]} <span>{len(rows):,} training images</span></h2><div class="faces">'
+        f"<figure>{_image(mean, f'mean face, {dataset.classes[c]}')}<figcaption>mean</figcaption></figure>"
         f'<div class="sample">{faces}</div></div></section>\n'
     )
 
@@ -110,4 +111,5 @@ def _image(pixels: np.ndarray, title: str) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{data}" width="48" height="48" alt="{title}" title="{title}">'
+    size = f'width="{SHOWN_SIDE}" height="{SHOWN_SIDE}"'
+    return f'<img src="data:image/png;base64,{data}" {size} alt="{title}" title="{title}">'

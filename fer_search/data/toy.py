@@ -1,9 +1,9 @@
-"""Toy faces: drawn 48x48 grey faces with seven expressions, for trying fer-search where FER2013 is not at hand.
+"""Toy faces: synthetic 48x48 grey faces with seven expressions, for trying fer-search without FER2013.
 
-They are never FER2013, and nothing about real faces follows from them. An expression is a set of facial action units
-(Ekman & Friesen's FACS; the sets are EMFACS' prototypes), each a number that moves brows, lids, nose or mouth. Every
-face has its own intensity, weak units of other expressions, identity, pose, light, blur, noise and at times something
-in front of it, and a few per cent of the labels are wrong, so that better networks and augmentations score better.
+Results on them do not transfer to real faces. An expression is a set of facial action units (Ekman & Friesen's FACS;
+the sets are EMFACS' prototypes), each a number that moves brows, lids, nose or mouth. Every face has its own intensity,
+weak units of other expressions, identity, pose, light, blur, noise and sometimes an occlusion, and a few per cent of
+the labels are wrong, so that better networks and augmentations score better.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from fer_search.data.dataset import CLASSES, SIZE
+from fer_search.data.spec import DEFAULT_SIZE as SIZE
+from fer_search.data.spec import FER2013_CLASSES as CLASSES
 
-VERSION = 2  # of the drawings; raise it when the same seed would draw something else
-CHUNK = 500  # faces drawn at a time, from one generator: the first faces do not depend on how many follow
-LABEL_NOISE = 0.04  # share of labels replaced by another class
-SHARES = (0.139, 0.015, 0.143, 0.251, 0.168, 0.111, 0.173)  # of the classes in FER2013's training images
+VERSION = 2  # of the drawing code; raise it when the same seed gives other faces
+CHUNK = 500  # faces drawn at a time from one generator, so that the first faces do not depend on the total
+LABEL_NOISE = 0.04  # fraction of labels replaced by another class
+SHARES = (0.139, 0.015, 0.143, 0.251, 0.168, 0.111, 0.173)  # class frequencies of FER2013's training images
 
-# Action units of each expression (EMFACS), with how strongly each takes part.
+# Action units of each expression (EMFACS) and their intensities.
 EXPRESSIONS: dict[str, dict[int, float]] = {
     "angry": {4: 1.0, 5: 0.5, 7: 0.7, 23: 0.9, 10: 0.2},
     "disgust": {9: 1.0, 10: 0.9, 15: 0.5, 7: 0.5, 4: 0.4},
@@ -30,16 +31,16 @@ EXPRESSIONS: dict[str, dict[int, float]] = {
 }
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 15, 20, 23, 25, 26)
 
-Values = dict[str, np.ndarray]  # name -> one number a face, float32 (n, 1, 1)
+Values = dict[str, np.ndarray]  # name -> one value per face, float32 (n, 1, 1)
 
 
 def draw_faces(train: int = 6000, test: int = 1500, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw a data set.
 
     Args:
-        train: training faces.
-        test: test faces.
-        seed: the same faces come from the same seed; the first ones of a split do not depend on how many follow.
+        train: Number of training faces.
+        test: Number of test faces.
+        seed: Random seed; the first faces of a split do not depend on how many follow.
 
     Returns:
         Images uint8 (n, 48, 48), labels uint8 (n,) and splits uint8 (n,), as in ``fer_search.data.dataset.Dataset``.
@@ -75,7 +76,7 @@ def _chunk(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_units(rng: np.random.Generator, labels: np.ndarray) -> Values:
-    """Draw how far each action unit is moved: the expression's at the face's intensity, others at times and weakly."""
+    """Draw the intensity of each action unit: those of the expression, and weak ones of others."""
     intensity = rng.beta(5.0, 1.4, len(labels)) * 1.25
     units = {}
     for unit in UNITS:
@@ -124,7 +125,7 @@ def _identity(rng: np.random.Generator) -> Values:
 
 
 def _pose(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the face's own coordinates at every pixel: 0 is between nose and eyes, 1 about the chin."""
+    """Return each pixel in the face's own coordinates: 0 is between nose and eyes, 1 about the chin."""
     angle = _per_face(rng.normal(0.0, 0.1, CHUNK))
     scale = _per_face(rng.uniform(20.5, 24.5, CHUNK))
     centre = rng.normal(0.0, 1.2, (2, CHUNK))
@@ -237,7 +238,7 @@ def _extras(image: np.ndarray, x: np.ndarray, y: np.ndarray, f: Values) -> np.nd
 
 
 def _photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Light, something in front, blur, contrast and noise; uint8 (n, 48, 48)."""
+    """Apply light, occlusion, blur, contrast and noise; uint8 (n, 48, 48)."""
     pixel = np.linspace(-1, 1, SIZE, dtype=np.float32)
     column, row = pixel[None, None, :], pixel[None, :, None]
     angle, strength = _per_face(rng.uniform(0, 2 * np.pi, CHUNK)), _per_face(np.abs(rng.normal(0, 0.3, CHUNK)))
@@ -258,7 +259,7 @@ def _photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 def _paint(
     image: np.ndarray, distance: np.ndarray, grey: np.ndarray, soft: float = 0.035, strength: np.ndarray | float = 1.0
 ) -> np.ndarray:
-    """Paint where a signed distance is negative, with an edge about a pixel soft (0.035 to 0.05 face units)."""
+    """Paint where a signed distance is negative, with a soft edge of about a pixel (0.035 to 0.05 face units)."""
     covered = np.clip(0.5 - distance / (2 * soft), 0.0, 1.0) * strength
     return image + covered * (grey - image)
 
@@ -271,7 +272,7 @@ def _segment(
     x1: np.ndarray | float,
     y1: np.ndarray | float,
 ) -> np.ndarray:
-    """Return the distance to a line from (x0, y0) to (x1, y1)."""
+    """Return the distance to the line segment from (x0, y0) to (x1, y1)."""
     dx, dy = x1 - x0, y1 - y0
     along = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
     return np.hypot(x - x0 - along * dx, y - y0 - along * dy)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def walk(folder: Path) -> Iterator[str]:
-    """Yield the paths of all files below a folder, relative to it with "/" between, in a fixed order.
+    """Yield the paths of all files below a folder, relative to it and with "/", in a fixed order.
 
-    Links to folders are followed, each folder once; what starts with a dot is passed over.
+    Symbolic links to folders are followed, each folder once; hidden files and folders are skipped.
 
     Raises:
-        OSError: a folder cannot be read.
+        OSError: A folder cannot be read.
     """
     seen = set()
     for here, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
@@ -22,7 +22,7 @@ def walk(folder: Path) -> Iterator[str]:
             folders.clear()
             continue
         seen.add((state.st_dev, state.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         inside = os.path.relpath(here, folder).replace(os.sep, "/")
         for name in sorted(files):
             if not name.startswith("."):

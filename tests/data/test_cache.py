@@ -43,9 +43,7 @@ def test_arrays_are_memory_mapped_and_cannot_be_changed(small, tmp_path: Path) -
 
 def test_notes_are_kept(small, tmp_path: Path) -> None:
     arrays = small.arrays()
-    np.savez(
-        tmp_path / "a.npz", **{k: np.kron(a, np.ones((1, 2, 2), int)) if k[0] == "x" else a for k, a in arrays.items()}
-    )
+    np.savez(tmp_path / "a.npz", **{k: a[:, :40, :40] if k[0] == "x" else a for k, a in arrays.items()})
     first, second = (load_dataset(str(tmp_path / "a.npz"), cache_dir=tmp_path / "cache").notes for _ in range(2))
     assert first == second
     assert len(first) == 1

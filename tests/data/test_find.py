@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from fer_search.data.download import SETS, download
-from fer_search.data.load import describe, find, load_dataset
+from fer_search.data.find import find_data
+from fer_search.data.load import describe, load_dataset
 from fer_search.errors import UserError
 
 
@@ -24,13 +25,13 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_looks_in_data_then_the_environment_then_the_downloads(
     small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert find(tmp_path) is None
+    assert find_data(tmp_path) is None
     download(fetch=lambda handle: str(small.folders(tmp_path / "kaggle")), cache_dir=tmp_path)
-    assert find(tmp_path) == (tmp_path / "kaggle").resolve()
+    assert find_data(tmp_path) == (tmp_path / "kaggle").resolve()
     monkeypatch.setenv("FER_SEARCH_DATA", str(small.csv(tmp_path / "mine.csv")))
-    assert find(tmp_path) == tmp_path / "mine.csv"
+    assert find_data(tmp_path) == tmp_path / "mine.csv"
     small.folders(Path("data"))
-    assert find(tmp_path) == Path("data")
+    assert find_data(tmp_path) == Path("data")
     assert len(load_dataset("auto", cache_dir=tmp_path / "cache").labels) == 42
 
 
@@ -40,7 +41,7 @@ def test_a_data_folder_of_something_else_is_passed_over(inside: list[str], small
     for name in inside:
         (Path("data") / name).parent.mkdir(exist_ok=True)
         (Path("data") / name).write_text("x")
-    assert find(tmp_path) is None
+    assert find_data(tmp_path) is None
 
 
 @pytest.mark.parametrize("where", ["data/fer2013.csv", "data/kaggle/fer2013.csv"])
@@ -60,9 +61,9 @@ def test_a_download_that_was_removed_is_forgotten(small, tmp_path: Path) -> None
     folder = small.folders(tmp_path / "kaggle")
     download(fetch=lambda handle: str(folder), cache_dir=tmp_path)
     folder.rename(tmp_path / "elsewhere")
-    assert find(tmp_path) is None
+    assert find_data(tmp_path) is None
     (tmp_path / "downloaded.json").write_text("[]")
-    assert find(tmp_path) is None
+    assert find_data(tmp_path) is None
 
 
 def test_without_data_auto_takes_the_toy_faces_and_says_so() -> None:
@@ -104,7 +105,7 @@ def test_download_asks_kagglehub(which: str, small, tmp_path: Path, monkeypatch:
 
 def test_download_without_kagglehub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(UserError, match=r"pip install 'fer-search\[kaggle\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[kaggle\]'"):
         download(cache_dir=tmp_path)
 
 
@@ -117,7 +118,7 @@ def test_download_that_fails(tmp_path: Path) -> None:
     assert "msambare/fer2013 could not be fetched (no route to kaggle.com)" in str(caught.value)
     assert "--data" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert find(tmp_path) is None
+    assert find_data(tmp_path) is None
 
 
 def test_download_of_an_unknown_set(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from PIL import Image
 
 from fer_search.data import table
 from fer_search.data.dataset import fingerprint
-from fer_search.data.load import load_dataset, read
+from fer_search.data.load import load_dataset
+from fer_search.data.options import DataOptions
+from fer_search.data.read import read
 
 PLAIN = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SHOUTED = ("Angry", "Disgust", "Fear", "Happy", "SAD", "Surprise", "Neutral")
@@ -206,7 +208,7 @@ def test_arrays_of_other_sizes_and_rgb(small, tmp_path: Path) -> None:
         return np.repeat(np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)[..., None], 3, axis=3)
 
     arrays = {k: enlarge(a) if k[0] == "x" else a for k, a in small.arrays().items()}
-    found = read(save(tmp_path / "rgb.npz", arrays))
+    found = read(save(tmp_path / "rgb.npz", arrays), DataOptions(image_size=48))
     assert_same(found, small, atol=2)
     assert found.notes == (
         "42 of 42 images resized to 48x48 (from 96x96)",

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_search.data.dataset import CLASSES, Dataset
+from fer_search.data.dataset import Dataset
 from fer_search.data.duplicates import picture_ids
 from fer_search.data.load import load_dataset
+from fer_search.data.spec import FER2013_CLASSES as CLASSES
 from fer_search.data.split import make_split
 from fer_search.errors import UserError
 

@@ -10,7 +10,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from fer_search.data.dataset import CLASSES, SPLITS
+from fer_search.data.dataset import SPLITS
+from fer_search.data.spec import FER2013_CLASSES as CLASSES
 from fer_search.data.toy import CHUNK, EXPRESSIONS, LABEL_NOISE, SHARES, draw_faces, draw_units
 
 
