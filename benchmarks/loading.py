@@ -21,7 +21,7 @@ import common
 import numpy as np
 from PIL import Image
 
-from fer_search.data.dataset import CLASSES, SPLITS, Dataset
+from fer_search.data.dataset import SPLITS, Dataset
 from fer_search.data.load import load_dataset
 
 FER2013_IMAGES = 35_887
@@ -88,11 +88,11 @@ def write_pictures(dataset: Dataset, rows: np.ndarray, folder: Path) -> Path:
     """Write rows of a data set as PNG files in class folders."""
     common.say(f"writing {len(rows):,} images as PNG files")
     for split in ("train", "test"):
-        for name in CLASSES:
+        for name in dataset.classes:
             (folder / split / name).mkdir(parents=True)
     for number, row in enumerate(rows):
         split = "train" if dataset.splits[row] == 0 else "test"
-        path = folder / split / CLASSES[dataset.labels[row]] / f"{number:05d}.png"
+        path = folder / split / dataset.classes[dataset.labels[row]] / f"{number:05d}.png"
         Image.fromarray(np.asarray(dataset.images[row])).save(path)
     return folder
 

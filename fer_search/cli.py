@@ -20,6 +20,7 @@ from fer_search.errors import UserError
 
 # click's, or that of the click inside newer versions of typer
 ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+BARE_OPTIONS = {"--drop-duplicates": "exact"}  # option -> its value if it stands alone
 ENVIRONMENT = "FER_SEARCH"  # FER_SEARCH_RUN_MAX_TRIALS=9 is run --max-trials 9, and so on for every option
 
 app = typer.Typer(
@@ -82,10 +83,20 @@ def _run_command() -> int | None:
     """Run the command and return its exit code; unlike ``app()``, Ctrl-C stays a KeyboardInterrupt."""
     command = typer.main.get_command(app)
     try:
-        with command.make_context("fer-search", sys.argv[1:]) as context:
+        with command.make_context("fer-search", with_default_values(sys.argv[1:])) as context:
             return command.invoke(context)
     except typer.Exit as ended:
         return ended.exit_code
+
+
+def with_default_values(arguments: list[str]) -> list[str]:
+    """Give options that may stand without a value their default one; Typer has no such options."""
+    completed: list[str] = []
+    for argument, following in zip(arguments, [*arguments[1:], "-"], strict=True):
+        completed.append(argument)
+        if argument in BARE_OPTIONS and following.startswith("-"):
+            completed.append(BARE_OPTIONS[argument])
+    return completed
 
 
 def _exit_with_error(message: str, exit_code: int) -> None:

@@ -110,7 +110,7 @@ class AugmentedImages(keras.utils.PyDataset):
         self, images: np.ndarray, labels: np.ndarray, batch_size: int, augmentation: Augmentation, seed: int = 0
     ) -> None:
         super().__init__()
-        self.images, self.labels = images.reshape(images.shape[:3]), labels
+        self.images, self.labels = images[..., 0] if images.shape[-1] == 1 else images, labels
         self.batch_size, self.augmentation, self.seed = batch_size, augmentation, seed
         self.epoch = -1
         self.on_epoch_end()
@@ -121,7 +121,7 @@ class AugmentedImages(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, self.epoch, 1 + index])
-        draws = draw_epoch(rng, 1, len(rows), self.augmentation)
+        draws = draw_epoch(rng, 1, len(rows), self.augmentation, self.images.shape[1])
         step = {name: values[0] for name, values in draws.items()}
         images, labels = augment(self.images[rows], self.labels[rows], step)
         return keras.ops.convert_to_numpy(images), keras.ops.convert_to_numpy(labels)

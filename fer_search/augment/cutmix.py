@@ -8,10 +8,9 @@ import numpy as np
 from keras import ops
 
 from fer_search.augment.boxes import box_mask
-from fer_search.design import IMAGE_SIZE
 
 
-def draw_patches(rng: np.random.Generator, count: int, alpha: float) -> np.ndarray:
+def draw_patches(rng: np.random.Generator, count: int, alpha: float, image_size: int = 48) -> np.ndarray:
     """Draw the rectangle of each image that is replaced.
 
     As in the paper, it has the image's aspect ratio, a fraction of its area drawn from Beta(alpha, alpha) and its
@@ -25,15 +24,15 @@ def draw_patches(rng: np.random.Generator, count: int, alpha: float) -> np.ndarr
     Returns:
         int32 (count, 4), boxes inside the image, possibly empty.
     """
-    sides = np.rint(np.sqrt(rng.beta(alpha, alpha, (count, 1))) * IMAGE_SIZE).astype(np.int32)
-    origin = rng.integers(0, IMAGE_SIZE, (count, 2), dtype=np.int32) - sides // 2
-    return np.concatenate([origin, origin + sides], axis=1).clip(0, IMAGE_SIZE).astype(np.int32)
+    sides = np.rint(np.sqrt(rng.beta(alpha, alpha, (count, 1))) * image_size).astype(np.int32)
+    origin = rng.integers(0, image_size, (count, 2), dtype=np.int32) - sides // 2
+    return np.concatenate([origin, origin + sides], axis=1).clip(0, image_size).astype(np.int32)
 
 
-def patch_lam(patches: np.ndarray) -> np.ndarray:
+def patch_lam(patches: np.ndarray, image_size: int = 48) -> np.ndarray:
     """Return the fraction of each image outside its patch, float32 (count,), 0 to 1."""
     sides = (patches[:, 2:] - patches[:, :2]).astype(np.float32)
-    return 1 - sides.prod(axis=1) / np.float32(IMAGE_SIZE**2)
+    return 1 - sides.prod(axis=1) / np.float32(image_size**2)
 
 
 def paste(images: Any, others: Any, patches: Any) -> Any:

@@ -8,10 +8,11 @@ import numpy as np
 from keras import ops
 
 from fer_search.augment.boxes import box_mask
-from fer_search.design import IMAGE_SIZE
 
 
-def draw_squares(rng: np.random.Generator, count: int, side: int, squares: int, clipped: bool) -> np.ndarray:
+def draw_squares(
+    rng: np.random.Generator, count: int, side: int, squares: int, clipped: bool, image_size: int = 48
+) -> np.ndarray:
     """Draw the positions of each image's squares.
 
     Args:
@@ -21,15 +22,16 @@ def draw_squares(rng: np.random.Generator, count: int, side: int, squares: int, 
         squares: Number of squares per image.
         clipped: True puts the centre anywhere in the image and clips the square at the borders; False keeps the whole
             square inside.
+        image_size: Side of the images, pixels.
 
     Returns:
         int32 (count, squares, 4), boxes; may extend over the borders.
     """
     shape = (count, squares, 2)
     if clipped:
-        origin = rng.integers(0, IMAGE_SIZE, shape, dtype=np.int32) - side // 2
+        origin = rng.integers(0, image_size, shape, dtype=np.int32) - side // 2
     else:
-        origin = rng.integers(0, IMAGE_SIZE - side, shape, dtype=np.int32, endpoint=True)
+        origin = rng.integers(0, image_size - side, shape, dtype=np.int32, endpoint=True)
     return np.concatenate([origin, origin + side], axis=-1).astype(np.int32)
 
 

@@ -8,13 +8,12 @@ import numpy as np
 from keras import ops
 
 from fer_search.augment.boxes import box_mask, draw_sizes
-from fer_search.design import IMAGE_SIZE
 
 AREA = (0.02, 0.4)  # fraction of the image's area, as in the paper
 ASPECT = (0.3, 1 / 0.3)  # width over height, as in the paper
 
 
-def draw_erasures(rng: np.random.Generator, count: int, probability: float) -> np.ndarray:
+def draw_erasures(rng: np.random.Generator, count: int, probability: float, image_size: int = 48) -> np.ndarray:
     """Draw each image's rectangle.
 
     Args:
@@ -25,8 +24,8 @@ def draw_erasures(rng: np.random.Generator, count: int, probability: float) -> n
     Returns:
         int32 (count, 4), boxes inside the image, empty where nothing is erased.
     """
-    sides = np.maximum(np.rint(draw_sizes(rng, count, AREA, ASPECT) * IMAGE_SIZE), 1).astype(np.int32)
-    origin = rng.integers(0, IMAGE_SIZE - sides, dtype=np.int32, endpoint=True)
+    sides = np.maximum(np.rint(draw_sizes(rng, count, AREA, ASPECT) * image_size), 1).astype(np.int32)
+    origin = rng.integers(0, image_size - sides, dtype=np.int32, endpoint=True)
     erased = rng.random((count, 1)) < probability
     return np.where(erased, np.concatenate([origin, origin + sides], axis=1), 0).astype(np.int32)
 

@@ -12,18 +12,19 @@ from __future__ import annotations
 import numpy as np
 
 from fer_search.augment.boxes import draw_sizes
-from fer_search.design import IMAGE_SIZE, Augmentation
+from fer_search.design import Augmentation, scale_pixels
 
 ASPECT = (3 / 4, 4 / 3)  # width over height of random resized crops (torchvision's default)
 
 
-def draw_maps(rng: np.random.Generator, count: int, augmentation: Augmentation) -> np.ndarray:
+def draw_maps(rng: np.random.Generator, count: int, augmentation: Augmentation, image_size: int = 48) -> np.ndarray:
     """Draw one affine map per image.
 
     Args:
         rng: Random generator; the amount of numbers drawn depends only on ``count`` and the kind of crop.
         count: Number of images.
         augmentation: Ranges; its docstring gives their units.
+        image_size: Side of the images, pixels.
 
     Returns:
         float32 (count, 2, 3): matrix and offset of each map, in pixels.
@@ -32,15 +33,16 @@ def draw_maps(rng: np.random.Generator, count: int, augmentation: Augmentation) 
     a = augmentation
     return compose_maps(
         rotation=np.deg2rad(a.rotation * u[0]),
-        shift=a.shift * IMAGE_SIZE * u[1:3],
+        shift=a.shift * image_size * u[1:3],
         shear=np.deg2rad(a.shear * u[3]),
         zoom=1.0 + a.zoom * u[4:6],
         flipped=(u[6] < 0) & a.flip,
-        windows=draw_windows(rng, count, a),
+        windows=draw_windows(rng, count, a, image_size),
+        image_size=image_size,
     )
 
 
-def draw_windows(rng: np.random.Generator, count: int, augmentation: Augmentation) -> np.ndarray:
+def draw_windows(rng: np.random.Generator, count: int, augmentation: Augmentation, image_size: int = 48) -> np.ndarray:
     """Draw the window of each image that is scaled up to the full size: crop, resized_crop, or all of it.
 
     A crop has integer coordinates; a resized crop is not rounded.
@@ -49,17 +51,19 @@ def draw_windows(rng: np.random.Generator, count: int, augmentation: Augmentatio
         rng: Random generator.
         count: Number of images.
         augmentation: Its ``crop`` and ``resized_crop`` are used.
+        image_size: Side of the images, pixels.
 
     Returns:
         float64 (count, 4): top, left, height, width in pixels.
     """
     if augmentation.crop:
-        origin = rng.integers(0, IMAGE_SIZE - augmentation.crop, (count, 2), endpoint=True)
-        return np.concatenate([origin, np.full((count, 2), augmentation.crop)], axis=1).astype(float)
+        side = scale_pixels(augmentation.crop, image_size)
+        origin = rng.integers(0, image_size - side, (count, 2), endpoint=True)
+        return np.concatenate([origin, np.full((count, 2), side)], axis=1).astype(float)
     if augmentation.resized_crop:
-        sides = draw_sizes(rng, count, (augmentation.resized_crop, 1.0), ASPECT) * IMAGE_SIZE
-        return np.concatenate([rng.random((count, 2)) * (IMAGE_SIZE - sides), sides], axis=1)
-    return np.tile([0.0, 0.0, IMAGE_SIZE, IMAGE_SIZE], (count, 1))
+        sides = draw_sizes(rng, count, (augmentation.resized_crop, 1.0), ASPECT) * image_size
+        return np.concatenate([rng.random((count, 2)) * (image_size - sides), sides], axis=1)
+    return np.tile([0.0, 0.0, image_size, image_size], (count, 1))
 
 
 def compose_maps(
@@ -69,6 +73,7 @@ def compose_maps(
     zoom: np.ndarray,
     flipped: np.ndarray,
     windows: np.ndarray,
+    image_size: int = 48,
 ) -> np.ndarray:
     """Compose one affine map per image.
 
@@ -79,6 +84,7 @@ def compose_maps(
         zoom: (2, n) factors on the distance to the centre in the input, rows then columns: above 1 shrinks the image.
         flipped: (n,) bool, horizontal flip.
         windows: (n, 4), from ``draw_windows``.
+        image_size: Side of the images, pixels.
 
     Returns:
         float32 (n, 2, 3).
@@ -92,18 +98,18 @@ def compose_maps(
     matrix[:, 1, 1] = np.cos(rotation + shear) * zoom[0]
     moved = np.stack([cosine * shift[1] - sine * shift[0], sine * shift[1] + cosine * shift[0]], axis=1)
     matrix, moved = matrix[:, ::-1, ::-1], moved[:, ::-1]  # to (row, column)
-    centre = np.full(2, IMAGE_SIZE / 2 - 0.5)
+    centre = np.full(2, image_size / 2 - 0.5)
     window_centre = windows[:, :2] + windows[:, 2:] / 2 - 0.5
     # Position in the input that maps to the output's centre.
     source_centre = centre + moved + np.einsum("nij,nj->ni", matrix, window_centre - centre)
     # The flip comes last: it negates an output column's distance to the centre.
-    scale = windows[:, 2:] / IMAGE_SIZE * np.where(flipped[:, None], [1.0, -1.0], 1.0)
+    scale = windows[:, 2:] / image_size * np.where(flipped[:, None], [1.0, -1.0], 1.0)
     matrix = matrix * scale[:, None, :]
     offset = source_centre - matrix @ centre
     return np.concatenate([matrix, offset[:, :, None]], axis=2).astype(np.float32)
 
 
-def crop_flip_maps(windows: np.ndarray, flipped: np.ndarray) -> np.ndarray:
+def crop_flip_maps(windows: np.ndarray, flipped: np.ndarray, image_size: int = 48) -> np.ndarray:
     """Return the maps, float32 (n, 2, 3), of images that are only cropped and flipped.
 
     Args:
@@ -111,4 +117,4 @@ def crop_flip_maps(windows: np.ndarray, flipped: np.ndarray) -> np.ndarray:
         flipped: (n,) bool.
     """
     zeros = np.zeros(len(windows))
-    return compose_maps(zeros, np.zeros((2, len(zeros))), zeros, np.ones((2, len(zeros))), flipped, windows)
+    return compose_maps(zeros, np.zeros((2, len(zeros))), zeros, np.ones((2, len(zeros))), flipped, windows, image_size)

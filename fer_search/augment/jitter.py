@@ -24,16 +24,16 @@ def draw_jitter(rng: np.random.Generator, count: int, brightness: float, contras
     return np.stack([1.0 + contrast * u[:, 0], 255.0 * brightness * u[:, 1]], axis=1).astype(np.float32)
 
 
-def apply_jitter(images: Any, jitter: Any) -> Any:
+def apply_jitter(planes: list[Any], jitter: Any) -> list[Any]:
     """Scale each image's distance from its own mean, add the brightness change, and clip to 0-255.
 
     Args:
-        images: float32 (n, h, w).
+        planes: float32 (n, h, w), one for each channel; the mean is over all of them.
         jitter: float32 (n, 2), from ``draw_jitter``.
 
     Returns:
-        float32 (n, h, w).
+        float32 (n, h, w), one for each channel.
     """
-    mean = ops.mean(images, axis=(1, 2), keepdims=True)
+    mean = sum(ops.mean(plane, axis=(1, 2), keepdims=True) for plane in planes) / len(planes)
     contrast, brightness = jitter[:, 0, None, None], jitter[:, 1, None, None]
-    return ops.clip((images - mean) * contrast + mean + brightness, 0.0, 255.0)
+    return [ops.clip((plane - mean) * contrast + mean + brightness, 0.0, 255.0) for plane in planes]

@@ -8,14 +8,35 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from fer_search.commands.options import FerplusCsv, Labels, LabelsOption
+from fer_search.commands.options import (
+    Classes,
+    Colour,
+    FerplusCsv,
+    GroupBy,
+    ImageSize,
+    Labels,
+    LabelsOption,
+    Map,
+    Test,
+    parse_data_options,
+    parse_sources,
+)
 
 data_app = typer.Typer(help="Find, check and download data sets.", no_args_is_help=True)
 
 
 @data_app.command("info")
 def info(
-    path: Annotated[str, typer.Argument(help="Folder, .zip, .csv or .npz; 'toy' or 'auto'.")] = "auto",
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(help="What --data takes in fer-search run; several are joined. [default: auto]"),
+    ] = None,
+    classes: Classes = None,
+    mapping: Map = None,
+    image_size: ImageSize = None,
+    colour: Colour = False,
+    test: Test = None,
+    group_by: GroupBy = None,
     labels: LabelsOption = Labels.fer2013,
     ferplus_csv: FerplusCsv = None,
     plot: Annotated[
@@ -26,7 +47,8 @@ def info(
     from fer_search.data.audit import audit, plot_samples, tables
     from fer_search.data.load import load_dataset
 
-    dataset = load_dataset(path, labels=labels.value, ferplus_csv=ferplus_csv)
+    options = parse_data_options(classes, mapping, image_size, colour, test, group_by)
+    dataset = load_dataset(parse_sources(data), labels=labels.value, ferplus_csv=ferplus_csv, options=options)
     console = Console()
     for table in tables(audit(dataset), dataset):
         console.print(table)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from fer_search.errors import UserError
+
+if TYPE_CHECKING:
+    from fer_search.data.options import DataOptions
 
 
 class Tuner(StrEnum):
@@ -37,6 +42,11 @@ class Prune(StrEnum):
     median = "median"
 
 
+class DropDuplicates(StrEnum):
+    exact = "exact"
+    near = "near"
+
+
 class MissingWeights(StrEnum):
     skip = "skip"
     random = "random"
@@ -44,7 +54,32 @@ class MissingWeights(StrEnum):
 
 
 Data = Annotated[
-    str, typer.Option(help="Folder, .zip, .csv or .npz; 'toy' for synthetic faces; 'auto' to search for FER2013.")
+    list[Path] | None,
+    typer.Option(
+        help="Folder, archive, .csv, .npz, .npy, .h5, .parquet or list of files; 'toy': synthetic faces; 'auto': look "
+        "for FER2013. Repeatable: the data sets are joined. [default: auto]"
+    ),
+]
+Classes = Annotated[str | None, typer.Option(help="Keep only these classes: happy,sad,neutral. [default: all]")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        help="Rename, merge or drop labels: contempt=neutral,1=surprise,9=drop; or a preset that says what numbers or "
+        "file names mean: rafdb, fer2013, affectnet, ferplus, ckplus, jaffe, kdef. Repeatable.",
+    ),
+]
+ImageSize = Annotated[
+    int | None, typer.Option(help="Side of the images, 32 to 224 pixels. [default: 48, 64 or 96, by the data]")
+]
+Colour = Annotated[bool, typer.Option("--colour", help="Keep three colour channels. [default: grey]")]
+Test = Annotated[
+    float | None,
+    typer.Option(help="Data without test images: fraction of train to set aside. 0: none. [default: 0.1]"),
+]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(help="Regular expression for the person in a file name: no person is on both sides of a split."),
 ]
 LabelsOption = Annotated[Labels, typer.Option(help="FER2013's own labels, or the majority of FER+'s votes.")]
 FerplusCsv = Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv, for --labels ferplus.")]
@@ -57,3 +92,38 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 RESULTS = Path("results")
 REPORT_SPACE = Path("search_spaces/report.py")
+
+
+def parse_sources(data: list[Path] | None) -> str | tuple[str, ...]:
+    """Return the values of --data as ``load_dataset`` takes them."""
+    sources = tuple(map(str, data or ())) or ("auto",)
+    return sources[0] if len(sources) == 1 else sources
+
+
+def parse_validation(text: str | None) -> float | str | None:
+    """Return the value of --validation: a fraction, "own", or None for the default.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if text is None or text == "own":
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(f"--validation must be a fraction between 0 and 1, or own, not {text!r}") from error
+
+
+def parse_data_options(
+    classes: str | None,
+    mapping: list[str] | None,
+    image_size: int | None,
+    colour: bool,
+    test: float | None,
+    group_by: str | None,
+) -> DataOptions:
+    """Return the options of how a data set is read."""
+    from fer_search.data.options import DataOptions
+
+    names = tuple(name.strip() for name in (classes or "").split(",") if name.strip())
+    return DataOptions(names, tuple(mapping or ()), image_size, colour, test, group_by)

@@ -13,23 +13,39 @@ from fer_search.commands.options import (
     REPORT_SPACE,
     RESULTS,
     Baselines,
+    Classes,
+    Colour,
     Data,
     Devices,
+    DropDuplicates,
     FerplusCsv,
+    GroupBy,
+    ImageSize,
     Labels,
     LabelsOption,
+    Map,
     MissingWeights,
     Protocol,
     Prune,
     ResultsDir,
     Space,
+    Test,
     Tuner,
+    parse_data_options,
+    parse_sources,
+    parse_validation,
 )
 
 
 def run(
     space: Space = REPORT_SPACE,
-    data: Data = "auto",
+    data: Data = None,
+    classes: Classes = None,
+    mapping: Map = None,
+    image_size: ImageSize = None,
+    colour: Colour = False,
+    test: Test = None,
+    group_by: GroupBy = None,
     tuner: Annotated[Tuner, typer.Option(help="Search algorithm.")] = Tuner.hyperband,
     max_trials: Annotated[
         int | None,
@@ -69,10 +85,17 @@ def run(
             help="Validate on held-out training images, or, as the course report did, on augmented test images."
         ),
     ] = Protocol.holdout,
-    validation: Annotated[float, typer.Option(help="Fraction of the training images held out for validation.")] = 0.1,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="Fraction of the training images to validate on; or own: the data set's validation split. "
+            "[default: own if there is one, else 0.1]"
+        ),
+    ] = None,
     drop_duplicates: Annotated[
-        bool, typer.Option("--drop-duplicates", help="Drop training images that also occur in the test set.")
-    ] = False,
+        DropDuplicates | None,
+        typer.Option(help="Drop training images that also occur in the test set; near: near copies too. [bare: exact]"),
+    ] = None,
     labels: LabelsOption = Labels.fer2013,
     ferplus_csv: FerplusCsv = None,
     weights_dir: Annotated[Path | None, typer.Option(help="Folder with pretrained weights.")] = None,
@@ -115,7 +138,8 @@ def run(
         limit_train=limit_train,
         batch_size=batch_size,
         space=space,
-        data=data,
+        data=parse_sources(data),
+        data_options=parse_data_options(classes, mapping, image_size, colour, test, group_by),
         name=name,
         results_dir=results_dir,
         factor=factor,
@@ -123,9 +147,9 @@ def run(
         repeats=repeats,
         seed=seed,
         protocol=protocol.value,
-        validation=validation,
+        validation=parse_validation(validation),
         fix=parse_fixed(fix or []),
-        drop_duplicates=drop_duplicates,
+        drop_duplicates={None: False, DropDuplicates.exact: True}.get(drop_duplicates, "near"),
         labels=labels.value,
         ferplus_csv=ferplus_csv,
         weights_dir=weights_dir,

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from fer_search.commands.options import Data
+from fer_search.commands.options import Data, parse_sources
 from fer_search.errors import UserError
 
 space_app = typer.Typer(help="Inspect a search space.", no_args_is_help=True)
@@ -25,7 +25,7 @@ def show(
     width: Width = 1.0,
     samples: Annotated[int, typer.Option(help="Number of designs whose cost is measured; 0 for none.", min=0)] = 100,
     plot: Annotated[Path | None, typer.Option(help="Write an HTML page with images under every augmentation.")] = None,
-    data: Data = "auto",
+    data: Data = None,
     seed: Seed = 0,
 ) -> None:
     """Show a space: its choices and conditions, its size, and the costs of sampled designs."""
@@ -48,9 +48,8 @@ def show(
         from fer_search.data.load import load_dataset
         from fer_search.inspection.gallery import plot_space
 
-        dataset = load_dataset(data)
-        rows = dataset.rows("train")
-        print(plot_space(space, dataset.images[rows], dataset.labels[rows], plot, dataset.name, seed))
+        dataset = load_dataset(parse_sources(data))
+        print(plot_space(space, dataset, plot, seed))
 
 
 @space_app.command("check")

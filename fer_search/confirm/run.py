@@ -18,6 +18,8 @@ from fer_search.confirm.progress import ConfirmProgress
 from fer_search.confirm.testset import TestSet, make_test_set
 from fer_search.data.dataset import Dataset
 from fer_search.data.load import load_dataset
+from fer_search.data.options import DataOptions
+from fer_search.data.spec import DataSpec
 from fer_search.data.split import make_split
 from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import disk_is_full, write_atomic
@@ -111,7 +113,7 @@ class _Confirmation:
         self.dataset = self._load_dataset()
         rows = self._training_rows()
         images, labels = self.dataset.images, self.dataset.labels
-        self.data = TrialData(images[rows], labels[rows], images[:0], labels[:0])
+        self.data = TrialData(images[rows], labels[rows], images[:0], labels[:0], class_names=self.dataset.classes)
         self.test: TestSet = make_test_set(self.dataset, rows)
         self.record = self._open_record(len(rows))
 
@@ -140,12 +142,15 @@ class _Confirmation:
         Raises:
             UserError: It is missing, or differs from the one searched on (exit code 5).
         """
-        source = self.settings.data or self.info.data["source"]
+        known = self.info.data
+        source = self.settings.data or known.get("sources") or known["source"]
         labels = self.info.settings.get("labels") or "fer2013"
-        dataset = load_dataset(source, labels=labels, ferplus_csv=self.settings.ferplus_csv)
+        options = DataOptions.from_dict(known.get("options", {}))
+        dataset = load_dataset(source, labels=labels, ferplus_csv=self.settings.ferplus_csv, options=options)
         if dataset.fingerprint != self.info.data["fingerprint"]:
             raise UserError(
-                f"{source} is not the data set that {self.settings.run} was searched on; give --data", EXIT_MISMATCH
+                f"{dataset.source} is not the data set that {self.settings.run} was searched on; give --data",
+                EXIT_MISMATCH,
             )
         return dataset
 
@@ -154,10 +159,11 @@ class _Confirmation:
         s = self.info.settings
         split = make_split(
             self.dataset,
-            validation=s["validation"],
+            validation=s.get("validation", 0.1),
+            near=bool(s.get("near_copies", False)),
             seed=self.info.seed or 0,
             limit_train=s.get("limit_train"),
-            drop_duplicates=bool(s.get("drop_duplicates")),
+            drop_duplicates=s.get("drop_duplicates", False),
         )
         return np.sort(np.concatenate([split.train, split.validation]))
 
@@ -199,7 +205,7 @@ class _Confirmation:
             "trained": trained,
             "after_trials": int((trials["status"] != "running").sum()),
             "looks": looks,
-            "candidates": [_describe(candidate) for candidate in self.candidates],
+            "candidates": [_describe(candidate, self.dataset.spec) for candidate in self.candidates],
             "trainings": [],
             "ensembles": [],
         }
@@ -267,7 +273,7 @@ class _Confirmation:
 
     def _test(self, trial: Trial) -> dict[str, Any]:
         """Save a trained network and its predictions for the test images; return its scores."""
-        with trained_model(trial) as model:
+        with trained_model(trial, self.dataset.spec) as model:
             write_atomic(trial.folder / MODEL_FILE, model.save)
             probabilities = predict_images(model, trial.design, self.test.images)
         write_test_predictions(trial.folder, probabilities, self.test.labels)
@@ -296,7 +302,7 @@ class _Confirmation:
         return [read_test_predictions(training_dir(run, looks, number)) for number in numbers]
 
 
-def _describe(candidate: Candidate) -> dict[str, Any]:
+def _describe(candidate: Candidate, spec: DataSpec) -> dict[str, Any]:
     """Return a candidate as confirm.json lists it."""
     return {
         "trial": candidate.trial,
@@ -304,6 +310,6 @@ def _describe(candidate: Candidate) -> dict[str, Any]:
         "title": candidate.title,
         "epochs": candidate.epochs,
         "val_accuracy": candidate.accuracy,
-        "parameters": measure_cost(candidate.design).parameters,
+        "parameters": measure_cost(candidate.design, spec).parameters,
         "design": candidate.design.to_dict(),
     }

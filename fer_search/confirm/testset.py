@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fer_search.data.dataset import CLASSES, Dataset
+from fer_search.data.dataset import TEST_SPLITS, Dataset
 from fer_search.data.duplicates import picture_ids
 from fer_search.training.score import score
-
-TEST_SPLITS = ("public_test", "private_test", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +29,7 @@ class TestSet:
     images: np.ndarray
     labels: np.ndarray
     parts: dict[str, np.ndarray]
-    class_names: tuple[str, ...] = CLASSES
+    class_names: tuple[str, ...]
 
     def score(self, probabilities: np.ndarray) -> dict[str, dict[str, Any]]:
         """Return "images", "correct", "accuracy", "loss" and the recall of each class, for each part.
@@ -63,4 +61,4 @@ def make_test_set(dataset: Dataset, trained: np.ndarray) -> TestSet:
         part = np.isin(rows, dataset.rows(name))
         if part.any():
             parts |= {name: part, f"{name}_new": part & new}
-    return TestSet(dataset.images[rows], dataset.labels[rows].astype(np.int64), parts)
+    return TestSet(dataset.images[rows], dataset.labels[rows].astype(np.int64), parts, dataset.classes)

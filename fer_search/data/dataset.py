@@ -10,7 +10,6 @@ import numpy as np
 from fer_search.data.spec import FER2013_CLASSES, DataSpec
 from fer_search.errors import UserError
 
-CLASSES = FER2013_CLASSES
 SPLITS = ("train", "public_test", "private_test", "test", "validation")  # "test": not divided into public and private
 TRAIN, TEST, VALIDATION = 0, 3, 4
 TEST_SPLITS = ("public_test", "private_test", "test")

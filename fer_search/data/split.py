@@ -14,6 +14,7 @@ from fer_search.data.options import DEFAULT_TEST
 from fer_search.errors import UserError
 
 OWN = "own"  # --validation own: the data set's own validation split
+DEFAULT_VALIDATION = 0.1
 NEAR = "near"  # --drop-duplicates near
 TEST_SEED = 2013  # the same test images for every run on the same data
 
@@ -43,6 +44,7 @@ def make_split(
     seed: int = 0,
     limit_train: int | None = None,
     drop_duplicates: bool | str = False,
+    near: bool = True,
 ) -> Split:
     """Choose the images that a search uses; depends only on the data's content and the arguments.
 
@@ -57,14 +59,14 @@ def make_split(
         seed: Random seed.
         limit_train: Train on a stratified subset of this many images. "holdout" then validates on half as many, at
             least 10 per class, so that a small search does not spend its time validating.
+        near: Keep near copies on one side too, not only exact ones (as versions before this did).
         drop_duplicates: Drop training images that also occur in a test split: True for exact copies, "near" for near
             copies too.
     """
     rng = np.random.default_rng([seed, 48])
     train = dataset.rows("train")
     classes = len(dataset.classes)
-    if validation is None:
-        validation = OWN if (dataset.splits == VALIDATION).any() else 0.1
+    validation = resolve_validation(validation, dataset)
     if validation != OWN or protocol == "report":
         train = np.sort(np.concatenate([train, dataset.rows("validation")]))
     notes = []
@@ -81,7 +83,8 @@ def make_split(
             "no accuracy here is of unseen data"
         )
     else:
-        held, train, whence = _validation(dataset, train, validation, rng)
+        units = near_ids(dataset) if near and validation != OWN else None
+        held, train, whence = _validation(dataset, train, validation, rng, units)
         if limit_train is not None and limit_train < len(train):
             held = _stratified(dataset.labels, held, max(limit_train // 2, 10 * classes), classes, rng)
         note = f"validated on {len(held):,} images {whence}; the test images are not touched"
@@ -91,8 +94,15 @@ def make_split(
     return Split(np.sort(train), np.sort(held), protocol, "; ".join([note, *notes]))
 
 
+def resolve_validation(validation: float | str | None, dataset: Dataset) -> float | str:
+    """Return what --validation means for a data set; None is "own" if it has a validation split, otherwise 0.1."""
+    if validation is not None:
+        return validation
+    return OWN if (dataset.splits == VALIDATION).any() else DEFAULT_VALIDATION
+
+
 def _validation(
-    dataset: Dataset, train: np.ndarray, validation: float | str, rng: np.random.Generator
+    dataset: Dataset, train: np.ndarray, validation: float | str, rng: np.random.Generator, units: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Return the rows to validate on, those to train on, and where the former come from."""
     if validation == OWN:
@@ -100,7 +110,7 @@ def _validation(
         if not len(held):
             raise UserError(f"{dataset.source} has no validation split; --validation own needs one (a folder val/)")
         return held, train, "of its own validation split"
-    held, train = hold_out(dataset, train, float(validation), rng)
+    held, train = hold_out(dataset, train, float(validation), rng, units)
     return held, train, "held out of train"
 
 
@@ -153,12 +163,14 @@ def hold_out(
         units: int (n,) for all images: rows with the same number stay together; exact copies if None. Persons are
             kept together in any case.
     """
-    own = picture_ids(dataset.images[rows]) if units is None else units[rows]
-    units = np.unique(own, return_inverse=True)[1]  # numbered from 0, so that a unit is its own index
+    exact = picture_ids(dataset.images[rows])
+    units = exact if units is None else np.unique(units[rows], return_inverse=True)[1]
     if dataset.groups is not None:
         return _hold_out_people(dataset, rows, share, rng, units)
     labels = dataset.labels[rows]
     firsts = np.unique(units, return_index=True)[1]  # a picture with several labels belongs to its first one's class
+    if len(firsts) < len(np.unique(exact)) and np.bincount(labels[firsts], minlength=len(dataset.classes)).min() < 2:
+        units, firsts = exact, np.unique(exact, return_index=True)[1]  # all images of a class are nearly the same
     chosen = []
     for c, name in enumerate(dataset.classes):
         own = rng.permutation(units[firsts][labels[firsts] == c])

@@ -6,7 +6,7 @@ construction, so an invalid value is reported by name before anything is built.
 """
 
 from fer_search.design.augmentation import Augmentation, Evaluation
-from fer_search.design.checks import IMAGE_SIZE, DesignError
+from fer_search.design.checks import IMAGE_SIZE, DesignError, scale_pixels
 from fer_search.design.design import Design
 from fer_search.design.head import Head
 from fer_search.design.networks import BACKBONES, Backbone, Plain, Residual
@@ -24,4 +24,5 @@ __all__ = [
     "Optimisation",
     "Plain",
     "Residual",
+    "scale_pixels",
 ]

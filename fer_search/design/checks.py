@@ -10,6 +10,11 @@ from fer_search.errors import UserError
 IMAGE_SIZE = 48  # side of FER2013's images; crops and cutouts are given in pixels of this size
 
 
+def scale_pixels(pixels: float, image_size: int) -> int:
+    """Return a length given in pixels of a 48-pixel image in pixels of an image of another size."""
+    return round(pixels * image_size / IMAGE_SIZE)
+
+
 class DesignError(UserError, ValueError):
     """A field of a Design has an invalid value; the message names the field."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from fer_search.choices import single_changes
-from fer_search.data.dataset import CLASSES
+from fer_search.data.dataset import Dataset
 from fer_search.design import Augmentation
 from fer_search.files import write_text
 from fer_search.space import Space
@@ -45,46 +46,48 @@ def augmentations(space: Space) -> dict[str, Augmentation]:
 
 
 def draw_row(
-    augmentation: Augmentation, images: np.ndarray, labels: np.ndarray, seed: int
+    augmentation: Augmentation, images: np.ndarray, labels: np.ndarray, seed: int, classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return images as seen in training, side by side, uint8 (48, 48 n), and their labels, float32 (n, classes)."""
+    """Return images as seen in training, uint8 (size, n * size[, 3]), and their labels, float32 (n, classes)."""
     import keras
 
     from fer_search.augment import augment, draw_epoch
 
-    plan = draw_epoch(np.random.default_rng(seed), 1, len(images), augmentation)
-    one_hot = np.eye(len(CLASSES), dtype="float32")[labels]
+    plan = draw_epoch(np.random.default_rng(seed), 1, len(images), augmentation, images.shape[1])
+    one_hot = np.eye(classes, dtype="float32")[labels]
     drawn = augment(images, one_hot, {name: values[0] for name, values in plan.items()})
     pixels, label_weights = map(keras.ops.convert_to_numpy, drawn)
-    return np.concatenate(list(np.clip(np.round(pixels[..., 0]), 0, 255).astype(np.uint8)), axis=1), label_weights
+    grey_or_rgb = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    strip = np.concatenate(list(np.clip(np.round(grey_or_rgb), 0, 255).astype(np.uint8)), axis=1)
+    return strip, label_weights
 
 
-def plot_space(space: Space, images: np.ndarray, labels: np.ndarray, path: Path, source: str, seed: int = 0) -> Path:
+def plot_space(space: Space, dataset: Dataset, path: Path, seed: int = 0) -> Path:
     """Write the page.
 
     Args:
         space: The space whose augmentations are shown.
-        images: uint8 (n, 48, 48), training images; two of each class are shown.
-        labels: int (n,).
+        dataset: Its training images are shown, two of each class.
         path: Output file; replaced if it exists.
-        source: Description of the images.
         seed: Random seed for the selection of images and for the augmentations.
 
     Returns:
         The path.
     """
     rng = np.random.default_rng(seed)
-    per_class = [np.flatnonzero(labels == c) for c in range(len(CLASSES))]
+    train = dataset.rows("train")
+    per_class = [train[dataset.labels[train] == c] for c in range(len(dataset.classes))]
     chosen = np.concatenate([rng.choice(rows, min(2, len(rows)), replace=False) for rows in per_class])
-    images, labels = images[chosen], labels[chosen]
-    parts = [_row("unchanged", "", *draw_row(Augmentation(), images, labels, seed))]
+    images, labels, count = dataset.images[chosen], dataset.labels[chosen], len(dataset.classes)
+    parts = [_row("unchanged", "", *draw_row(Augmentation(), images, labels, seed, count), dataset.classes)]
     for name, augmentation in augmentations(space).items():
-        parts.append(_row(name, _fields(augmentation), *draw_row(augmentation, images, labels, seed)))
+        strip, weights = draw_row(augmentation, images, labels, seed, count)
+        parts.append(_row(name, _fields(augmentation), strip, weights, dataset.classes))
     title = f"Augmentations of {escape(space.path.name)}"
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     intro = (
-        f"Two training images of each class ({escape(source)}) with one random draw of each augmentation, and their "
-        "labels; for mixed images the two largest."
+        f"Two training images of each class ({escape(dataset.name)}) with one random draw of each augmentation, and "
+        "their labels; for mixed images the two largest."
     )
     page = f"<!doctype html><html lang=en><head>{head}<style>{STYLE}</style></head><body><h1>{title}</h1><p>{intro}</p>"
     write_text(path, page + "".join(parts) + "</body></html>\n")
@@ -97,19 +100,19 @@ def _fields(augmentation: Augmentation) -> str:
     return ", ".join(f"{k.replace('_', ' ')} {v:g}" if v is not True else k for k, v in changed.items()) or "none"
 
 
-def _row(name: str, fields: str, strip: np.ndarray, label_weights: np.ndarray) -> str:
+def _row(name: str, fields: str, strip: np.ndarray, label_weights: np.ndarray, classes: Sequence[str]) -> str:
     data = io.BytesIO()
     Image.fromarray(strip).save(data, "PNG", optimize=True)
     source = base64.b64encode(data.getvalue()).decode()
     caption = f"<h2>{escape(name)} <span>{escape(fields)}</span></h2>"
     picture = f'<img src="data:image/png;base64,{source}" alt="{escape(name)}: {escape(fields)}">'
-    return f"{caption}{picture}<ul>{''.join(f'<li>{_label(weights)}</li>' for weights in label_weights)}</ul>"
+    return f"{caption}{picture}<ul>{''.join(f'<li>{_label(weights, classes)}</li>' for weights in label_weights)}</ul>"
 
 
-def _label(label_weights: np.ndarray) -> str:
+def _label(label_weights: np.ndarray, classes: Sequence[str]) -> str:
     """Return the class of an image, or its two largest classes with their weights."""
     first, second = np.argsort(label_weights)[::-1][:2]
     if label_weights[first] > 0.999:
-        return CLASSES[first]
-    words = f"{CLASSES[first]} {label_weights[first]:.2f}"
-    return f"{words}<br>{CLASSES[second]} {label_weights[second]:.2f}" if label_weights[second] > 0.05 else words
+        return classes[first]
+    words = f"{classes[first]} {label_weights[first]:.2f}"
+    return f"{words}<br>{classes[second]} {label_weights[second]:.2f}" if label_weights[second] > 0.05 else words

@@ -19,7 +19,7 @@ def apply_backbone(
     """Resize and preprocess pixels and apply a backbone, which becomes one layer (a ``keras.Model``) of the model.
 
     Args:
-        x: Grayscale pixels, float32 (n, height, width, 1) from 0 to 255.
+        x: Pixels, float32 (n, height, width, channels) from 0 to 255.
         backbone: The backbone to build.
         weights_dir: Folder that may hold the weights; see ``fer_search.models.weights.find_weights``.
         pretrained: False leaves the weights random even where the design wants ImageNet's.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import keras
 
-from fer_search.data.dataset import CLASSES
-from fer_search.design import IMAGE_SIZE, Backbone, Design, Plain, Residual
+from fer_search.data.spec import DataSpec
+from fer_search.design import Backbone, Design, Plain, Residual
 from fer_search.models.backbone import apply_backbone
 from fer_search.models.head import apply_head
 from fer_search.models.initializers import numpy_initializers
@@ -18,15 +18,14 @@ from fer_search.models.plain import plain_stages
 from fer_search.models.precision import dtype_policy
 from fer_search.models.residual import residual_stages
 
-IMAGE_SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 1)
+FER2013 = DataSpec()
 
 
 def build_model(
     design: Design,
     weights_dir: Path | None = None,
     pretrained: bool = True,
-    image_shape: tuple[int, int, int] = IMAGE_SHAPE,
-    classes: int = len(CLASSES),
+    spec: DataSpec = FER2013,
 ) -> keras.Model:
     """Build and compile the network of a design.
 
@@ -42,8 +41,7 @@ def build_model(
         weights_dir: Folder that may hold pretrained weights; see ``fer_search.models.weights.find_weights``.
         pretrained: False leaves all weights random, for a model whose weights will come from a checkpoint: nothing is
             searched for, downloaded or read.
-        image_shape: Height, width and channels of an input image.
-        classes: Number of classes.
+        spec: Image size, channels and classes.
 
     Returns:
         A model from float32 (n, height, width, channels), 0 to 255, to probabilities, float32 (n, classes).
@@ -52,7 +50,7 @@ def build_model(
         UserError: Pretrained weights are required but unavailable.
     """
     with numpy_initializers():
-        model = build_network(design, weights_dir, pretrained, image_shape, classes)
+        model = build_network(design, weights_dir, pretrained, spec)
     freeze_initially = isinstance(design.network, Backbone) and design.network.frozen_epochs > 0
     optimizer = make_optimizer(design.optimisation, backbone_factor(design), freeze_initially)
     model.compile(optimizer=optimizer, loss=make_loss(design.optimisation), metrics=["accuracy"])
@@ -63,20 +61,19 @@ def build_network(
     design: Design,
     weights_dir: Path | None = None,
     pretrained: bool = True,
-    image_shape: tuple[int, int, int] = IMAGE_SHAPE,
-    classes: int = len(CLASSES),
+    spec: DataSpec = FER2013,
 ) -> keras.Model:
     """Build the network without compiling it, with initial weights drawn by the backend; see ``build_model``."""
     network = design.network
     with dtype_policy(design.optimisation.precision):
-        pixels = keras.Input(image_shape, name="pixels")
+        pixels = keras.Input(spec.input_shape, name="pixels")
         if isinstance(network, Backbone):
             x = apply_backbone(pixels, network, weights_dir, pretrained)
         else:
             x = keras.layers.Rescaling(1 / 255, name="rescale")(pixels)
             x = gaussian_noise(x, network.noise, "noise")
             x = _stages(x, network)
-        return keras.Model(pixels, apply_head(x, design.head, classes), name="fer")
+        return keras.Model(pixels, apply_head(x, design.head, len(spec.classes)), name="fer")
 
 
 def backbone_factor(design: Design) -> float:

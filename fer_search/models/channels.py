@@ -1,4 +1,4 @@
-"""Preprocessing of grayscale pixels for backbones, which were pretrained on three channels."""
+"""Preprocessing of pixels for backbones, which were pretrained on three channels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ class Preprocessing:
     Args:
         scale: Scale of each of the three channels, in the backbone's channel order.
         offset: Offset of each channel.
+        bgr: Whether the channel order is blue, green, red.
     """
 
     scale: tuple[float, float, float]
     offset: tuple[float, float, float]
+    bgr: bool = False
 
     @property
     def gray(self) -> tuple[float, float]:
@@ -30,7 +32,7 @@ class Preprocessing:
 
 # Named "tf", "caffe" (B, G, R order) and "torch" by keras.applications.imagenet_utils.preprocess_input.
 SIGNED = Preprocessing((1 / 127.5,) * 3, (-1.0,) * 3)
-CENTRED = Preprocessing((1.0,) * 3, (-103.939, -116.779, -123.68))
+CENTRED = Preprocessing((1.0,) * 3, (-103.939, -116.779, -123.68), bgr=True)
 STANDARD = Preprocessing(
     tuple(1 / 255 / d for d in IMAGENET_STD),  # type: ignore[arg-type]
     tuple(-m / d for m, d in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)),  # type: ignore[arg-type]
@@ -39,21 +41,27 @@ RESCALE = Preprocessing((1 / 255,) * 3, (0.0,) * 3)
 
 
 def to_channels(x: keras.KerasTensor, channels: str, preprocessing: Preprocessing) -> keras.KerasTensor:
-    """Turn grayscale pixels into a backbone's input.
+    """Turn grey or RGB pixels into a backbone's input.
 
     Args:
-        x: float32 (n, h, w, 1), 0 to 255.
+        x: float32 (n, h, w, 1), grey, or (n, h, w, 3), RGB; 0 to 255.
         channels: "rgb" repeats the channel and preprocesses each copy. "conv" and "sum" preprocess it once, with the
             mean scale and offset; "conv" then learns a 3x3 convolution to three channels.
+            RGB pixels are used as they are by "rgb", and averaged to grey by "sum".
         preprocessing: The backbone's preprocessing.
 
     Returns:
         (n, h, w, 3), or (n, h, w, 1) for "sum".
     """
     if channels == "rgb":
-        x = keras.layers.Concatenate(dtype="float32", name="rgb")([x, x, x])
+        if x.shape[-1] == 1:
+            x = keras.layers.Concatenate(dtype="float32", name="rgb")([x, x, x])
+        elif preprocessing.bgr:
+            x = keras.ops.flip(x, axis=-1)
         scale, offset = list(preprocessing.scale), list(preprocessing.offset)
         return keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocess")(x)
+    if channels == "sum" and x.shape[-1] > 1:
+        x = keras.ops.mean(x, axis=-1, keepdims=True)
     x = keras.layers.Rescaling(*preprocessing.gray, dtype="float32", name="preprocess")(x)
     return keras.layers.Conv2D(3, 3, padding="same", name="channels")(x) if channels == "conv" else x
 

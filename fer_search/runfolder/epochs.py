@@ -21,7 +21,7 @@ METRIC_COLUMNS = (
     "clean_val_accuracy",
     "learning_rate",  # at the last step of the epoch
     "seconds",  # wall time, training and validation
-)  # then recall_CLASS for each class, on the validation images
+)  # then, on the validation images, val_balanced_accuracy, val_macro_f1, and recall_CLASS for each class
 
 
 def read_epochs(path: Path) -> list[Row]:
@@ -45,27 +45,32 @@ def append_epoch(path: Path, row: Row) -> None:
 
     Args:
         path: The epochs.csv.
-        row: Values of METRIC_COLUMNS, and the per-class recalls; the same keys for every epoch.
+        row: Values of METRIC_COLUMNS, and the other metrics; the same keys for every epoch.
     """
-    new = not path.exists() or path.stat().st_size == 0
+    header = read_epoch_lines(path)[0] if path.exists() else ""
+    columns = header.split(",") if header else columns_of(row)  # tables of older versions have fewer
     with path.open("a", encoding="utf-8", newline="") as file:
-        file.write(_format([row], header=new))
+        file.write(_format([row], columns, header=not header))
         file.flush()
         os.fsync(file.fileno())
-    if new:
+    if not header:
         sync_folder(path.parent)
 
 
 def rewrite_epochs(path: Path, rows: Sequence[Row]) -> None:
     """Replace the table, to drop rows of epochs later than the last checkpoint; without rows the file is removed."""
     if rows:
-        write_text(path, _format(rows, header=True))
+        write_text(path, _format(rows, columns_of(rows[0]), header=True))
     else:
         path.unlink(missing_ok=True)
 
 
-def _format(rows: Sequence[Row], header: bool) -> str:
-    columns = [*METRIC_COLUMNS, *(name for name in rows[0] if name not in METRIC_COLUMNS)]
+def columns_of(row: Row) -> list[str]:
+    """Return the columns of a table with rows like this one."""
+    return [*METRIC_COLUMNS, *(name for name in row if name not in METRIC_COLUMNS)]
+
+
+def _format(rows: Sequence[Row], columns: Sequence[str], header: bool) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if header:

@@ -8,10 +8,18 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from fer_search.data.spec import FER2013_CLASSES
 from fer_search.errors import EXIT_MISMATCH, UserError
 
 BUDGET_OPTIONS = ("--max-trials", "--max-epochs", "--time-budget")  # --extend may raise these
-DEFAULT_IDENTITY = {"--repeats": 1}  # fields that run.json of older versions lacks
+# Fields that run.json of older versions lacks
+DEFAULT_IDENTITY = {
+    "--repeats": 1,
+    "classes": list(FER2013_CLASSES),
+    "--image-size": 48,
+    "--colour": False,
+    "--group-by": None,
+}
 
 
 def check_identity(

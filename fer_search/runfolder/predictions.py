@@ -3,7 +3,8 @@
 Arrays of predictions.npz: ``trial`` (str), id of the trial; ``probabilities`` float16 (m, classes), on the validation
 images without augmentation; ``labels`` uint8 (m,); ``rows`` int64 (m,), indices of the images in the data set;
 ``mistakes`` int64 (k,), indices into the m images of the most confidently wrong predictions, the worst first;
-``mistake_images`` uint8 (k, height, width).
+``mistake_images`` uint8 (k, height, width) or (k, height, width, 3); ``classes`` (str), their names, absent in older
+files of FER2013's classes.
 
 ``trial_ID/layers.json`` is ``{"layers": [{"name": "conv2d", "kind": "Conv2D", "output": [48, 48, 64], "parameters":
 640}, ...]}``, in network order, ``output`` without the batch axis.
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fer_search.data.dataset import CLASSES
+from fer_search.data.spec import FER2013_CLASSES
 from fer_search.errors import UserError
 from fer_search.files import write_atomic
 from fer_search.runfolder.json_files import read_json
@@ -37,7 +38,7 @@ class Predictions(NamedTuple):
     probabilities: np.ndarray
     mistakes: np.ndarray
     images: np.ndarray
-    classes: tuple[str, ...] = CLASSES
+    classes: tuple[str, ...] = FER2013_CLASSES
 
     @property
     def predicted(self) -> np.ndarray:
@@ -46,7 +47,13 @@ class Predictions(NamedTuple):
 
 
 def write_predictions(
-    run: Path, trial_id: str, probabilities: np.ndarray, labels: np.ndarray, images: np.ndarray, rows: np.ndarray
+    run: Path,
+    trial_id: str,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    images: np.ndarray,
+    rows: np.ndarray,
+    classes: tuple[str, ...] = FER2013_CLASSES,
 ) -> None:
     """Replace predictions.npz.
 
@@ -57,6 +64,7 @@ def write_predictions(
         labels: Int (m,).
         images: uint8 (m, height, width), the validation images.
         rows: Int (m,), their indices in the data set.
+        classes: Name of each class.
     """
     mistakes = worst_mistakes(probabilities, labels)
     arrays: dict[str, Any] = {
@@ -66,6 +74,7 @@ def write_predictions(
         "rows": rows.astype(np.int64),
         "mistakes": mistakes,
         "mistake_images": images[mistakes],
+        "classes": np.array(classes),
     }
     write_atomic(run / PREDICTIONS_FILE, lambda path: np.savez_compressed(path, allow_pickle=False, **arrays))
 
@@ -87,6 +96,7 @@ def load_predictions(run: str | Path) -> Predictions | None:
                 arrays["probabilities"].astype(np.float32),
                 arrays["mistakes"].astype(int),
                 arrays["mistake_images"],
+                tuple(map(str, arrays["classes"])) if "classes" in arrays else FER2013_CLASSES,
             )
         _check_shapes(predictions)
     except READ_ERRORS as error:

@@ -75,6 +75,11 @@ class DataJson(TypedDict):
     toy: bool
     train: int  # images trained on
     validation: int  # images validated on
+    classes: NotRequired[list[str]]  # name of each class, in label order; absent in older runs, of FER2013
+    image_size: NotRequired[int]  # side, pixels; 48 if absent
+    channels: NotRequired[int]  # 1 grey, 3 RGB; 1 if absent
+    sources: NotRequired[list[str]]  # paths of joined data sets
+    options: NotRequired[dict[str, Any]]  # DataOptions.to_dict()
     notes: list[str]
 
 

@@ -69,7 +69,7 @@ def update_predictions(state: SearchState) -> None:
     data, rows = state.data, np.asarray(state.split.validation)
     try:
         design = Design.from_dict(read_design_json(state.folder.trial_path(best[0]))["design"])
-        store_predictions(state.folder.path, best[0], design, data.val_images, data.val_labels, rows)
+        store_predictions(state.folder.path, best[0], design, data, rows)
     except Exception as error:
         if disk_is_full(error):
             raise

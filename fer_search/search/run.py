@@ -65,7 +65,9 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
 
 def load_data(settings: Settings) -> tuple[Dataset, Split]:
     """Return the data set of a run and the split of its images into training and validation."""
-    dataset = load_dataset(settings.data, labels=settings.labels, ferplus_csv=settings.ferplus_csv)
+    dataset = load_dataset(
+        settings.data, labels=settings.labels, ferplus_csv=settings.ferplus_csv, options=settings.data_options
+    )
     split = make_split(
         dataset,
         protocol=settings.protocol,
@@ -73,8 +75,15 @@ def load_data(settings: Settings) -> tuple[Dataset, Split]:
         seed=settings.seed,
         limit_train=settings.limit_train,
         drop_duplicates=settings.drop_duplicates,
+        near=_near_copies(settings),
     )
     return dataset, split
+
+
+def _near_copies(settings: Settings) -> bool:
+    """Return whether near copies stay on one side of the validation split; runs of older versions parted them."""
+    info = None if settings.overwrite else RunFolder(settings.folder).read_run_json()
+    return info is None or bool(info["settings"].get("near_copies", False))
 
 
 def _run(state: SearchState, stop: Stop) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fer_search import backend
 from fer_search.data.dataset import Dataset
-from fer_search.data.split import Split
+from fer_search.data.split import Split, resolve_validation
 from fer_search.runfolder.schema import FORMAT
 from fer_search.search.settings import Settings
 from fer_search.space import Space
@@ -29,7 +29,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "--repeats": s.repeats,
         "--seed": s.seed,
         "--protocol": s.protocol,
-        "--validation": s.validation,
+        "--validation": resolve_validation(s.validation, dataset),
         "--limit-train": s.limit_train,
         "--width": s.width,
         "--batch-size": s.batch_size,
@@ -39,6 +39,10 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "--patience": s.patience,
         "--prune": s.prune,
         "--max-params": s.max_params,
+        "classes": list(dataset.classes),
+        "--image-size": dataset.spec.image_size,
+        "--colour": dataset.spec.channels > 1,
+        "--group-by": s.data_options.group_by,
         "--devices": s.devices if s.devices > 1 else None,  # sums over devices differ in their last bits
     }
 
@@ -67,12 +71,12 @@ def new_run_record(
         "space": {"name": space.name, "path": str(space.path), "sha256": space.sha256, **space_texts(space)},
         "references": space.references,
         "baselines": space.baselines,
-        "data": source | counts | {"notes": list(dataset.notes)},
+        "data": source | counts | {"notes": list(dataset.notes)} | dataset.spec.to_dict() | _reading(s),
         "protocol": split.protocol,
         "protocol_note": split.note,
         "seed": s.seed,
         "tuner": _tuner(s),
-        "settings": _options(s),
+        "settings": _options(s, dataset),
         "versions": backend.versions(),
         "backend": backend.start(),
         "device": backend.device(),
@@ -89,14 +93,22 @@ def space_texts(space: Space) -> dict[str, Any]:
     return {"text": space.text, "modules": space.modules}
 
 
+def _reading(settings: Settings) -> dict[str, Any]:
+    """Return how the data set was read, so that ``confirm`` reads the same."""
+    sources = [settings.data] if isinstance(settings.data, str) else list(settings.data)
+    return {"sources": sources, "options": settings.data_options.to_dict()}
+
+
 def _tuner(settings: Settings) -> dict[str, Any]:
     names = ("max_trials", "max_epochs", "factor", "baselines", "repeats", "patience", "prune", "time_budget")
     return {"name": settings.tuner} | {name: getattr(settings, name) for name in names}
 
 
-def _options(settings: Settings) -> dict[str, Any]:
-    names = ("width", "limit_train", "batch_size", "labels", "drop_duplicates", "validation")
+def _options(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    names = ("width", "limit_train", "batch_size", "labels", "drop_duplicates")
     return {name: getattr(settings, name) for name in names} | {
+        "validation": resolve_validation(settings.validation, dataset),
+        "near_copies": True,  # kept on one side of the validation split, which older versions did not
         "fix": dict(settings.fix),
         "max_params": settings.max_params,
         "devices": settings.devices,

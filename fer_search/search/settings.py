@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fer_search.data.options import DataOptions
 from fer_search.errors import UserError
 
 BASELINES = ("first", "only", "none")
@@ -16,7 +17,7 @@ MIN_VALUES = {
     "max_epochs": 1,
     "factor": 2,
     "seed": 0,
-    "limit_train": 14,
+    "limit_train": 4,
     "batch_size": 1,
     "patience": 1,
 }
@@ -27,11 +28,13 @@ MIN_VALUES |= {"max_params": 1, "max_failures": 1, "repeats": 1}
 class Settings:
     """Options of ``fer-search run``; see its help.
 
-    ``time_budget`` is in seconds, ``max_disk`` in bytes.
+    ``time_budget`` is in seconds, ``max_disk`` in bytes. ``validation`` None means the data set's own validation
+    split, or 0.1 if it has none.
     """
 
     space: Path
-    data: str = "auto"
+    data: str | tuple[str, ...] = "auto"
+    data_options: DataOptions = field(default_factory=DataOptions)
     name: str | None = None
     results_dir: Path = Path("results")
     tuner: str = "hyperband"
@@ -42,12 +45,12 @@ class Settings:
     repeats: int = 1
     seed: int = 0
     protocol: str = "holdout"
-    validation: float = 0.1
+    validation: float | str | None = 0.1
     limit_train: int | None = None
     width: float = 1.0
     batch_size: int | None = None
     fix: Mapping[str, str] = field(default_factory=dict)
-    drop_duplicates: bool = False
+    drop_duplicates: bool | str = False
     labels: str = "fer2013"
     ferplus_csv: Path | None = None
     weights_dir: Path | None = None
@@ -69,8 +72,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < minimum:
                 raise UserError(f"--{name.replace('_', '-')} must be at least {minimum}, not {value}")
-        if not 0 < self.validation < 1:
-            raise UserError(f"--validation must be a fraction between 0 and 1, not {self.validation:g}")
+        if isinstance(self.validation, float) and not 0 < self.validation < 1:
+            raise UserError(f"--validation must be a fraction between 0 and 1, or own, not {self.validation:g}")
         if not 0.001 <= self.width <= 16:
             raise UserError(f"--width must be from 0.001 to 16, not {self.width:g}")
         if self.name is not None and (not self.name or Path(self.name).name != self.name or self.name.startswith(".")):

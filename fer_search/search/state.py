@@ -125,7 +125,7 @@ def new_state(
     max_trials = trial_limit(settings, names)
     oracle = oracle_for(settings, space)
     budgets = plan_budgets(oracle, len(names), max_trials, settings.max_epochs)
-    jobs = JobMaker(settings, space, names, folder, oracle)
+    jobs = JobMaker(settings, space, names, folder, oracle, dataset.spec)
     return SearchState(
         settings=settings,
         space=space,
@@ -149,4 +149,5 @@ def trial_data(dataset: Dataset, split: Split) -> TrialData:
     train, validation = split.train, split.validation
     images, labels = dataset.images, dataset.labels
     augmented = split.protocol == "report"
-    return TrialData(images[train], labels[train], images[validation], labels[validation], augment_validation=augmented)
+    parts = images[train], labels[train], images[validation], labels[validation]
+    return TrialData(*parts, augment_validation=augmented, class_names=dataset.classes)

@@ -51,7 +51,7 @@ class EpochLoop:
     ) -> None:
         self.trial, self.data, self.model, self.hooks = trial, data, model, hooks
         self.before_mid_epoch = before_mid_epoch
-        self.optimisation = trial.design.optimisation
+        self.optimisation, self.size = trial.design.optimisation, data.spec.image_size
         freeze_backbone_for(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
         self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"), trial.micro_batches)
         images, labels, self.val_images = data.on_device(self.engine.put, trial.devices)
@@ -87,7 +87,7 @@ class EpochLoop:
                 raise TrialFailed(f"the {name} loss was {value} in epoch {epoch}")
         rate, seconds = float(batches["learning_rates"][-1]), earlier_seconds + time.perf_counter() - started
         row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, "learning_rate": rate, "seconds": seconds}
-        row |= {f"val_{name}" if name in ("loss", "accuracy") else name: value for name, value in validation.items()}
+        row |= {name if name.startswith("recall_") else f"val_{name}": value for name, value in validation.items()}
         return row | {"clean_val_loss": clean["loss"], "clean_val_accuracy": clean["accuracy"]}
 
     def _random(self, stream: int, epoch: int) -> np.random.Generator:
@@ -98,7 +98,9 @@ class EpochLoop:
         order = self._random(rng.ORDER, epoch)
         rows, weights = draw_batches(order, len(self.data.labels), self.optimisation.batch_size)
         steps, batch = rows.shape
-        draws = draw_epoch(self._random(rng.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation)
+        draws = draw_epoch(
+            self._random(rng.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation, self.size
+        )
         horizon = self.trial.horizon or self.trial.epochs
         return draws | {
             "rows": rows,
@@ -158,7 +160,7 @@ class EpochLoop:
         source = self._random(rng.STATISTICS, epoch)
         rows = draw_measurement_batches(source, len(self.data.labels), self.optimisation.batch_size)
         batches: EpochDraws = {"rows": rows}
-        maps = tta_maps(self.trial.design.augmentation, self.trial.design.evaluation)
+        maps = tta_maps(self.trial.design.augmentation, self.trial.design.evaluation, self.size)
         if maps is not None:
             batches["maps"] = np.tile(maps[0], (*rows.shape, 1, 1))
         self.engine.measure_batchnorm(self.train_data[0], batches)
@@ -174,6 +176,6 @@ class EpochLoop:
         design, labels = self.trial.design.augmentation, self.data.val_labels
         geometry = dataclasses.replace(Augmentation(), **{name: getattr(design, name) for name in GEOMETRY})
         rows = sequential_batches(len(labels), self.optimisation.batch_size)
-        draws = draw_epoch(self._random(rng.VALIDATION, epoch), rows.shape[0], rows.shape[1], geometry)
+        draws = draw_epoch(self._random(rng.VALIDATION, epoch), rows.shape[0], rows.shape[1], geometry, self.size)
         probabilities = self.engine.predict(self.val_images, {"rows": rows} | draws)[: len(labels)]
         return score(probabilities, labels, self.data.class_names)

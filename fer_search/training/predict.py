@@ -21,7 +21,7 @@ def predict_images(model: keras.Model, design: Design, images: np.ndarray) -> np
     Args:
         model: Compiled model with the weights of a trial's best epoch (already averaged, if the design uses EMA).
         design: Determines the views and the batch size.
-        images: uint8 (n, height, width).
+        images: uint8 (n, size, size) or (n, size, size, 3).
 
     Returns:
         float32 (n, classes).
@@ -33,7 +33,7 @@ def predict_images(model: keras.Model, design: Design, images: np.ndarray) -> np
 def predict_views(engine: Engine, images: Any, count: int, design: Design) -> np.ndarray:
     """Like ``predict_images``, with an engine and ``count`` images that it has copied to the device."""
     rows = sequential_batches(count, design.optimisation.batch_size)
-    maps = tta_maps(design.augmentation, design.evaluation)
+    maps = tta_maps(design.augmentation, design.evaluation, engine.model.input_shape[1])
     if maps is None:
         return engine.predict(images, {"rows": rows})[:count]
     views = [engine.predict(images, {"rows": rows, "maps": np.tile(view, (*rows.shape, 1, 1))}) for view in maps]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import keras
 
+from fer_search.data.spec import DataSpec
 from fer_search.models import build_model
 from fer_search.models.precision import dtype_policy
 from fer_search.runfolder.epochs import Row, read_epochs, rewrite_epochs
@@ -66,7 +67,7 @@ def _train(trial: Trial, data: TrialData, hooks: TrialHooks) -> list[Row]:
     rows, table = completed_epochs(trial), trial.folder / "epochs.csv"
     if table.exists():
         rewrite_epochs(table, rows)  # drops rows of later epochs that a kill left behind
-    model = _build(trial, pretrained=not rows and trial.parent is None)
+    model = _build(trial, data.spec, pretrained=not rows and trial.parent is None)
     hooks.on_model_built(model)
     _load(trial, model, rows)
     callbacks = Callbacks(hooks.callbacks, model, trial.epochs, rows)
@@ -87,10 +88,15 @@ def _train(trial: Trial, data: TrialData, hooks: TrialHooks) -> list[Row]:
 
 
 @contextlib.contextmanager
-def trained_model(trial: Trial) -> Iterator[keras.Model]:
-    """Yield the model of a completely trained trial as it predicts, that is with EMA weights if the design uses EMA."""
+def trained_model(trial: Trial, spec: DataSpec) -> Iterator[keras.Model]:
+    """Yield the model of a completely trained trial as it predicts, that is with EMA weights if the design uses EMA.
+
+    Args:
+        trial: The trial.
+        spec: Image size, channels and classes of its data.
+    """
     _release_models()
-    model = _build(trial, pretrained=False)
+    model = _build(trial, spec, pretrained=False)
     load_checkpoint(model, trial.folder, trial.epochs)
     with ema_weights(model):
         yield model
@@ -115,11 +121,11 @@ def _val_losses(trial: Trial, rows: list[Row]) -> list[float]:
     return [*given[: len(measured)], *measured[len(given) :]]
 
 
-def _build(trial: Trial, pretrained: bool) -> keras.Model:
+def _build(trial: Trial, spec: DataSpec, pretrained: bool) -> keras.Model:
     # Keras takes all its seeds from here; its own set_random_seed imports TensorFlow even on JAX (2 s and 300 MB).
     python_random.seed(rng.integer_seed(rng.WEIGHTS, trial.seed, trial.number))
     with dtype_policy(resolve_precision(trial.design.optimisation.precision)):
-        return build_model(trial.design, trial.weights_dir, pretrained)
+        return build_model(trial.design, trial.weights_dir, pretrained, spec)
 
 
 def _load(trial: Trial, model: keras.Model, rows: list[Row]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fer_search.data.dataset import CLASSES
+from fer_search.data.spec import FER2013_CLASSES, DataSpec
 from fer_search.design import Design
 from fer_search.runfolder.epochs import Row
 
@@ -28,9 +28,9 @@ class TrialData:
     """Training and validation data as NumPy arrays.
 
     Args:
-        images: Training images, uint8 (n, height, width).
+        images: Training images, uint8 (n, size, size), grey, or (n, size, size, 3), RGB.
         labels: Training labels, int (n,), indices into ``class_names``.
-        val_images: Validation images, uint8 (m, height, width). May be empty: then the validation columns of
+        val_images: Validation images, uint8, of the same shape. May be empty: then the validation columns of
             epochs.csv are NaN and no best epoch is kept.
         val_labels: Validation labels, int (m,).
         augment_validation: Also evaluate validation images under the design's geometric augmentation, as the course
@@ -43,8 +43,13 @@ class TrialData:
     val_images: np.ndarray
     val_labels: np.ndarray
     augment_validation: bool = False
-    class_names: tuple[str, ...] = CLASSES
+    class_names: tuple[str, ...] = FER2013_CLASSES
     _on_device: dict[int, list[Any]] = field(default_factory=dict, repr=False)
+
+    @property
+    def spec(self) -> DataSpec:
+        """Image size, channels and class names."""
+        return DataSpec(self.images.shape[1], 3 if self.images.ndim == 4 else 1, self.class_names)
 
     def on_device(self, put: Callable[[np.ndarray], Any], devices: int = 1) -> list[Any]:
         """Return images, labels and validation images on the devices; only the first call copies them.

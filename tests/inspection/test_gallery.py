@@ -21,10 +21,10 @@ def test_each_augmentation_of_a_space_comes_once():
 
 def test_images_are_drawn_as_a_training_sees_them(faces):
     images, labels = faces.images[:5], faces.labels[:5]
-    same, own = draw_row(Augmentation(), images, labels, seed=0)
+    same, own = draw_row(Augmentation(), images, labels, 0, 7)
     np.testing.assert_array_equal(same, np.concatenate(list(images), axis=1))
     np.testing.assert_array_equal(own.argmax(axis=1), labels)
-    cut, _ = draw_row(Augmentation(cutout=8, cutout_clipped=False), images, labels, seed=0)
+    cut, _ = draw_row(Augmentation(cutout=8, cutout_clipped=False), images, labels, 0, 7)
     assert np.sum(cut != same) <= 5 * 64
     assert all((cut[:, 48 * k : 48 * k + 48] == 0).sum() >= 64 for k in range(5))
 
@@ -52,7 +52,7 @@ def test_blends_are_labelled_with_their_shares(tmp_path, faces):
         "    a = Augmentation(mixup_share=hp.Choice('share', [0.0, 0.7]), label_smoothing=0.07)\n"
         "    return Design(augmentation=a)\n"
     )
-    page = plot_space(load_space(path), faces.images, faces.labels, tmp_path / "out.html", "toy faces").read_text()
+    page = plot_space(load_space(path), faces, tmp_path / "out.html").read_text()
     assert "<li>happy</li>" in page  # unchanged
     assert "<li>happy 0.94</li>" in page  # smoothed
     assert re.search(r"<li>\w+ 0\.66<br>\w+ 0\.29</li>", page)
@@ -66,7 +66,7 @@ def test_the_page_needs_nothing_else_and_escapes_names(tmp_path, faces):
         "    strong = hp.Choice('<script>alert(1)</script>', [0.0, 30.0])\n"
         "    return Design(augmentation=Augmentation(rotation=strong))\n"
     )
-    page = plot_space(load_space(path), faces.images, faces.labels, tmp_path / "out.html", "toy faces").read_text()
+    page = plot_space(load_space(path), faces, tmp_path / "out.html").read_text()
     assert "<script" not in page
     assert "http" not in page
     assert page.count("<img") == 3  # unchanged, no rotation, 30 degrees

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from cases import NETWORK
 
-from fer_search.data.dataset import CLASSES
+from fer_search.data.spec import FER2013_CLASSES as CLASSES
 from fer_search.design import Design, Optimisation
 from fer_search.models import build_model, make_loss
 from fer_search.training.batches import balanced_weights, draw_batches

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_search.data.dataset import CLASSES
+from fer_search.data.spec import FER2013_CLASSES as CLASSES
 from fer_search.training.score import score
 
 

@@ -27,7 +27,7 @@ def test_it_predicts_with_the_averages_of_its_last_epoch(tmp_path, faces):
     optimisation = Optimisation(batch_size=28, ema=0.9, schedule="constant")
     trial = Trial(Design(network=Residual(stages=((2,), (2,))), optimisation=optimisation), 1, tmp_path, 0, 0)
     train(trial, data)
-    with trained_model(trial) as model:
+    with trained_model(trial, data.spec) as model:
         averages = model.optimizer._model_variables_moving_average
         for variable, average in zip(model.trainable_variables, averages, strict=True):
             np.testing.assert_array_equal(np.asarray(variable), np.asarray(average))

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from fer_search import backend
 from fer_search.augment import augment, draw_epoch
-from fer_search.data.dataset import CLASSES
 from fer_search.data.load import describe
 from fer_search.inspection.describe import describe_space
 from fer_search.search.display.formatting import format_range
@@ -56,7 +55,7 @@ def print_dry_run(settings: Settings, console: Console | None = None) -> None:
     say(f"Device: {backend.device()}, {backend.start()} backend.")
     names = baseline_names(settings, space)
     limit = trial_limit(settings, names)
-    designs = sample_designs(space, names[:limit])
+    designs = sample_designs(space, names[:limit], dataset.spec)
     say(describe_batch(designs[0], data))
     budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
     speed = time_designs(designs, data, devices=settings.devices)
@@ -75,11 +74,11 @@ def describe_batch(sampled: SampledDesign, data: TrialData) -> str:
     design, rng = sampled.design, np.random.default_rng(0)
     size = min(design.optimisation.batch_size, len(data.labels))
     rows = rng.choice(len(data.labels), size, replace=False)
-    plan = draw_epoch(rng, 1, size, design.augmentation)
-    one_hot = np.eye(len(CLASSES), dtype="float32")[data.labels[rows]]
+    plan = draw_epoch(rng, 1, size, design.augmentation, data.spec.image_size)
+    one_hot = np.eye(len(data.class_names), dtype="float32")[data.labels[rows]]
     images, labels = augment(data.images[rows], one_hot, {name: values[0] for name, values in plan.items()})
     pixels, fractions = keras.ops.convert_to_numpy(images), keras.ops.convert_to_numpy(labels).mean(axis=0)
-    classes = ", ".join(f"{name} {fraction:.0%}" for name, fraction in zip(CLASSES, fractions, strict=True))
+    classes = ", ".join(f"{name} {fraction:.0%}" for name, fraction in zip(data.class_names, fractions, strict=True))
     return (
         f"A batch of {sampled.name}: {size} images, grey values from {pixels.min():.0f} to {pixels.max():.0f}, "
         f"mean {pixels.mean():.0f}; labels {classes}."

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_search.data.spec import DataSpec
 from fer_search.design import Backbone, Design
 from fer_search.files import disk_is_full
 from fer_search.models import Cost, measure_cost
@@ -77,12 +78,15 @@ def estimate_search(
     names = baseline_names(settings, space)
     limit = trial_limit(settings, names)
     budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
-    designs = sample_designs(space, names[:limit], 0 if settings.baselines == "only" else SAMPLES)
+    samples = 0 if settings.baselines == "only" else SAMPLES
+    designs = sample_designs(space, names[:limit], data.spec, samples)
     speed = time_designs(designs, data, stop, settings.devices, expensive)
     return estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
 
 
-def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLES) -> list[SampledDesign]:
+def sample_designs(
+    space: Space, baselines: Sequence[str], spec: DataSpec, samples: int = SAMPLES
+) -> list[SampledDesign]:
     """Return the baselines that will run and some random designs, always the same ones.
 
     A design that cannot be built has zero cost here; the search will report why.
@@ -91,7 +95,7 @@ def sample_designs(space: Space, baselines: Sequence[str], samples: int = SAMPLE
     rng = np.random.default_rng(0)
     points += [("", space.sample(rng)) for _ in range(samples)]
     designs = [(name or format_choices(hp.values), space.design(hp)) for name, hp in points]
-    costs = {bare: _cost(bare) for bare in dict.fromkeys(_layers_only(design) for _, design in designs)}
+    costs = {bare: _cost(bare, spec) for bare in dict.fromkeys(_layers_only(design) for _, design in designs)}
     return [SampledDesign(name, design, costs[_layers_only(design)]) for name, design in designs]
 
 
@@ -183,7 +187,8 @@ def _time(
     batch = sampled.design.optimisation.batch_size
     wanted = TIMING_SECONDS * throughput / (3 * max(sampled.cost.flops, 1))
     count = int(np.clip(wanted, 8, min(8 * batch, 2048, len(data.labels))))
-    short = TrialData(data.images[:count], data.labels[:count], data.images[:8], data.labels[:8])
+    parts = data.images[:count], data.labels[:count], data.images[:8], data.labels[:8]
+    short = TrialData(*parts, class_names=data.class_names)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         design = _without_pretrained_weights(sampled.design)
@@ -194,9 +199,9 @@ def _time(
     return epoch / equivalent_images(count, 8), max(wall - 3 * epoch, 0.0)
 
 
-def _cost(design: Design) -> Cost:
+def _cost(design: Design, spec: DataSpec) -> Cost:
     try:
-        return measure_cost(design)
+        return measure_cost(design, spec)
     except Exception:
         return Cost(0, 0)
 

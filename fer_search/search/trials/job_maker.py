@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_tuner.engine.trial import Trial as TunerTrial
 
+from fer_search.data.spec import DataSpec
 from fer_search.design import Design
 from fer_search.models import measure_cost
 from fer_search.runfolder.design_json import read_design_json_if_valid, write_design_json
@@ -50,13 +51,20 @@ class JobMaker:
         names: Baseline names, in run order; these are the first trials.
         folder: Run folder.
         oracle: Knows the trials.
+        spec: Image size, channels and classes of the data.
     """
 
     def __init__(
-        self, settings: Settings, space: Space, names: Sequence[str], folder: RunFolder, oracle: SafeOracle
+        self,
+        settings: Settings,
+        space: Space,
+        names: Sequence[str],
+        folder: RunFolder,
+        oracle: SafeOracle,
+        spec: DataSpec,
     ) -> None:
         self.settings, self.space, self.names = settings, space, names
-        self.folder, self.oracle = folder, oracle
+        self.folder, self.oracle, self.spec = folder, oracle, spec
 
     def name(self, trial_id: str) -> str | None:
         """Return the baseline name of a trial; None for a proposed design."""
@@ -73,7 +81,7 @@ class JobMaker:
         name, design = self.name(trial_id), self.space.design(proposed.hyperparameters.copy())
         record = self._record(trial_id)
         if not record:
-            cost = dataclasses.asdict(measure_cost(design))
+            cost = dataclasses.asdict(measure_cost(design, self.spec))
             epochs = values.get("tuner/epochs", self.settings.max_epochs)
             record = {"name": name, "design": design.to_dict(), **cost, "epochs": epochs, "values": values}
             write_design_json(self.folder.trial_dir(trial_id), record)
