@@ -47,6 +47,13 @@ def run(
     test: Test = None,
     group_by: GroupBy = None,
     tuner: Annotated[Tuner, typer.Option(help="Search algorithm.")] = Tuner.hyperband,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="Validation metric to optimise: accuracy, loss, macro_f1, balanced_accuracy, or recall_CLASS such as "
+            "recall_sad."
+        ),
+    ] = "accuracy",
     max_trials: Annotated[
         int | None,
         typer.Option(help="Number of trials, including baselines. [default: 50; hyperband, grid: until they end]"),
@@ -132,6 +139,7 @@ def run(
 
     settings = Settings(
         tuner=tuner.value,
+        objective=objective,
         max_trials=max_trials,
         max_epochs=max_epochs,
         width=width,

@@ -15,6 +15,7 @@ BUDGET_OPTIONS = ("--max-trials", "--max-epochs", "--time-budget")  # --extend m
 # Fields that run.json of older versions lacks
 DEFAULT_IDENTITY = {
     "--repeats": 1,
+    "--objective": "val_accuracy",
     "classes": list(FER2013_CLASSES),
     "--image-size": 48,
     "--colour": False,

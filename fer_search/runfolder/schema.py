@@ -106,6 +106,7 @@ class RunJson(TypedDict):
     protocol_note: str  # the protocol in words
     seed: int
     tuner: dict[str, Any]  # "name", "max_trials", "max_epochs", "factor", "baselines", ...
+    objective: NotRequired[dict[str, str]]  # "name" of a column of epochs.csv, "direction"; absent: val_accuracy, max
     settings: dict[str, Any]  # "width", "limit_train", "batch_size", ...
     versions: dict[str, str]  # package -> version
     backend: str  # Keras backend

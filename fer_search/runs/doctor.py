@@ -12,11 +12,11 @@ from fer_search.files import TEMP_PREFIX, write_json, write_text
 from fer_search.runfolder.epochs import METRIC_COLUMNS, rewrite_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.json_files import read_json_if_valid
+from fer_search.runfolder.objective import recorded_objective
 from fer_search.runfolder.schema import DESIGN_FILE, EPOCHS_FILE, ORACLE_FILE, RUN_FILE, TRIAL_FILE, TRIAL_PREFIX
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MAXIMIZED_METRICS = ("accuracy", "recall")  # parts of the names of metrics of which more is better
-OBJECTIVE = "val_accuracy"
+MAXIMIZED_METRICS = ("accuracy", "recall", "f1")  # parts of the names of metrics of which more is better
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,9 @@ def _rebuild_trial(
         for name in rows[0]
         if name != "epoch"
     }
-    best = max(rows, key=lambda row: row[OBJECTIVE])
-    state |= {"metrics": {"metrics": metrics}, "score": best[OBJECTIVE], "best_step": int(best["epoch"])}
+    objective = recorded_objective(read_json_if_valid(folder.parent / RUN_FILE))
+    best = objective.best(rows)
+    state |= {"metrics": {"metrics": metrics}, "score": best[objective.name], "best_step": int(best["epoch"])}
     return state | {"status": "COMPLETED"}
 
 

@@ -104,7 +104,7 @@ class SearchLoop:
             choices=trial.hyperparameters.values,
             epochs=prepared.job.trial.epochs,
             parameters=prepared.parameters,
-            curve=tuple(row["val_accuracy"] for row in rows),
+            curve=tuple(row[self.oracle.objective.name] for row in rows),
         )
 
     def _commit(self, trial: TunerTrial, outcome: Outcome) -> None:
@@ -144,6 +144,7 @@ class SearchLoop:
                 message=trial.message or "",
                 best=state.best(),
                 failed=state.failed(),
+                metric=self.oracle.objective.name.replace("val_", "validation ").replace("_", " "),
             )
         )
 

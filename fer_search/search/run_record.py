@@ -8,6 +8,7 @@ from typing import Any
 from fer_search import backend
 from fer_search.data.dataset import Dataset
 from fer_search.data.split import Split, resolve_validation
+from fer_search.runfolder.objective import parse_objective
 from fer_search.runfolder.schema import FORMAT
 from fer_search.search.settings import Settings
 from fer_search.space import Space
@@ -21,6 +22,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "data": dataset.fingerprint,
         "backend": backend.start(),
         "--tuner": s.tuner,
+        "--objective": parse_objective(s.objective, dataset.classes).name,
         "--max-trials": s.max_trials,
         "--max-epochs": s.max_epochs,
         "--time-budget": s.time_budget,
@@ -76,6 +78,7 @@ def new_run_record(
         "protocol_note": split.note,
         "seed": s.seed,
         "tuner": _tuner(s),
+        "objective": parse_objective(s.objective, dataset.classes).to_dict(),
         "settings": _options(s, dataset),
         "versions": backend.versions(),
         "backend": backend.start(),

@@ -38,6 +38,7 @@ class Settings:
     name: str | None = None
     results_dir: Path = Path("results")
     tuner: str = "hyperband"
+    objective: str = "val_accuracy"
     max_trials: int | None = None
     max_epochs: int = 50
     factor: int = 3

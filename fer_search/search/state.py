@@ -9,6 +9,7 @@ from typing import Any
 from fer_search.data.dataset import Dataset
 from fer_search.data.split import Split
 from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.objective import parse_objective
 from fer_search.search.display import events
 from fer_search.search.proposing.oracles import oracle_for
 from fer_search.search.proposing.safe_oracle import SafeOracle
@@ -123,9 +124,10 @@ def new_state(
     """
     names = baseline_names(settings, space)
     max_trials = trial_limit(settings, names)
-    oracle = oracle_for(settings, space)
+    objective = parse_objective(settings.objective, dataset.classes)
+    oracle = oracle_for(settings, space, objective)
     budgets = plan_budgets(oracle, len(names), max_trials, settings.max_epochs)
-    jobs = JobMaker(settings, space, names, folder, oracle, dataset.spec)
+    jobs = JobMaker(settings, space, names, folder, oracle, dataset.spec, objective)
     return SearchState(
         settings=settings,
         space=space,

@@ -37,7 +37,7 @@ class CheckpointWriter:
 
     def __init__(self, trial: Trial, model: keras.Model, rows: list[Row]) -> None:
         self.trial, self.model = trial, model
-        self.best_accuracy = max((row["val_accuracy"] for row in rows), default=-1.0)
+        self.best = max(map(trial.objective.gain, rows), default=float("-inf"))
         self.unsaved_best: list[np.ndarray] | None = None  # best weights of an epoch without a checkpoint
         self.saved_epoch = int(rows[-1]["epoch"]) if rows else 0
         self.last_epoch = self.saved_epoch
@@ -46,8 +46,8 @@ class CheckpointWriter:
     def record(self, row: Row) -> None:
         """Record a completed epoch; the order of the writes matters (see ``fer_search.training.checkpoint``)."""
         self.last_epoch = int(row["epoch"])
-        improved = row["val_accuracy"] > self.best_accuracy
-        self.best_accuracy = max(self.best_accuracy, row["val_accuracy"])
+        improved = (gain := self.trial.objective.gain(row)) > self.best
+        self.best = max(self.best, gain)
         elapsed = time.perf_counter() - self.last_write
         if self.last_epoch < self.trial.epochs and elapsed < self._interval():
             if improved:

@@ -13,6 +13,7 @@ import numpy as np
 from fer_search.data.spec import FER2013_CLASSES, DataSpec
 from fer_search.design import Design
 from fer_search.runfolder.epochs import Row
+from fer_search.runfolder.objective import ACCURACY, Objective
 
 
 class TrialFailed(Exception):
@@ -83,6 +84,7 @@ class Trial:
         schedule_losses: Validation losses, one per epoch, that drive the plateau schedule instead of the trial's own:
             from another training of the same design, where this one has no validation images.
         devices: Number of devices that share each batch; see ``fer_search.training.engines.device_scope``.
+        objective: Decides which epoch is the best, whose weights are kept.
     """
 
     design: Design
@@ -97,6 +99,7 @@ class Trial:
     micro_batches: int = 1
     schedule_losses: tuple[float, ...] | None = None
     devices: int = 1
+    objective: Objective = ACCURACY
 
 
 @dataclass(frozen=True)

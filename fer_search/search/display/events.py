@@ -76,7 +76,10 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial completed or failed; ``message`` says why it failed or ended early, "" for neither."""
+    """A trial completed or failed; ``message`` says why it failed or ended early, "" for neither.
+
+    ``accuracy`` is the best value of the objective, which ``metric`` names.
+    """
 
     number: int
     name: str | None
@@ -86,6 +89,7 @@ class TrialEnded:
     message: str
     best: Best | None
     failed: int
+    metric: str = "validation accuracy"
 
 
 @dataclass(frozen=True)

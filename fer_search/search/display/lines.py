@@ -56,7 +56,7 @@ def format_trial_end(event: TrialEnded) -> str:
         line = f"trial {event.number} failed: {event.message}"
     else:
         early = f"; {event.message}" if event.message else ""
-        line = f"validation accuracy {event.accuracy:.3f} in epoch {event.best_epoch}{early}"
+        line = f"{event.metric} {event.accuracy:.3f} in epoch {event.best_epoch}{early}"
     return f"  {line}; best so far: {format_best(event.best)}"
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from threadpoolctl import threadpool_limits
 
+from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.search.proposing.gaussian_process import propose
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
 from fer_search.search.settings import Settings
 from fer_search.space import Space
 
-OBJECTIVE = "val_accuracy"
 TUNERS = ("hyperband", "bayesian", "random", "grid")
 
 
@@ -49,8 +49,8 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
             for rung in range(1, len(bracket["rounds"])):
                 places = self._target(bracket, rung) - len(bracket["rounds"][rung])
                 waiting = [t for t in self._waiting(bracket, rung) if t.status == TrialStatus.COMPLETED]
-                candidates += sorted(waiting, key=_score)[: max(places, 0)]
-        return [trial.trial_id for trial in sorted(candidates, key=_score)]
+                candidates += sorted(waiting, key=self._rank)[: max(places, 0)]
+        return [trial.trial_id for trial in sorted(candidates, key=self._rank)]
 
     def _next_of(self, bracket: dict[str, Any], trial_id: str) -> dict[str, Any] | None:
         """Return the values of a bracket's next trial; None if none can begin now."""
@@ -79,7 +79,7 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
         completed = [trial for trial in waiting if trial.status == TrialStatus.COMPLETED]
         if len(bracket["rounds"][rung]) >= target or len(waiting) <= self._target(bracket, rung - 1) - target:
             return None
-        return min(completed, key=_score, default=None)
+        return min(completed, key=self._rank, default=None)
 
     def _waiting(self, bracket: dict[str, Any], rung: int) -> list[Trial]:
         """Return the trials of the rung below that ended and were not promoted."""
@@ -96,9 +96,9 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
         failed = sum(self.trials[e["id"]].status == TrialStatus.FAILED for e in entries if e["id"] in self.trials)
         return min(size, self._target(bracket, rung - 1) - failed)
 
-
-def _score(trial: Trial) -> tuple[float, str]:
-    return -trial.score, trial.trial_id
+    def _rank(self, trial: Trial) -> tuple[float, str]:
+        """Return a sorting key that puts the best trial first."""
+        return (-trial.score if self.objective.direction == "max" else trial.score), trial.trial_id
 
 
 class BayesianOracle(SafeOracle, kt.oracles.BayesianOptimizationOracle):
@@ -111,9 +111,10 @@ class BayesianOracle(SafeOracle, kt.oracles.BayesianOptimizationOracle):
         completed = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
         if len(completed) < self.num_initial_points:
             return self._random_populate_space()
-        worst = min(trial.score for trial in completed)
+        sign = 1 if self.objective.direction == "max" else -1
+        worst = min(sign * trial.score for trial in completed)
         ended = [trial for trial in self.trials.values() if trial.status in ENDED]
-        scores = np.array([worst if trial.score is None else trial.score for trial in ended])
+        scores = np.array([worst if trial.score is None else sign * trial.score for trial in ended])
         tried = [trial.hyperparameters.values for trial in ended]
         running = [t.hyperparameters.values for t in self.trials.values() if t.status not in ENDED]
         rng = np.random.default_rng([self.seed, len(self.trials)])
@@ -150,13 +151,14 @@ class GridOracle(SafeOracle, kt.oracles.GridSearchOracle):
         self.position = state["position"]
 
 
-def oracle_for(settings: Settings, space: Space) -> SafeOracle:
+def oracle_for(settings: Settings, space: Space, objective: Objective = ACCURACY) -> SafeOracle:
     """Return the oracle of a run, before its first proposal."""
     options: dict[str, Any] = {
         "seed": settings.seed,
         "max_trials": settings.max_trials,
         "max_epochs": settings.max_epochs,
         "factor": settings.factor,
+        "objective": objective,
     }
     return make_oracle(settings.tuner, space.choices(), settings.folder, **options)
 
@@ -170,6 +172,7 @@ def make_oracle(
     max_trials: int | None,
     max_epochs: int,
     factor: int,
+    objective: Objective = ACCURACY,
 ) -> SafeOracle:
     """Return a new oracle that keeps its files in ``folder``.
 
@@ -182,9 +185,10 @@ def make_oracle(
             choice, are random.
         max_epochs: Hyperband: largest number of epochs of a trial.
         factor: Hyperband: reduction of trials, and growth of epochs, from rung to rung.
+        objective: What is optimised.
     """
     common: dict[str, Any] = {
-        "objective": kt.Objective(OBJECTIVE, "max"),
+        "objective": kt.Objective(objective.name, objective.direction),
         "hyperparameters": choices,
         "seed": seed + 1,  # Keras Tuner takes 0 for "draw a seed"
         "max_consecutive_failed_trials": 10**9,

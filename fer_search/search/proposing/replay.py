@@ -15,6 +15,7 @@ from keras_tuner.engine.trial import Trial
 
 from fer_search.errors import UserError
 from fer_search.files import write_json
+from fer_search.runfolder.objective import recorded_objective
 from fer_search.search.proposing.oracles import make_oracle
 from fer_search.search.proposing.safe_oracle import BROKEN, ENDED, SafeOracle
 
@@ -48,6 +49,7 @@ def _new_oracle(info: dict[str, Any], trial: Trial, folder: Path) -> SafeOracle:
     choices = trial.hyperparameters.copy()
     choices.values = {choice.name: choice.default for choice in choices.space if choices.is_active(choice)}
     options = {name: tuner[name] for name in ("max_trials", "max_epochs", "factor")}
+    options["objective"] = recorded_objective(info)
     folder.mkdir()
     return make_oracle(tuner["name"], choices, folder, seed=info["seed"], **options)
 

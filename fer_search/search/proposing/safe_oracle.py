@@ -21,7 +21,7 @@ from fer_search.files import write_json
 from fer_search.runfolder.epochs import Row
 
 TUNER_ID = "tuner0"  # Keras Tuner's name for a single worker
-MAXIMISED = ("accuracy", "recall")
+MAXIMISED = ("accuracy", "recall", "f1")
 BROKEN = 4  # exit code
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 

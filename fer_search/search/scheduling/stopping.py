@@ -1,6 +1,6 @@
 """Early stopping and median pruning of trials.
 
-Both rules see validation accuracies that are on disk, and only trials that were known when this one began: a trial that
+Both rules see objective values that are on disk, and only trials that were known when this one began: a trial that
 was interrupted ends in the same epoch as one that was not.
 """
 
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.objective import ACCURACY, Objective
 
 MIN_TRIALS = 5  # curves needed for a median
 WARM_UP_FRACTION = 0.2  # of a trial's epochs, during which it is never pruned: early accuracies say little
@@ -23,26 +24,37 @@ class StoppingRule:
     """When a trial ends before its last epoch.
 
     Args:
-        patience: Epochs without a new best accuracy after which the trial ends; None for no limit.
-        curves: Validation accuracy per epoch of the trials to compare with; empty for no median pruning.
+        patience: Epochs without a new best value after which the trial ends; None for no limit.
+        curves: Objective per epoch of the trials to compare with; empty for no median pruning.
         epochs: Number of epochs of the trial.
+        objective: Its name and direction.
     """
 
-    def __init__(self, patience: int | None, curves: Sequence[Sequence[float]], epochs: int) -> None:
+    def __init__(
+        self,
+        patience: int | None,
+        curves: Sequence[Sequence[float]],
+        epochs: int,
+        objective: Objective = ACCURACY,
+    ) -> None:
+        self.objective = objective
         self.patience, self.curves, self.epochs = patience, [curve for curve in curves if curve], epochs
 
     def reason(self, curve: Sequence[float]) -> str:
-        """Return why a trial with these accuracies so far ends now; "" if it continues."""
+        """Return why a trial with these values so far ends now; "" if it continues."""
         if not curve:
             return ""
-        waited = len(curve) - 1 - int(np.argmax(curve))
+        sign = self.objective.sign
+        waited = len(curve) - 1 - int(np.argmax(np.multiply(sign, curve)))
         if self.patience is not None and waited >= self.patience:
             return f"ended after epoch {len(curve)}: no better for {waited} epochs"
         if len(self.curves) < MIN_TRIALS or len(curve) <= WARM_UP_FRACTION * self.epochs:
             return ""
-        median = float(np.median([max(other[: len(curve)]) for other in self.curves]))
-        if max(curve) < median:
-            return f"ended after epoch {len(curve)}: {max(curve):.3f} is below the median {median:.3f} of those before"
+        pick = max if sign > 0 else min
+        median, best = float(np.median([pick(other[: len(curve)]) for other in self.curves])), pick(curve)
+        if sign * best < sign * median:
+            side = "below" if sign > 0 else "above"
+            return f"ended after epoch {len(curve)}: {best:.3f} is {side} the median {median:.3f} of those before"
         return ""
 
 
@@ -65,5 +77,5 @@ class StoppingCallback(keras.callbacks.Callback):
         self._check()
 
     def _check(self) -> None:
-        self.why = self.rule.reason([row["val_accuracy"] for row in read_epochs(self.table)])
+        self.why = self.rule.reason([row[self.rule.objective.name] for row in read_epochs(self.table)])
         self.model.stop_training = bool(self.why)

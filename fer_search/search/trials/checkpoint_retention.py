@@ -83,7 +83,8 @@ def max_trial_bytes(design: Design, parameters: int) -> int:
 def rank_trials(oracle: SafeOracle) -> list[str]:
     """Return the ids of the trials with a score, best first; ties are broken by the earlier trial."""
     scored = [trial for trial in oracle.known_trials() if trial.score is not None]
-    return [trial.trial_id for trial in sorted(scored, key=lambda trial: (-trial.score, trial.trial_id))]
+    sign = 1 if oracle.objective.direction == "max" else -1
+    return [trial.trial_id for trial in sorted(scored, key=lambda trial: (-sign * trial.score, trial.trial_id))]
 
 
 def has_complete_epoch(path: Path) -> bool:

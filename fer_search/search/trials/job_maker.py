@@ -15,6 +15,7 @@ from fer_search.models import measure_cost
 from fer_search.runfolder.design_json import read_design_json_if_valid, write_design_json
 from fer_search.runfolder.epochs import Row, read_epochs
 from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.runfolder.schema import EPOCHS_FILE, TENSORBOARD_DIR
 from fer_search.search.executors.job import RETRAINED, Job
 from fer_search.search.proposing.safe_oracle import SafeOracle
@@ -52,6 +53,7 @@ class JobMaker:
         folder: Run folder.
         oracle: Knows the trials.
         spec: Image size, channels and classes of the data.
+        objective: What the search optimises.
     """
 
     def __init__(
@@ -62,9 +64,10 @@ class JobMaker:
         folder: RunFolder,
         oracle: SafeOracle,
         spec: DataSpec,
+        objective: Objective = ACCURACY,
     ) -> None:
         self.settings, self.space, self.names = settings, space, names
-        self.folder, self.oracle, self.spec = folder, oracle, spec
+        self.folder, self.oracle, self.spec, self.objective = folder, oracle, spec, objective
 
     def name(self, trial_id: str) -> str | None:
         """Return the baseline name of a trial; None for a proposed design."""
@@ -118,6 +121,7 @@ class JobMaker:
             weights_dir=self.settings.weights_dir,
             micro_batches=max(micro_batches),
             devices=self.settings.devices,
+            objective=self.objective,
         )
 
     def _ancestors(self, proposed: TunerTrial) -> list[Trial]:
@@ -134,13 +138,13 @@ class JobMaker:
     def _stopping_rule(self, name: str | None, epochs: int) -> StoppingRule:
         """Baselines never end early: other designs are compared with them."""
         if name is not None:
-            return StoppingRule(None, (), epochs)
+            return StoppingRule(None, (), epochs, self.objective)
         tables = []
         if self.settings.prune == "median":
             scored = [i for i in self.oracle.end_order if self.oracle.trials[i].score is not None]
             tables = [self.folder.trial_path(i) / EPOCHS_FILE for i in scored]
-        curves = [[row["val_accuracy"] for row in read_epochs(table)] for table in tables]
-        return StoppingRule(self.settings.patience, curves, epochs)
+        curves = [[row[self.objective.name] for row in read_epochs(table)] for table in tables]
+        return StoppingRule(self.settings.patience, curves, epochs, self.objective)
 
     def _board(self, proposed: TunerTrial, name: str | None) -> BoardSettings | None:
         if not self.settings.tensorboard:
