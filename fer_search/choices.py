@@ -91,6 +91,35 @@ def single_changes(choices: HyperParameters) -> Iterator[tuple[str, Any, HyperPa
             yield choice.name, value, fill_defaults(hp)
 
 
+def find_dependent_choices(call: Callable[[HyperParameters], object], choices: HyperParameters) -> HyperParameters:
+    """Add the choices that a function names only for some values of others, without a conditional scope.
+
+    Keras Tuner learns of them in the middle of a search; here they are choices from the start, which count only where
+    the function asks for them.
+
+    Args:
+        call: Names choices of the ``hp`` that it is given.
+        choices: Those found so far.
+
+    Raises:
+        ChoiceError: There are too many to follow.
+    """
+    merged, calls = choices.copy(), 0
+    while True:
+        known = {choice.name for choice in merged.space}
+        for _, _, hp in single_changes(merged):
+            calls += 1
+            if calls > MAX_CALLS:
+                raise ChoiceError(f"other choices depend on values in more than {MAX_CALLS} ways; use fewer")
+            tried = HyperParameters()
+            tried.values = dict(hp.values)
+            call(tried)
+            merged.merge([choice for choice in tried.space if choice.name not in known], overwrite=False)
+        fill_defaults(merged)
+        if {choice.name for choice in merged.space} == known:
+            return merged
+
+
 def _entered(choices: HyperParameters, choice: Any) -> dict[str, Any]:
     """Return the values of other choices that make a choice active, including those of its parents' scopes."""
     values: dict[str, Any] = {}

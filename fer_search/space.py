@@ -5,13 +5,21 @@ Tuner's ``hp`` (``hp.Choice``, ``hp.Int``, ``hp.Float``, ``hp.Boolean``, ``hp.co
 ``baselines``, a dictionary from name to values of choices (others take their defaults), and ``references``, a
 dictionary from name to an accuracy published elsewhere. Modules that it imports from its own folder are part of the
 space.
+
+Instead of ``design`` a file may define ``build(hp)``, which returns a compiled ``keras.Model``, and optionally
+``augmentation(hp)``, which returns a ``fer_search.design.Augmentation``; see ``fer_search.spacebuild``.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
+import functools
 import hashlib
+import inspect
+import shutil
+import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +34,7 @@ from fer_search.choices import (
     fill_defaults,
     find_choice,
     find_choices,
+    find_dependent_choices,
     parse_value,
     restrict,
     sample,
@@ -33,7 +42,9 @@ from fer_search.choices import (
 )
 from fer_search.design import Design
 from fer_search.design.checks import is_number
+from fer_search.design.custom import register
 from fer_search.errors import UserError
+from fer_search.spacebuild import functions_of
 from fer_search.spacefile import entry_location, error_location, error_text, run_space_file
 
 
@@ -52,6 +63,8 @@ class Space:
         batch_size: Replaces the batch size of every design, unless None.
         fixed: Choices with a single value for the whole search.
         modules: Path -> content of the modules that the file imports from its own folder.
+        name_choices: Names the choices of the ``hp`` it is given; ``make`` if None.
+        namespace: What the file defines.
     """
 
     path: Path
@@ -64,6 +77,8 @@ class Space:
     batch_size: int | None = None
     fixed: dict[str, Any] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
+    name_choices: Callable[[HyperParameters], object] | None = None
+    namespace: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -82,16 +97,31 @@ class Space:
         Raises:
             UserError: The file's function failed; the message has the file, the line and the cause.
         """
-        try:
-            design = self.make(hp)
-        except Exception as error:
-            raise UserError(f"{error_location(self.path, error) or self._head()}: {error_text(error)}") from error
+        design = self._call(self.make, hp)
         if not isinstance(design, Design):
             raise UserError(f"{self._head()}: design(hp) must return a fer_search.design.Design, not {design!r:.80}")
         if self.batch_size is not None:
             optimisation = dataclasses.replace(design.optimisation, batch_size=self.batch_size)
             design = dataclasses.replace(design, optimisation=optimisation)
         return design if self.width == 1 else design.scaled(self.width)
+
+    def find_choices(self) -> HyperParameters:
+        """Return the choices that the file's function names, found by calling it.
+
+        Raises:
+            UserError: As ``design``.
+        """
+        naming = self.name_choices
+        if naming is None:
+            return find_choices(self.design)
+        call = functools.partial(self._call, naming)
+        return find_dependent_choices(call, find_choices(call))
+
+    def _call(self, function: Callable[[HyperParameters], Any], hp: HyperParameters) -> Any:
+        try:
+            return function(hp)
+        except Exception as error:
+            raise UserError(f"{error_location(self.path, error) or self._head()}: {error_text(error)}") from error
 
     def choices(self) -> HyperParameters:
         """Return every choice with its default, including those in conditional scopes."""
@@ -159,7 +189,8 @@ class Space:
 
     def _head(self) -> str:
         """Return the file and line of the function ``design``."""
-        code = getattr(self.make, "__code__", None)
+        function = self.namespace.get("design") or self.namespace.get("build") or self.make
+        code = getattr(function, "__code__", None)
         return f"{self.path}, line {code.co_firstlineno}" if code else str(self.path)
 
 
@@ -180,17 +211,47 @@ def load_space(
     """
     path = Path(path)
     text, modules, namespace = run_space_file(path)
-    if not callable(namespace.get("design")):
-        end = f"{path}, line {len(text.splitlines()) or 1}"
-        raise UserError(f"{end}: no function design(hp) in the file; see search_spaces/report.py")
+    for function in filter(inspect.isfunction, namespace.values()):
+        register(function)
+    make, name_choices = _functions(path, text, namespace)
     baselines, references = namespace.get("baselines", {}), namespace.get("references", {})
     _check_tables(path, text, baselines, references)
-    space = Space(path, text, namespace["design"], HyperParameters(), baselines, references, width, batch_size)
-    space = dataclasses.replace(space, all_choices=find_choices(space.design), modules=modules)
-    _check_scopes(space)
+    space = Space(path, text, make, HyperParameters(), baselines, references, width, batch_size)
+    space = dataclasses.replace(space, modules=modules, name_choices=name_choices, namespace=namespace)
+    space = dataclasses.replace(space, all_choices=space.find_choices())
+    if name_choices is None:
+        _check_scopes(space)
     for name in baselines:
         space.design(space.baseline(name))
     return space.restricted(fixed) if fixed else space
+
+
+def load_functions(recorded: Mapping[str, Any]) -> None:
+    """Make the functions of a run's space available, so that its custom networks can be built (``design.Custom``).
+
+    Args:
+        recorded: The "space" field of run.json: the source as it was searched, and its modules.
+
+    Raises:
+        UserError: As ``load_space``.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="fer-search-space-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # modules may be imported when a function is called
+    path = folder / f"{recorded['name']}.py"
+    for name, text in {path.name: recorded["text"], **recorded.get("modules", {})}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    load_space(path)
+
+
+def _functions(path: Path, text: str, namespace: dict[str, Any]) -> tuple[Callable, Callable | None]:
+    """Return the function that makes designs, and the one that names the choices if that is another."""
+    if callable(namespace.get("design")):
+        return namespace["design"], None
+    if functions := functions_of(namespace):
+        return functions
+    end = f"{path}, line {len(text.splitlines()) or 1}"
+    raise UserError(f"{end}: no function design(hp) or build(hp) in the file; see search_spaces/report.py")
 
 
 def _check_tables(path: Path, text: str, baselines: Any, references: Any) -> None:

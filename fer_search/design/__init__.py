@@ -7,6 +7,7 @@ construction, so an invalid value is reported by name before anything is built.
 
 from fer_search.design.augmentation import Augmentation, Evaluation
 from fer_search.design.checks import IMAGE_SIZE, DesignError, scale_pixels
+from fer_search.design.custom import Custom
 from fer_search.design.design import Design
 from fer_search.design.head import Head
 from fer_search.design.networks import BACKBONES, Backbone, Plain, Residual
@@ -17,6 +18,7 @@ __all__ = [
     "IMAGE_SIZE",
     "Augmentation",
     "Backbone",
+    "Custom",
     "Design",
     "DesignError",
     "Evaluation",

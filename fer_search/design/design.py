@@ -8,6 +8,7 @@ from typing import Any
 
 from fer_search.design.augmentation import Augmentation, Evaluation
 from fer_search.design.checks import DesignError, check
+from fer_search.design.custom import Custom
 from fer_search.design.head import Head
 from fer_search.design.networks import FAMILIES, Backbone, Network, Residual
 from fer_search.design.optimisation import Optimisation
@@ -45,8 +46,8 @@ class Design:
         return next(name for name, kind in FAMILIES.items() if type(self.network) is kind)
 
     def scaled(self, width: float) -> Design:
-        """Return this design with every filter count multiplied by ``width``; pretrained backbones are unchanged."""
-        if isinstance(self.network, Backbone):
+        """Return this design with every filter count multiplied by ``width``; backbones and custom networks stay."""
+        if isinstance(self.network, (Backbone, Custom)):
             return self
         network = dataclasses.replace(self.network, width=self.network.width * width)
         return dataclasses.replace(self, network=network)
@@ -54,6 +55,8 @@ class Design:
     def to_dict(self) -> dict[str, Any]:
         """Return the design as JSON-serialisable data; ``from_dict`` restores an equal Design."""
         data = dataclasses.asdict(self)
+        if isinstance(self.network, Custom):
+            data["network"] = self.network.to_dict()
         return data | {"network": {"family": self.family} | data["network"]}
 
     @classmethod

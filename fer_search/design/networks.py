@@ -17,6 +17,7 @@ from fer_search.design.checks import (
     is_int,
     is_sequence,
 )
+from fer_search.design.custom import Custom
 
 DOWNSAMPLING = ("max_pool", "average_pool", "strided", "blur_pool")
 SHORTCUTS = ("conv", "conv_bn", "identity")
@@ -206,8 +207,13 @@ class Backbone:
         check_bool(self, "frozen_statistics")
 
 
-Network = Residual | Plain | Backbone
-FAMILIES: dict[str, type] = {"residual": Residual, "plain": Plain, "backbone": Backbone}  # names in JSON
+Network = Residual | Plain | Backbone | Custom
+FAMILIES: dict[str, type] = {  # by their names in JSON
+    "residual": Residual,
+    "plain": Plain,
+    "backbone": Backbone,
+    "custom": Custom,
+}
 
 
 def _check_stages(owner: Any, max_stages: int) -> None:

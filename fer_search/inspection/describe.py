@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fer_search.choices import fill_defaults, find_choice, listed_values
-from fer_search.design import BACKBONES, Backbone, Design
+from fer_search.design import BACKBONES, Backbone, Custom, Design
 from fer_search.space import Space
 
 
@@ -103,15 +103,24 @@ def measure_costs(space: Space, samples: int = 100, seed: int = 0, tick: Callabl
         if design not in known:
             known[design] = measure_cost(design)
         costs.append(known[design])
-        networks.append(design.network.name if isinstance(design.network, Backbone) else design.family)
+        networks.append(_network_name(design))
         tick()
     parameters, flops = (np.array([getattr(c, name) for c in costs], np.int64) for name in ("parameters", "flops"))
     return Costs(parameters, flops, tuple(networks))
 
 
+def _network_name(design: Design) -> str:
+    network = design.network
+    if isinstance(network, Custom):
+        return network.function
+    return network.name if isinstance(network, Backbone) else design.family
+
+
 def cost_equivalent(design: Design) -> Design:
     """Return a design of equal cost, with everything that does not affect the cost reset."""
     network = design.network
+    if isinstance(network, Custom):
+        return Design(network=network, head=dataclasses.replace(design.head, dropout=(0.0,)))
     if isinstance(network, Backbone):
         network = Backbone(network.name, "none", network.input_size, network.channels, alpha=network.alpha)
     else:
@@ -124,7 +133,7 @@ def describe_space(space: Space, costs: Costs | None = None) -> list[RenderableT
     choices = space.choices()
     size = count_designs(choices)
     ranges = f", times the continuous ranges of {', '.join(size.ranges)}" if size.ranges else ""
-    about = (space.make.__globals__.get("__doc__") or "").strip().partition("\n\n")[0]
+    about = (space.namespace.get("__doc__") or "").strip().partition("\n\n")[0]
     parts: list[RenderableType] = [Text(str(space.path), style="bold"), Text(" ".join(about.split())), Text()]
     parts += _choice_tables(choices)
     parts.append(Text(f"{len(choices.space)} choices, {size.combinations:,} combinations{ranges}."))

@@ -7,8 +7,9 @@ from pathlib import Path
 import keras
 
 from fer_search.data.spec import DataSpec
-from fer_search.design import Backbone, Design, Plain, Residual
+from fer_search.design import Backbone, Custom, Design, Plain, Residual
 from fer_search.models.backbone import apply_backbone
+from fer_search.models.custom import apply_custom, build_user_model
 from fer_search.models.head import apply_head
 from fer_search.models.initializers import numpy_initializers
 from fer_search.models.layers import gaussian_noise
@@ -51,6 +52,8 @@ def build_model(
     """
     with numpy_initializers():
         model = build_network(design, weights_dir, pretrained, spec)
+    if isinstance(design.network, Custom) and design.network.whole:
+        return model  # compiled by the user
     freeze_initially = isinstance(design.network, Backbone) and design.network.frozen_epochs > 0
     optimizer = make_optimizer(design.optimisation, backbone_factor(design), freeze_initially)
     model.compile(optimizer=optimizer, loss=make_loss(design.optimisation), metrics=["accuracy"])
@@ -65,14 +68,15 @@ def build_network(
 ) -> keras.Model:
     """Build the network without compiling it, with initial weights drawn by the backend; see ``build_model``."""
     network = design.network
+    if isinstance(network, Custom) and network.whole:
+        return build_user_model(network, spec)
     with dtype_policy(design.optimisation.precision):
         pixels = keras.Input(spec.input_shape, name="pixels")
         if isinstance(network, Backbone):
             x = apply_backbone(pixels, network, weights_dir, pretrained)
         else:
             x = keras.layers.Rescaling(1 / 255, name="rescale")(pixels)
-            x = gaussian_noise(x, network.noise, "noise")
-            x = _stages(x, network)
+            x = _layers(x, network)
         return keras.Model(pixels, apply_head(x, design.head, len(spec.classes)), name="fer")
 
 
@@ -82,5 +86,8 @@ def backbone_factor(design: Design) -> float:
     return float(network.learning_rate_factor) if isinstance(network, Backbone) and network.train_from else 1.0
 
 
-def _stages(x: keras.KerasTensor, network: Residual | Plain) -> keras.KerasTensor:
+def _layers(x: keras.KerasTensor, network: Residual | Plain | Custom) -> keras.KerasTensor:
+    if isinstance(network, Custom):
+        return apply_custom(x, network)
+    x = gaussian_noise(x, network.noise, "noise")
     return residual_stages(x, network) if isinstance(network, Residual) else plain_stages(x, network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 import keras
 
 from fer_search.data.spec import DataSpec
-from fer_search.design import Design
+from fer_search.design import Custom, Design
 from fer_search.models.build import FER2013, build_network
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
@@ -43,7 +44,8 @@ def measure_cost(design: Design, spec: DataSpec = FER2013) -> Cost:
     """
 
     def build() -> Cost:
-        with keras.StatelessScope(initialize_variables=False):
+        whole = isinstance(design.network, Custom) and design.network.whole  # its optimiser needs real variables
+        with contextlib.nullcontext() if whole else keras.StatelessScope(initialize_variables=False):
             network = build_network(design, pretrained=False, spec=spec)
         return Cost(count_parameters(network), count_flops(network))
 

@@ -29,7 +29,8 @@ def apply_head(x: keras.KerasTensor, head: Head, classes: int) -> keras.KerasTen
     Returns:
         Probabilities, float32 (n, classes).
     """
-    x = POOLING[head.pooling](name="pool")(x)
+    if len(x.shape) == 4:  # a custom network may have pooled already
+        x = POOLING[head.pooling](name="pool")(x)
     x = dropout(x, head.dropout[0], "head_dropout0")
     for i, (units, rate) in enumerate(zip(head.dense, head.dropout[1:], strict=True), start=1):
         x = keras.layers.Dense(units, activation=head.activation, name=f"head_dense{i}")(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from fer_search.design import Optimisation
+from fer_search.models.custom import user_training
 
 
 def make_loss(optimisation: Optimisation, reduction: str = "sum_over_batch_size") -> keras.losses.Loss:
@@ -21,3 +22,9 @@ def make_loss(optimisation: Optimisation, reduction: str = "sum_over_batch_size"
     if optimisation.focal_gamma:
         return keras.losses.CategoricalFocalCrossentropy(1.0, float(optimisation.focal_gamma), reduction=reduction)
     return keras.losses.CategoricalCrossentropy(reduction=reduction)
+
+
+def training_loss(model: keras.Model, optimisation: Optimisation) -> keras.losses.Loss:
+    """Return the loss that a model is trained with, one value per image: the user's, if they compiled it."""
+    training = user_training(model)
+    return training.loss if training else make_loss(optimisation, reduction="none")

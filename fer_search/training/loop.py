@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_search.augment import EpochDraws, draw_epoch, tta_maps
 from fer_search.design import Augmentation
-from fer_search.models import freeze_backbone_for, make_loss
+from fer_search.models import freeze_backbone_for, training_loss, user_training
 from fer_search.runfolder.epochs import Row
 from fer_search.training import rng
 from fer_search.training.batches import balanced_weights, draw_batches, loss_weights, sequential_batches
@@ -53,7 +53,7 @@ class EpochLoop:
         self.before_mid_epoch = before_mid_epoch
         self.optimisation, self.size = trial.design.optimisation, data.spec.image_size
         freeze_backbone_for(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
-        self.engine = make_engine(model, make_loss(self.optimisation, reduction="none"), trial.micro_batches)
+        self.engine = make_engine(model, training_loss(model, self.optimisation), trial.micro_batches)
         images, labels, self.val_images = data.on_device(self.engine.put, trial.devices)
         self.train_data = (images, labels)
         balanced = self.optimisation.class_weights == "balanced"
@@ -106,8 +106,14 @@ class EpochLoop:
             "rows": rows,
             "weights": weights,
             "loss_weights": loss_weights(weights, rows, draws, self.image_weights),
-            "learning_rates": learning_rates(self.optimisation, val_losses, len(rows), horizon),
+            "learning_rates": self._learning_rates(val_losses, len(rows), horizon),
         }
+
+    def _learning_rates(self, val_losses: list[float], steps: int, horizon: int) -> np.ndarray:
+        user = user_training(self.model)
+        if user is not None:
+            return user.rates(len(val_losses) + 1, steps)
+        return learning_rates(self.optimisation, val_losses, steps, horizon)
 
     def _train(self, epoch: int, batches: EpochDraws) -> tuple[float, float, float]:
         """Return the mean loss, the accuracy, and the seconds spent on the epoch before an interruption."""

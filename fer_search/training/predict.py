@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_search.augment import tta_maps
 from fer_search.design import Design
-from fer_search.models import make_loss
+from fer_search.models import training_loss
 from fer_search.training.batches import sequential_batches
 from fer_search.training.engine import Engine
 from fer_search.training.engines import make_engine
@@ -26,7 +26,7 @@ def predict_images(model: keras.Model, design: Design, images: np.ndarray) -> np
     Returns:
         float32 (n, classes).
     """
-    engine = make_engine(model, make_loss(design.optimisation, reduction="none"))
+    engine = make_engine(model, training_loss(model, design.optimisation))
     return predict_views(engine, engine.put(images), len(images), design)
 
 
