@@ -45,7 +45,7 @@ def test_a_hypermodel_builds_what_its_space_designs(tiny_space):
     hypermodel.declare_hyperparameters(hp)
     assert {choice.name for choice in hp.space} == {"filters", "downsample", "dropout", "cutout", "rate"}
     model = hypermodel.build(hp)
-    assert model.get_layer("stage1_block1_conv1").filters == 8
+    assert model.get_layer("stage1_conv1").filters == 8
     assert FerHyperModel(load_space(tiny_space, width=3), width=2).space.width == 6
 
 
