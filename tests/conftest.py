@@ -10,11 +10,15 @@ from pathlib import Path
 # Before NumPy loads its BLAS: the suite's matrices are small, and a team of threads for each slows both workers down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 
 from fer_search import backend
 from fer_search.data.dataset import Dataset
+
+hypothesis.settings.register_profile("suite", deadline=None)  # an example takes longer on a busy machine
+hypothesis.settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FER_SEARCH_SHARED", ROOT.parent / "shared"))

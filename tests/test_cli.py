@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 
 from fer_search import cli
 from fer_search.errors import UserError
+from fer_search.search.executors import job as job_module
 
 KERAS = ("keras", "tensorflow", "jax", "keras_tuner")
 
@@ -51,48 +51,49 @@ def options(space, data, folder, *more):
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory, data):
-    """A finished search of two trials, in a process of its own; its results folder."""
+    """A finished search of two trials; its results folder."""
     folder = tmp_path_factory.mktemp("searched")
     space = folder / "tiny.py"
     space.write_text(
         "from fer_search.design import *\n"
         "def design(hp):\n"
-        "    return Design(network=Residual(stages=((hp.Choice('filters', [4, 2]),), (4,))),\n"
+        "    return Design(network=Plain(stages=((hp.Choice('filters', [4, 2]),),)),\n"
         "                  augmentation=Augmentation(cutout=hp.Choice('cutout', [0, 8])))\n"
         "baselines = {'plain': {}, 'cut': {'cutout': 8}}\n"
     )
-    command = [sys.executable, "-m", "fer_search.cli", *map(str, options(space, data, folder, "--json"))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (folder / "events.jsonl").write_text(done.stdout)
+    with pytest.MonkeyPatch.context() as patch, (folder / "events.jsonl").open("w") as out:
+        patch.setattr(sys, "argv", ["fer-search", *map(str, options(space, data, folder, "--json"))])
+        patch.setattr(sys, "stdout", out)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert not ended.value.code
     return folder
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["trials", "--help"], ["--version"], ["run", "--tuner", "x"]]
-)
-def test_help_and_usage_load_no_keras(arguments):
-    loaded = _modules_loaded_by(arguments)
-    assert not {*KERAS, "numpy", "pandas", "plotly"} & loaded
+def test_help_and_usage_errors_load_neither_keras_nor_numpy():
+    commands = [["--help"], ["run", "--help"], ["trials", "--help"], ["--version"], ["run", "--tuner", "x"]]
+    assert not {*KERAS, "numpy", "pandas", "plotly"} & _modules_loaded_by(*commands)
 
 
-@pytest.mark.parametrize("command", [["status"], ["runs"], ["trials"], ["show", "{run}", "0"], ["doctor", "{run}"]])
-def test_looking_at_runs_loads_no_keras(searched, command):
-    arguments = [part.format(run=searched / "tiny") for part in command]
-    where = ["--results-dir", str(searched)] if "{run}" not in command else []
-    assert not {*KERAS} & _modules_loaded_by([*arguments, *where])
+def test_looking_at_runs_loads_no_keras(searched):
+    run, results = str(searched / "tiny"), ["--results-dir", str(searched)]
+    commands = [["status", *results], ["runs", *results], ["trials", *results], ["show", run, "0"], ["doctor", run]]
+    assert not {*KERAS} & _modules_loaded_by(*commands)
 
 
-def _modules_loaded_by(arguments):
+def _modules_loaded_by(*commands):
+    """Return the modules in a new process after it has run these commands, one after the other."""
     script = (
         "import sys\n"
-        f"sys.argv = ['fer-search', *{arguments!r}]\n"
         "from fer_search.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
+        f"for arguments in {commands!r}:\n"
+        "    sys.argv = ['fer-search', *arguments]\n"
+        "    try: main()\n"
+        "    except SystemExit as ended: assert ended.code in (0, 2, None), (arguments, ended.code)\n"
         "print('\\n'.join(sys.modules))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
 
@@ -242,49 +243,57 @@ def test_another_search_is_refused_with_5_and_a_busy_folder_with_4(call, searche
     assert call(*again)[0] == 0
 
 
-@pytest.mark.slow
+@pytest.fixture
+def send_in_second_epoch(monkeypatch):
+    """Makes a run send signals to its own process in the second epoch of its first trial, once."""
+
+    def arm(*signals):
+        real, pending = job_module.train, list(signals)
+
+        def train(trial, data, hooks):
+            report_progress = hooks.on_progress
+
+            def send(progress):
+                report_progress(progress)
+                while progress.epoch == 2 and pending:
+                    os.kill(os.getpid(), pending.pop(0))
+
+            hooks.on_progress = send
+            return real(trial, data, hooks)
+
+        monkeypatch.setattr(job_module, "train", train)
+
+    return arm
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_run_that_then_goes_on(tiny_space, data, tmp_path, number, code):
-    command = _start(tiny_space, data, tmp_path, "--max-epochs", "40")
-    _wait_for(tmp_path / "tiny" / "trial_0000" / "epochs.csv", command)
-    command.send_signal(number)
-    _, err = command.communicate(timeout=60)
-    assert command.returncode == code, err
-    assert "Traceback" not in err
-    assert "The same command goes on." in err
+def test_a_signal_ends_a_run_which_then_resumes(call, send_in_second_epoch, tiny_space, data, tmp_path, number, code):
+    send_in_second_epoch(number)
+    command = options(tiny_space, data, tmp_path, "--max-epochs", "3")
+    ended, _, err = call(*command)
+    assert ended == code, err
+    assert "Re-run the same command to resume." in err
     assert json.loads((tmp_path / "tiny" / "run.json").read_text())["state"] == "interrupted"
-    again = _start(tiny_space, data, tmp_path, "--max-epochs", "40")
-    _, err = again.communicate(timeout=200)
-    assert again.returncode == 0, err
-    assert "going on after epoch" in err
+    ended, _, err = call(*command)
+    assert ended == 0, err
+    assert "resuming after epoch 1" in err
 
 
-@pytest.mark.slow
-def test_a_second_interrupt_ends_at_once(tiny_space, data, tmp_path):
-    command = _start(tiny_space, data, tmp_path, "--max-epochs", "400")
-    _wait_for(tmp_path / "tiny" / "trial_0000" / "epochs.csv", command)
-    command.send_signal(signal.SIGSTOP)  # so that both arrive before the step ends
-    command.send_signal(signal.SIGINT)
-    command.send_signal(signal.SIGCONT)
-    time.sleep(0.02)
-    if command.poll() is None:
-        command.send_signal(signal.SIGINT)
-    _, err = command.communicate(timeout=60)
-    assert command.returncode == 130, err
-    assert "Traceback" not in err
+class Exited(BaseException):
+    """Stands for the end of the process."""
 
 
-def _start(space, data, folder, *more):
-    command = [sys.executable, "-m", "fer_search.cli", *map(str, options(space, data, folder, *more))]
-    environment = os.environ | {"NO_COLOR": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+def test_a_second_interrupt_exits_at_once(send_in_second_epoch, tiny_space, data, tmp_path, monkeypatch, capfd):
+    def exit_process(code):
+        raise Exited(code)
 
-
-def _wait_for(path, process):
-    deadline = time.monotonic() + 120
-    while not path.exists() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    assert path.exists(), process.communicate()[1]
+    send_in_second_epoch(signal.SIGINT, signal.SIGINT)
+    monkeypatch.setattr(os, "_exit", exit_process)
+    monkeypatch.setattr(sys, "argv", ["fer-search", *map(str, options(tiny_space, data, tmp_path))])
+    with pytest.raises(Exited) as ended:
+        cli.main()
+    assert ended.value.args == (130,)
+    assert "stopped immediately; re-run the same command to resume" in capfd.readouterr().err
 
 
 def test_confirm_prints_what_the_best_design_reaches_on_the_test_images(call, searched, data):

@@ -107,7 +107,7 @@ def folder(tmp_path_factory):
         np.save(folder / f"{name}_trainable_here.npy", [len(model.trainable_variables), len(model.weights)])
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     command = [sys.executable, "-c", ELSEWHERE, str(folder), *DESIGNS, __file__]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500)
     assert result.returncode == 0, result.stderr[-3000:]
     return folder
 

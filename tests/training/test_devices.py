@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from cases import NETWORK, SMALL, make_trial
+from cases import SMALL, TINY, make_trial
 
 from fer_search.design import Augmentation, Design, Head, Optimisation
 from fer_search.models import build_model, make_loss
@@ -13,7 +13,7 @@ from fer_search.training.engines import device_scope, make_engine
 from fer_search.training.trial import TrialData, train
 
 PLAIN = Design(
-    network=NETWORK,
+    network=TINY,
     augmentation=Augmentation(rotation=10, flip=True, mixup_alpha=0.4),
     optimisation=Optimisation(
         optimizer="sgd", momentum=0.9, learning_rate=0.02, weight_decay=1e-3, clip_norm=1.0, ema=0.5,
@@ -45,7 +45,7 @@ def test_losses_on_two_devices_are_those_on_one(tmp_path, data):
 def test_a_batch_that_does_not_divide_is_filled_up_and_each_device_drops_other_values(data):
     """29 places with the same image, in two micro-batches 16 on each device. Losses of single places show what was
     dropped for them."""
-    design = Design(network=NETWORK, head=Head(dropout=0.5), optimisation=SMALL.optimisation)
+    design = Design(network=TINY, head=Head(dropout=0.5), optimisation=SMALL.optimisation)
     with device_scope(2):
         keras.utils.set_random_seed(0)
         engine = make_engine(build_model(design), make_loss(design.optimisation, reduction="none"), micro_batches=2)
