@@ -1,7 +1,6 @@
-"""What the benchmarks share: rounds in turn and their statistics, workers, the machine, tables.
+"""Shared by the benchmarks: interleaved rounds and their statistics, workers, the machine, tables.
 
-Wall times on a shared machine drift. So whatever is compared takes turns (A B C, A B C, ...), and what is quoted are
-medians, and ratios of the rounds that were neighbours, with the least and the greatest.
+Wall times on a shared machine drift, so arms take turns, and medians and ratios of neighbouring rounds are quoted.
 """
 
 from __future__ import annotations
@@ -53,10 +52,7 @@ def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
 
 
 def interleave(rounds: int, arms: Mapping[str, Round]) -> dict[str, list[float]]:
-    """Let the arms take turns, each once a round, and return the seconds that each one gave.
-
-    An arm that fails is left out from there on, with its reason on the screen, and so is not in the result.
-    """
+    """Run each arm once per round; return the seconds of each. An arm that fails is reported and left out."""
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for number_of_round in range(1, rounds + 1):
         for name in list(seconds):
@@ -75,14 +71,11 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """A process that gets ready once and then computes a round each time that it is told to.
-
-    It is this script again, with ``--serve SPEC``: backends are chosen before Keras is imported, so each needs its own
-    process. The processes of a comparison live side by side and only one computes at any time.
+    """A process of its own backend, this script with ``--serve SPEC``, which computes a round each time it is asked.
 
     Args:
-        spec: what it is to compute, for ``serve``; "backend" is its Keras backend.
-        environment: more environment variables.
+        spec: Input of ``serve``; "backend" is its Keras backend.
+        environment: Additional environment variables.
     """
 
     def __init__(self, spec: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:

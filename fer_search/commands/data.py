@@ -32,7 +32,7 @@ def info(
         typer.Argument(help="What --data takes in fer-search run; several are joined. [default: auto]"),
     ] = None,
     classes: Classes = None,
-    mapping: Map = None,
+    map: Map = None,
     image_size: ImageSize = None,
     colour: Colour = False,
     test: Test = None,
@@ -44,10 +44,11 @@ def info(
     ] = None,
 ) -> None:
     """Print counts, blank images, duplicates and conflicting labels of a data set."""
-    from fer_search.data.audit import audit, plot_samples, tables
+    from fer_search.data.audit import audit, plot_samples
+    from fer_search.data.audit_tables import tables
     from fer_search.data.load import load_dataset
 
-    options = parse_data_options(classes, mapping, image_size, colour, test, group_by)
+    options = parse_data_options(classes, map, image_size, colour, test, group_by)
     dataset = load_dataset(parse_sources(data), labels=labels.value, ferplus_csv=ferplus_csv, options=options)
     console = Console()
     for table in tables(audit(dataset), dataset):

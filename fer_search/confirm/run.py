@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rich.console import Console
 from fer_search import backend
 from fer_search.confirm.candidates import Candidate, choose_candidates
 from fer_search.confirm.progress import ConfirmProgress
+from fer_search.confirm.settings import Settings
 from fer_search.confirm.testset import TestSet, make_test_set
 from fer_search.data.dataset import Dataset
 from fer_search.data.load import load_dataset
@@ -47,28 +47,6 @@ from fer_search.training.predict import predict_images
 from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, TrialHooks, train, trained_model
 
 FIRST_TRIAL_NUMBER = 1_000_000  # beyond any search, so that the trainings have random numbers of their own
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Options of ``fer-search confirm``; documented in its ``--help``."""
-
-    run: Path
-    top: int = 3
-    seeds: int = 3
-    trials: tuple[str, ...] = ()
-    epochs: int | None = None
-    data: str | None = None
-    ferplus_csv: Path | None = None
-    weights_dir: Path | None = None
-    devices: int = 1
-    overwrite: bool = False
-    command: str = ""
-
-    def __post_init__(self) -> None:
-        for name, value in (("--top", self.top), ("--seeds", self.seeds), ("--epochs", self.epochs)):
-            if value is not None and value < 1:
-                raise UserError(f"{name} must be at least 1, not {value}")
 
 
 def run_confirm(settings: Settings, console: Console) -> int:

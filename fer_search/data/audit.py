@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_search.data.audit_tables import tables
 from fer_search.data.dataset import SPLITS, TRAIN, Dataset
 from fer_search.data.duplicates import duplicates_of_train, in_test, near_pairs, picture_ids
 from fer_search.data.plot import plot_samples
 
-__all__ = ["Audit", "audit", "plot_samples", "tables"]
+__all__ = ["Audit", "audit", "plot_samples"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fer_search.data.audit import Audit
 from fer_search.data.dataset import SPLITS, TEST_SPLITS, Dataset
-
-if TYPE_CHECKING:
-    from fer_search.data.audit import Audit
 
 MAX_CONFLICTS = 3  # most frequent pairs of labels that are named
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_search.data.audit import audit, plot_samples, tables
+from fer_search.data.audit import audit, plot_samples
+from fer_search.data.audit_tables import tables
 from fer_search.data.dataset import Dataset
 from fer_search.data.duplicates import duplicates_of_train, picture_ids
 from fer_search.data.load import load_dataset

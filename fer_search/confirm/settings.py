@@ -1,0 +1,30 @@
+"""Options of a confirmation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_search.errors import UserError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options of ``fer-search confirm``; documented in its ``--help``."""
+
+    run: Path
+    top: int = 3
+    seeds: int = 3
+    trials: tuple[str, ...] = ()
+    epochs: int | None = None
+    data: str | None = None
+    ferplus_csv: Path | None = None
+    weights_dir: Path | None = None
+    devices: int = 1
+    overwrite: bool = False
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in (("--top", self.top), ("--seeds", self.seeds), ("--epochs", self.epochs)):
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, not {value}")
