@@ -17,7 +17,7 @@ from fer_search.models import build_model, measure_cost
 from fer_search.space import load_space
 
 SPACES = Path(__file__).resolve().parents[1] / "search_spaces"
-NAMES = ["report", "modern", "tiny", "backbones"]
+NAMES = ["report", "modern", "tiny", "cpu", "backbones"]
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -53,7 +53,7 @@ def test_every_sampled_design_has_shapes(sampled):
         cost = cost_of(one)
         assert cost.parameters > 100
         assert cost.flops > 1e3
-    assert len(different) >= 4
+    assert len(different) >= 2
 
 
 @functools.cache  # the spaces share backbones
@@ -63,7 +63,7 @@ def cost_of(one):
     return measure_cost(Design(network=Backbone(one, "none", max(48, BACKBONES[one].smallest))))
 
 
-@pytest.mark.parametrize("name", ["report", "modern", "tiny"])
+@pytest.mark.parametrize("name", ["report", "modern", "tiny", "cpu"])
 def test_sampled_models_are_saved_and_loaded_with_equal_predictions(name, tmp_path):
     space, rng = load_space(SPACES / f"{name}.py", width=0.03), np.random.default_rng(1)
     designs = [space.design(space.sample(rng)) for _ in range(12)]
@@ -81,7 +81,8 @@ def test_sampled_models_are_saved_and_loaded_with_equal_predictions(name, tmp_pa
     ("name", "fixed", "samples"),
     [
         ("report", {"network": "residual"}, 0),
-        ("tiny", {"downsample": "max_pool", "rotation": 10}, 1),
+        ("tiny", {"family": "plain", "rotation": 10}, 1),
+        ("cpu", {"rotation": 10}, 1),
         ("modern", {"network": "residual"}, 1),
         ("modern", {"network": "plain", "dense": 512}, 1),
         ("backbones", {"backbone": "MobileNet", "MobileNet_alpha": 0.25, "input_size": 48}, 1),

@@ -17,6 +17,7 @@ from fer_search.augment.erasing import draw_erasures, draw_seeds, erase
 from fer_search.augment.geometry import draw_maps
 from fer_search.augment.jitter import apply_jitter, draw_jitter
 from fer_search.augment.mixup import draw_lam, draw_partners, mix
+from fer_search.augment.resize import shrink
 from fer_search.augment.warp import warp
 from fer_search.design import Augmentation, scale_pixels
 
@@ -90,7 +91,8 @@ def augment(images: Any, labels: Any, step: dict[str, Any]) -> tuple[Any, Any]:
         step: One step of an epoch's draws (each array without its first axis); other entries are ignored.
 
     Returns:
-        Images, float32 (n, h, w, channels) from 0 to 255, and labels, float32 (n, classes).
+        Images, float32 (n, h, w, channels) from 0 to 255 (smaller ones where the step shrinks them), and labels,
+        float32 (n, classes).
     """
     images = ops.cast(images, "float32")
     planes = [images] if len(images.shape) == 3 else [images[..., c] for c in range(images.shape[-1])]
@@ -107,6 +109,8 @@ def augment(images: Any, labels: Any, step: dict[str, Any]) -> tuple[Any, Any]:
         labels = mix(labels, ops.take(labels, step["partners"], axis=0), step["label_lam"])
     if "smoothing" in step:
         labels = mix(labels, 1.0 / labels.shape[-1], 1.0 - step["smoothing"])
+    if "shrink" in step:
+        planes = [shrink(plane, step["shrink"]) for plane in planes]
     return ops.stack(planes, axis=-1) if len(planes) > 1 else ops.expand_dims(planes[0], -1), labels
 
 

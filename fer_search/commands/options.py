@@ -84,14 +84,18 @@ GroupBy = Annotated[
 LabelsOption = Annotated[Labels, typer.Option(help="FER2013's own labels, or the majority of FER+'s votes.")]
 FerplusCsv = Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv, for --labels ferplus.")]
 ResultsDir = Annotated[Path, typer.Option(help="Folder of the run folders.")]
-Space = Annotated[Path, typer.Option(help="Search space, a Python file.")]
+Space = Annotated[
+    Path | None,
+    typer.Option(
+        help="Search space, a Python file. [default: search_spaces/cpu.py on a CPU, search_spaces/modern.py on a GPU]"
+    ),
+]
 Run = Annotated[Path | None, typer.Argument(help="Run folder. [default: the newest in the results folder]")]
 Devices = Annotated[str, typer.Option(help="Number of GPUs that share each batch of a trial, or all.")]
 GivenRun = Annotated[Path, typer.Argument(help="Run folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 RESULTS = Path("results")
-REPORT_SPACE = Path("search_spaces/report.py")
 
 
 def parse_sources(data: list[Path] | None) -> str | tuple[str, ...]:

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from fer_search import backend
+from fer_search.commands.default_space import choose_space
 from fer_search.commands.options import (
-    REPORT_SPACE,
     RESULTS,
     Baselines,
     Classes,
@@ -38,7 +39,7 @@ from fer_search.commands.options import (
 
 
 def run(
-    space: Space = REPORT_SPACE,
+    space: Space = None,
     data: Data = None,
     classes: Classes = None,
     map: Map = None,
@@ -75,6 +76,10 @@ def run(
     ] = Prune.none,
     max_params: Annotated[
         int | None, typer.Option(help="Fail networks with more parameters without training them.")
+    ] = None,
+    max_seconds_per_epoch: Annotated[
+        float | None,
+        typer.Option(help="Fail designs whose estimated time per epoch is longer without training them."),
     ] = None,
     max_failures: Annotated[int, typer.Option(help="Stop after this many failed trials in a row.")] = 10,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
@@ -130,8 +135,6 @@ def run(
     run folder is in use or damaged, or its disk is full; 5 the run was started with other settings; 130, 143 stopped by
     a signal.
     """
-    from fer_search import backend
-
     backend.start()
     from fer_search.search.display import choose_reporter
     from fer_search.search.run import run_search
@@ -145,7 +148,7 @@ def run(
         width=width,
         limit_train=limit_train,
         batch_size=batch_size,
-        space=space,
+        space=choose_space(space, silent=quiet or json),
         data=parse_sources(data),
         data_options=parse_data_options(classes, map, image_size, colour, test, group_by),
         name=name,
@@ -165,6 +168,7 @@ def run(
         patience=patience,
         prune=prune.value,
         max_params=max_params,
+        max_seconds_per_epoch=max_seconds_per_epoch,
         max_failures=max_failures,
         time_budget=None if time_budget is None else parse_duration(time_budget),
         devices=parse_devices(devices, backend.device_count()),

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from fer_search.commands.options import Data, parse_sources
 from fer_search.errors import UserError
+
+if TYPE_CHECKING:
+    from fer_search.data.dataset import Dataset
+    from fer_search.inspection.describe import Costs
+    from fer_search.space import Space
 
 space_app = typer.Typer(help="Inspect a search space.", no_args_is_help=True)
 SpaceFile = Annotated[Path, typer.Argument(help="Search space, a Python file.")]
@@ -27,11 +34,15 @@ def show(
     plot: Annotated[Path | None, typer.Option(help="Write an HTML page with images under every augmentation.")] = None,
     data: Data = None,
     seed: Seed = 0,
+    time: Annotated[
+        bool, typer.Option(help="Train two designs for a moment to estimate the seconds per epoch on this machine.")
+    ] = True,
 ) -> None:
     """Show a space: its choices and conditions, its size, and the costs of sampled designs."""
     from fer_search import backend
 
     backend.start()
+    from fer_search.data.load import load_dataset
     from fer_search.inspection.describe import describe_space, measure_costs
     from fer_search.space import load_space
 
@@ -42,14 +53,29 @@ def show(
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"costs of {samples} designs", total=samples)
             costs = measure_costs(space, samples, seed, tick=lambda: progress.advance(task))
+            if time:
+                progress.update(task, description="timing two designs")
+                costs = _with_seconds(costs, space, load_dataset(parse_sources(data)))
     for part in describe_space(space, costs):
         console.print(part)
     if plot is not None:
-        from fer_search.data.load import load_dataset
         from fer_search.inspection.gallery import plot_space
 
         dataset = load_dataset(parse_sources(data))
         print(plot_space(space, dataset, plot, seed))
+
+
+def _with_seconds(costs: Costs, space: Space, dataset: Dataset) -> Costs:
+    """Add the estimated seconds per epoch on all images of a data set that a search would train on."""
+    from fer_search.data.split import make_split
+    from fer_search.search.scheduling.estimate import equivalent_images, sample_designs, time_designs
+    from fer_search.search.state import trial_data
+
+    images = trial_data(dataset, make_split(dataset))
+    speed = time_designs(sample_designs(space, list(space.baselines), images.spec), images)
+    count = equivalent_images(len(images.labels), len(images.val_labels))
+    seconds = np.array([count * speed.image(flops) for flops in costs.flops])
+    return dataclasses.replace(costs, seconds=seconds, timed_on=f"{len(images.labels):,} images of {dataset.name}")
 
 
 @space_app.command("check")

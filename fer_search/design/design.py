@@ -40,6 +40,12 @@ class Design:
         for name, part in PARTS.items():
             check(self, name, isinstance(getattr(self, name), part), f"a {part.__name__}")
 
+        if self.optimisation.low_resolution and (isinstance(self.network, Backbone) or self.head.pooling == "flatten"):
+            raise DesignError(
+                "Optimisation.low_resolution must be 0 for a pretrained backbone and for Head.pooling 'flatten': the "
+                "network must take images of any size"
+            )
+
     @property
     def family(self) -> str:
         """Key of FAMILIES for the network's family, as used in JSON and messages."""

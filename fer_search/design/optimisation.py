@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_search.design.checks import check, check_int, check_number, check_one_of
+from fer_search.design.checks import IMAGE_SIZE, check, check_int, check_number, check_one_of
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "plateau", "step", "cosine", "one_cycle")
 CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("auto", "float32", "bfloat16")
+MIN_LOW_RESOLUTION = 32  # pixels a side; five halvings, the most that a network has, leave one
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Optimisation:
             limited to (1 + t) / (10 + t) after t steps; 0 for none.
         focal_gamma: Gamma of the focal loss (Lin et al. 2017, arXiv:1708.02002); 0 is cross-entropy.
         class_weights: "balanced" weights each image's loss by n / (number of classes * images of its class).
+        low_resolution: Progressive resizing: in the first epochs the augmented training images are shrunk to this side,
+            32 to 47 of 48 pixels, where a step costs about half; 0 for never (Howard 2018, fast.ai's entry in
+            DAWNBench; Tan & Le 2021, arXiv:2104.00298). Validation and prediction always see whole images. The network
+            must end in global pooling.
+        low_resolution_fraction: Fraction of the epochs that are trained at low resolution.
         precision: Arithmetic precision; weights and loss are always float32. "bfloat16" is Keras' mixed_bfloat16,
             "auto" uses it where the device is faster with it.
     """
@@ -63,6 +69,8 @@ class Optimisation:
     ema: float = 0.0
     focal_gamma: float = 0.0
     class_weights: str = "none"
+    low_resolution: int = 0
+    low_resolution_fraction: float = 0.5
     precision: str = "auto"
 
     def __post_init__(self) -> None:
@@ -85,5 +93,9 @@ class Optimisation:
         check(self, "clip_value", not (self.clip_norm and self.clip_value), "0 if clip_norm is set")
         check_number(self, "ema", 0, 0.99999)
         check_number(self, "focal_gamma", 0, 10)
+        sides = f"pixels from {MIN_LOW_RESOLUTION} to {IMAGE_SIZE - 1}, or 0 for never"
+        check_int(self, "low_resolution", 0, IMAGE_SIZE - 1, sides)
+        check(self, "low_resolution", self.low_resolution == 0 or self.low_resolution >= MIN_LOW_RESOLUTION, sides)
+        check_number(self, "low_resolution_fraction", 0, 1, "a fraction from 0 to 1")
         check_one_of(self, "class_weights", CLASS_WEIGHTS)
         check_one_of(self, "precision", PRECISIONS)

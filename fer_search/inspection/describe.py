@@ -42,11 +42,15 @@ class Costs:
         parameters: int64 (n,), number of weights.
         flops: int64 (n,), floating-point operations of the forward pass of one image, 2 per multiply-add.
         networks: Network family of each design, or the name of its backbone.
+        seconds: float64 (n,), estimated seconds per epoch on this machine; None if nothing was timed.
+        timed_on: The training images that the seconds are for.
     """
 
     parameters: np.ndarray
     flops: np.ndarray
     networks: tuple[str, ...]
+    seconds: np.ndarray | None = None
+    timed_on: str = ""
 
 
 def count_designs(choices: HyperParameters) -> Size:
@@ -207,12 +211,16 @@ def _defaults(space: Space, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cost_table(costs: Costs) -> Table:
-    table = _table("network", "designs", "parameters, millions", "GFLOP per image")
+    timed = costs.seconds is not None
+    table = _table("network", "designs", "parameters, millions", "GFLOP per image", *["seconds per epoch"][:timed])
     of_kind = {kind: np.array(costs.networks) == kind for kind in dict.fromkeys(sorted(costs.networks))}
     if len(of_kind) > 1:
         of_kind = {"all": np.full(len(costs.networks), True)} | of_kind
     for kind, rows in of_kind.items():
-        table.add_row(kind, f"{rows.sum()}", _spread(costs.parameters[rows] / 1e6), _spread(costs.flops[rows] / 1e9))
+        cells = [_spread(costs.parameters[rows] / 1e6), _spread(costs.flops[rows] / 1e9)]
+        if costs.seconds is not None:
+            cells.append(_spread(costs.seconds[rows]))
+        table.add_row(kind, f"{rows.sum()}", *cells)
     return table
 
 
@@ -224,6 +232,8 @@ def _spread(values: np.ndarray) -> str:
 
 def _cost_caption(space: Space, costs: Costs) -> str:
     caption = f"Minimum, median and maximum of {len(costs.flops)} sampled designs; FLOPs per image, forward."
+    if costs.seconds is not None:
+        caption += f" Seconds per epoch are estimated from two short trainings here, on {costs.timed_on}."
     if space.width != 1 and any(name in BACKBONES for name in costs.networks):
         caption += f" --width {space.width:g} scales only our own networks; a pretrained backbone keeps its size."
     return caption

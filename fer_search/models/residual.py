@@ -11,8 +11,7 @@ from fer_search.models.layers import activate, conv2d, downsample, dropout, norm
 def residual_stages(x: keras.KerasTensor, network: Residual) -> keras.KerasTensor:
     """Apply the stem and the stages to (n, h, w, c); every stage except the first halves the resolution."""
     if network.stem:
-        x = conv2d(x, max(1, round(network.stem * network.width)), 3, 1, "stem")
-        x = _normalize_and_activate(x, network, "stem_bn", "stem_act")
+        x = _stem(x, network)
     for s, stage in enumerate(network.filters(), start=1):
         strides = 1
         if s > 1 and network.downsample == "strided":
@@ -26,6 +25,15 @@ def residual_stages(x: keras.KerasTensor, network: Residual) -> keras.KerasTenso
             x = _normalize_and_activate(x, network, "last_bn", "last_act")
         x = dropout(x, network.dropout[s - 1], f"stage{s}_dropout")
     return x
+
+
+def _stem(x: keras.KerasTensor, network: Residual) -> keras.KerasTensor:
+    """Apply the stem; where it halves the resolution, normalisation and activation have a quarter of the pixels."""
+    kind = network.stem_downsample
+    x = conv2d(x, max(1, round(network.stem * network.width)), 3, 2 if kind == "strided" else 1, "stem")
+    if kind not in ("none", "strided"):
+        x = downsample(x, kind, "stem_pool")
+    return _normalize_and_activate(x, network, "stem_bn", "stem_act")
 
 
 def residual_block(

@@ -17,7 +17,8 @@ from fer_search.runfolder.predictions import predicted_trial
 from fer_search.search.display.events import Range
 from fer_search.search.run_record import identity, new_run_record
 from fer_search.search.scheduling.clock import Clock
-from fer_search.search.scheduling.estimate import estimate_search
+from fer_search.search.scheduling.estimate import Speed, equivalent_images, estimate_search
+from fer_search.search.scheduling.time_limits import TimeLimits, speed_from_json, speed_to_json
 from fer_search.search.state import SearchState
 from fer_search.search.trials.checkpoint_retention import rank_trials
 from fer_search.search.trials.crash_guard import CrashMarker
@@ -55,8 +56,9 @@ def open_run(state: SearchState, stop: Stop) -> None:
     info["tuner"]["trials"] = state.budgets.trials
     if "estimate_seconds" not in info:
         state.say("Timing a small and a large design to estimate the run time.")
-        info["estimate_seconds"] = [round(seconds, 1) for seconds in _estimate(state, stop)]
+        info["estimate_seconds"] = [round(seconds, 1) for seconds in _estimate(state, info, stop)]
         folder.write_run_json(info)
+    state.jobs.limits = _time_limits(state, info)
     state.info, state.started, state.seconds_before = info, time.monotonic(), _seconds_before(state, info)
     state.clock = _start_clock(state)
 
@@ -76,12 +78,25 @@ def update_predictions(state: SearchState) -> None:
         state.say(f"The predictions of trial {best[0]} could not be stored: {type(error).__name__}: {error}")
 
 
-def _estimate(state: SearchState, stop: Stop) -> Range:
-    """Return the estimated run time; from the small design only, if the large one crashed an earlier start."""
+def _time_limits(state: SearchState, info: dict[str, Any]) -> TimeLimits:
+    settings, images = state.settings, equivalent_images(len(state.data.labels), len(state.data.val_labels))
+    speed = speed_from_json(info.get("speed"))
+    return TimeLimits(speed, images, settings.max_seconds_per_epoch, settings.time_budget)
+
+
+def _estimate(state: SearchState, info: dict[str, Any], stop: Stop) -> Range:
+    """Return the estimated run time; from the small design only, if the large one crashed an earlier start.
+
+    The time model that it follows from is put into ``info``.
+    """
+
+    def record(speed: Speed) -> None:
+        info["speed"] = speed_to_json(speed)
+
     marker = CrashMarker(state.folder.path)
     stop.on_signal = marker.clear
     try:
-        seconds = estimate_search(state.settings, state.space, state.data, stop, marker.set() == 0)
+        seconds = estimate_search(state.settings, state.space, state.data, stop, marker.set() == 0, record)
     except Exception:  # not "finally": a crash of the process must leave the marker
         marker.clear()
         raise

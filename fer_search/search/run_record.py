@@ -41,6 +41,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "--patience": s.patience,
         "--prune": s.prune,
         "--max-params": s.max_params,
+        "--max-seconds-per-epoch": s.max_seconds_per_epoch,
         "classes": list(dataset.classes),
         "--image-size": dataset.spec.image_size,
         "--colour": dataset.spec.channels > 1,
@@ -114,5 +115,6 @@ def _options(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "near_copies": True,  # kept on one side of the validation split, which older versions did not
         "fix": dict(settings.fix),
         "max_params": settings.max_params,
+        "max_seconds_per_epoch": settings.max_seconds_per_epoch,
         "devices": settings.devices,
     }

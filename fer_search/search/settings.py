@@ -59,6 +59,7 @@ class Settings:
     patience: int | None = None
     prune: str = "none"
     max_params: int | None = None
+    max_seconds_per_epoch: float | None = None
     max_failures: int = 10
     time_budget: float | None = None
     devices: int = 1
@@ -73,6 +74,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < minimum:
                 raise UserError(f"--{name.replace('_', '-')} must be at least {minimum}, not {value}")
+        if self.max_seconds_per_epoch is not None and self.max_seconds_per_epoch <= 0:
+            raise UserError(f"--max-seconds-per-epoch must be above 0, not {self.max_seconds_per_epoch:g}")
         if isinstance(self.validation, float) and not 0 < self.validation < 1:
             raise UserError(f"--validation must be a fraction between 0 and 1, or own, not {self.validation:g}")
         if not 0.001 <= self.width <= 16:

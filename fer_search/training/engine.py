@@ -73,6 +73,11 @@ class Engine(ABC):
         """Return probabilities, float32 (steps * batch, classes), of images augmented as ``batches`` says."""
 
 
+def is_per_image(name: str, values: np.ndarray) -> bool:
+    """Return whether an entry of an epoch's draws has an axis over the images of a step, the second one."""
+    return values.ndim > 1 and name != "shrink"
+
+
 def pad_batches(batches: EpochDraws, multiple: int) -> EpochDraws:
     """Pad each step's batch to a multiple by repeating its first images at weight 0."""
     batch = batches["rows"].shape[1]
@@ -80,7 +85,7 @@ def pad_batches(batches: EpochDraws, multiple: int) -> EpochDraws:
     if not missing:
         return batches
     indices = np.arange(batch + missing) % batch
-    padded = {name: values[:, indices] if values.ndim > 1 else values for name, values in batches.items()}
+    padded = {name: values[:, indices] if is_per_image(name, values) else values for name, values in batches.items()}
     for name in {"weights", "loss_weights"} & padded.keys():
         padded[name][:, batch:] = 0
     return padded

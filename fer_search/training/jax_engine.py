@@ -15,7 +15,14 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from fer_search.augment import EpochDraws, augment
 from fer_search.training.batchnorm_stats import accumulating_statistics
-from fer_search.training.engine import Engine, RandomSeeds, pad_batches, seed_random_layers, split_micro_batches
+from fer_search.training.engine import (
+    Engine,
+    RandomSeeds,
+    is_per_image,
+    pad_batches,
+    seed_random_layers,
+    split_micro_batches,
+)
 from fer_search.training.traced_scalars import ConcreteTensor, Scalars
 
 State = tuple[list[Any], list[Any], list[Any]]  # trainable, non-trainable and optimiser variables
@@ -118,7 +125,7 @@ class JaxEngine(Engine):
         if self.mesh is not None:
             batches = pad_batches(batches, self.mesh.size * self.micro_batches)
         sharding = self._sharding(None, "batch")
-        return {n: jax.device_put(v, sharding) if v.ndim > 1 else self.put(v) for n, v in batches.items()}
+        return {n: jax.device_put(v, sharding) if is_per_image(n, v) else self.put(v) for n, v in batches.items()}
 
     def _augment(self, images: Any, labels: Any, draws: dict[str, Any]) -> tuple[Any, Any]:
         """Return a step's images and labels, sharded over the devices."""

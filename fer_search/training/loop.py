@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from fer_search.augment import EpochDraws, draw_epoch, tta_maps
-from fer_search.design import Augmentation
+from fer_search.augment.resize import area_matrix
+from fer_search.design import Augmentation, scale_pixels
 from fer_search.models import freeze_backbone_for, training_loss, user_training
 from fer_search.runfolder.epochs import Row
 from fer_search.training import rng
@@ -53,6 +54,8 @@ class EpochLoop:
         self.before_mid_epoch = before_mid_epoch
         self.optimisation, self.size = trial.design.optimisation, data.spec.image_size
         freeze_backbone_for(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
+        if self.optimisation.low_resolution:  # the layers take any size
+            model.input_spec = keras.layers.InputSpec(shape=(None, None, None, data.spec.channels))
         self.engine = make_engine(model, training_loss(model, self.optimisation), trial.micro_batches)
         images, labels, self.val_images = data.on_device(self.engine.put, trial.devices)
         self.train_data = (images, labels)
@@ -102,6 +105,8 @@ class EpochLoop:
             self._random(rng.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation, self.size
         )
         horizon = self.trial.horizon or self.trial.epochs
+        if (low := self.optimisation.low_resolution) and epoch <= self.optimisation.low_resolution_fraction * horizon:
+            draws["shrink"] = np.tile(area_matrix(self.size, scale_pixels(low, self.size)), (steps, 1, 1))
         return draws | {
             "rows": rows,
             "weights": weights,

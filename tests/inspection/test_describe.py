@@ -57,10 +57,20 @@ def test_the_description_has_choices_under_their_conditions_baselines_and_costs_
         "0.685",
         "1, 2, 3 ",
         "1, 1.5, 2",
-        "VGG16     1         5 ",
+        "VGG16 1 5 ",
         "--width 0.5 scales only our own",
     ):
-        assert words in text, text
+        assert words in " ".join(text.split()), text
+    assert "seconds" not in text
+
+
+def test_the_description_has_the_estimated_seconds_of_an_epoch_if_designs_were_timed():
+    seconds = np.array([3.0, 5.0, 4.0])
+    costs = Costs(np.full(3, 10**6), np.full(3, 10**9), ("plain",) * 3, seconds, "28,709 images of FER2013")
+    text = " ".join(printed(describe_space(load_space(SPACES / "tiny.py"), costs)).split())
+    assert "seconds per epoch" in text
+    assert "plain 3 1 1 3, 4, 5 " in text
+    assert "on 28,709 images of FER2013." in text
 
 
 def test_designs_that_cost_the_same_are_measured_once(tmp_path):
@@ -81,6 +91,6 @@ def test_designs_that_cost_the_same_are_measured_once(tmp_path):
     assert set(measure_costs(space, samples=8).networks) == {"plain", "MobileNet"}
 
 
-@pytest.mark.parametrize("name", ["report", "modern", "tiny"])
+@pytest.mark.parametrize("name", ["report", "modern", "tiny", "cpu"])
 def test_every_space_can_be_described(name):
     assert f"{name}.py" in printed(describe_space(load_space(SPACES / f"{name}.py")))

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_search.design import Design, Residual
+from fer_search.design import Design, DesignError, Residual
 from fer_search.models import build_network, count_parameters
 from fer_search.models.layers import downsample, group_count
 
@@ -49,6 +49,24 @@ def test_an_identity_shortcut_has_a_convolution_only_where_shapes_change():
     ]
     sums = model.get_layer("stage1_block1_add").input
     assert sums[1] is model.get_layer("stem_act").output
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"), [("max_pool", "stem_pool"), ("blur_pool", "stem_pool"), ("strided", "stem")]
+)
+def test_a_stem_can_halve_the_resolution_before_its_normalisation(kind, layer):
+    model = build(stages=((4,), (8,)), stem=6, stem_downsample=kind)
+    assert model.get_layer(layer).output.shape == (None, 24, 24, 6)
+    assert model.get_layer("stem_bn").input is model.get_layer(layer).output
+    assert model.get_layer("stage2_block1_act2").output.shape == (None, 12, 12, 8)
+    assert count_parameters(model) == parameters(stages=((4,), (8,)), stem=6)
+
+
+def test_a_stem_that_halves_leaves_room_for_a_stage_less():
+    with pytest.raises(DesignError, match=r"Residual\.stages must be 1 to 4 stages"):
+        Residual(stages=((4,),) * 5, stem=4, stem_downsample="max_pool")
+    with pytest.raises(DesignError, match=r"Residual\.stem_downsample must be none where there is no stem"):
+        Residual(stages=((4,),), stem_downsample="max_pool")
 
 
 def test_pre_activation_normalises_before_each_convolution_and_once_at_the_end():

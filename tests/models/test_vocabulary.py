@@ -31,12 +31,14 @@ common = {
 
 @st.composite
 def residuals(draw):
-    shape = draw(stages)
+    shape, stem = draw(stages), draw(st.integers(0, 4))
+    halves = stem > 0 and len(shape) < MAX_STAGES
     return draw(
         st.builds(
             Residual,
             stages=st.just(shape),
-            stem=st.integers(0, 4),
+            stem=st.just(stem),
+            stem_downsample=st.sampled_from(["none", *DOWNSAMPLING]) if halves else st.just("none"),
             shortcut=st.sampled_from(SHORTCUTS),
             pre_activation=st.booleans(),
             squeeze_excitation=st.sampled_from([0, 2, 16]),

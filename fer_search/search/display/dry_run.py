@@ -23,11 +23,12 @@ from fer_search.search.scheduling.estimate import (
     sample_designs,
     time_designs,
 )
+from fer_search.search.scheduling.time_limits import TimeLimits
 from fer_search.search.settings import Settings
 from fer_search.search.state import trial_data
 from fer_search.search.trials.pretrained import resolve_missing_weights
 from fer_search.space import load_space
-from fer_search.training.trial import TrialData
+from fer_search.training.trial import TrialData, TrialFailed
 
 
 def print_dry_run(settings: Settings, console: Console | None = None) -> None:
@@ -59,7 +60,12 @@ def print_dry_run(settings: Settings, console: Console | None = None) -> None:
     say(describe_batch(designs[0], data))
     budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
     speed = time_designs(designs, data, devices=settings.devices)
-    console.print(_costs(list(dict.fromkeys(designs)), speed, data, console.width))
+    unique = list(dict.fromkeys(designs))
+    images = equivalent_images(len(data.labels), len(data.val_labels))
+    console.print(_costs(unique, speed, images, console.width))
+    limits = TimeLimits(speed, images, settings.max_seconds_per_epoch, settings.time_budget)
+    if (slow := _count_slow(unique, limits, settings.max_epochs)) > 0:
+        say(f"{slow} of these {len(unique)} designs are too slow for the time given, and would be left out.")
     low, high = estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
     say(
         f"Search: {settings.tuner}, {budgets.trials} trials, {budgets.epochs} epochs; "
@@ -85,12 +91,22 @@ def describe_batch(sampled: SampledDesign, data: TrialData) -> str:
     )
 
 
-def _costs(designs: list[SampledDesign], speed: Speed, data: TrialData, width: int) -> Table:
+def _count_slow(designs: list[SampledDesign], limits: TimeLimits, epochs: int) -> int:
+    """Return how many designs a search would leave out because they take too long."""
+    slow = 0
+    for sampled in designs:
+        try:
+            limits.check(sampled.cost.flops, epochs)
+        except TrialFailed:
+            slow += 1
+    return slow
+
+
+def _costs(designs: list[SampledDesign], speed: Speed, images: float, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for head in ("parameters", "GFLOP an image", "seconds an epoch"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("design", no_wrap=True, overflow="ellipsis", max_width=max(width - 53, 20))
-    images = equivalent_images(len(data.labels), len(data.val_labels))
     for sampled in designs:
         cost = sampled.cost
         seconds = images * speed.image(cost.flops)

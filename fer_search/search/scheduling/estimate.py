@@ -64,7 +64,12 @@ class SampledDesign:
 
 
 def estimate_search(
-    settings: Settings, space: Space, data: TrialData, stop: Callable[[], bool], expensive: bool = True
+    settings: Settings,
+    space: Space,
+    data: TrialData,
+    stop: Callable[[], bool],
+    expensive: bool = True,
+    on_speed: Callable[[Speed], None] = lambda speed: None,
 ) -> Range:
     """Return the seconds that a whole run will probably take, low and high, from a few seconds of training.
 
@@ -74,6 +79,7 @@ def estimate_search(
         data: Training and validation images.
         stop: Polled while training; True raises ``Stopped``.
         expensive: Whether to time an expensive design too.
+        on_speed: Called with the fitted time model.
     """
     names = baseline_names(settings, space)
     limit = trial_limit(settings, names)
@@ -81,6 +87,7 @@ def estimate_search(
     samples = 0 if settings.baselines == "only" else SAMPLES
     designs = sample_designs(space, names[:limit], data.spec, samples)
     speed = time_designs(designs, data, stop, settings.devices, expensive)
+    on_speed(speed)
     return estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
 
 

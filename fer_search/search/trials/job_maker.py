@@ -20,6 +20,7 @@ from fer_search.runfolder.schema import EPOCHS_FILE, TENSORBOARD_DIR
 from fer_search.search.executors.job import RETRAINED, Job
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.scheduling.stopping import StoppingRule
+from fer_search.search.scheduling.time_limits import TimeLimits
 from fer_search.search.settings import Settings
 from fer_search.search.trials.tensorboard import BoardSettings
 from fer_search.space import Space
@@ -68,6 +69,7 @@ class JobMaker:
     ) -> None:
         self.settings, self.space, self.names = settings, space, names
         self.folder, self.oracle, self.spec, self.objective = folder, oracle, spec, objective
+        self.limits = TimeLimits(None, 0.0)  # the run's own once its folder is open
 
     def name(self, trial_id: str) -> str | None:
         """Return the baseline name of a trial; None for a proposed design."""
@@ -78,7 +80,7 @@ class JobMaker:
         """Make the job of a proposed trial, and record its design, number of epochs and cost in design.json.
 
         Raises:
-            TrialFailed: It has more parameters than --max-params.
+            TrialFailed: It has more parameters than --max-params, or is too slow, see ``TimeLimits``.
         """
         trial_id, values = proposed.trial_id, proposed.hyperparameters.values
         name, design = self.name(trial_id), self.space.design(proposed.hyperparameters.copy())
@@ -91,6 +93,7 @@ class JobMaker:
         limit = self.settings.max_params
         if limit is not None and record["parameters"] > limit:
             raise TrialFailed(f"{record['parameters']:,} parameters, more than --max-params {limit:,}")
+        self.limits.check(record["flops"], record["epochs"])
         trial = self._trial(proposed, design, record["epochs"])
         stopping = self._stopping_rule(name, trial.epochs)
         job = Job(trial, stopping, record, tuple(self._ancestors(proposed)), self._board(proposed, name))

@@ -1,0 +1,97 @@
+"""Whether a newcomer's first search pays: ``make search`` on toy faces, with other random numbers each time.
+
+    python benchmarks/first_search.py               # 10 seeds of some minutes each; "8 of 10" is the aim
+    python benchmarks/first_search.py --seeds 3 --data fer2013.csv
+
+Each seed is a search of its own, with the options that the Makefile gives: other validation images, proposals, initial
+weights and batches. It wins where its best proposal has a higher validation accuracy than the default design, which is
+its first trial. Killed at any time it resumes with the same command: the searches are run folders under --folder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import common
+
+
+def makefile_options(makefile: Path = common.ROOT / "Makefile") -> list[str]:
+    """Return the space and the options that ``make search`` gives to ``fer-search run``."""
+    values = dict(re.findall(r"^(SPACE|SEARCH) \?= (.*)$", makefile.read_text(encoding="utf-8"), re.MULTILINE))
+    return ["--space", str(common.ROOT / values["SPACE"]), *shlex.split(values["SEARCH"])]
+
+
+def search(seed: int, options: Any) -> Path:
+    """Run, or resume, the search of a seed; return its folder."""
+    name = f"seed_{seed}"
+    given = ["--data", options.data, "--seed", str(seed), "--name", name, "--results-dir", str(options.folder)]
+    command = [sys.executable, "-m", "fer_search.cli", "run", *makefile_options(), *given, *options.more, "--quiet"]
+    done = subprocess.run(command, check=False)
+    if done.returncode:
+        raise SystemExit(f"the search of seed {seed} ended with exit code {done.returncode}")
+    return Path(options.folder / name)
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """Return a search's accuracies, 0 to 1: of the default, which is trial 0, and of the best proposal."""
+    scores = {}
+    for file in sorted(run.glob("trial_*/trial.json")):
+        trial = json.loads(file.read_text(encoding="utf-8"))
+        if trial.get("score") is not None:
+            scores[int(trial["trial_id"])] = float(trial["score"])
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    proposals = {number: score for number, score in scores.items() if number > 0}
+    best = max(proposals, key=proposals.__getitem__, default=None)
+    return {
+        "default": scores.get(0, float("nan")),
+        "best": proposals.get(best, float("nan")) if best is not None else float("nan"),
+        "trial": best,
+        "trials": len(scores),
+        "minutes": record["seconds"] / 60,
+    }
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--data", default="toy", help="FER2013 in any form, or toy (default: toy)")
+    parser.add_argument("--seeds", type=int, help="how many searches (default: 10)")
+    parser.add_argument("--folder", type=Path, help="where the searches are kept (default: results/bench_first_search)")
+    options = parser.parse_args()
+    options.seeds = options.seeds or (1 if options.quick else 10)
+    kept = "bench_first_search_quick" if options.quick else "bench_first_search"
+    options.folder = options.folder or common.ROOT / "results" / kept
+    options.more = ["--limit-train", "70", "--max-epochs", "1", "--max-trials", "3"] if options.quick else []
+    found = {}
+    for seed in range(options.seeds):
+        found[seed] = outcome(search(seed, options))
+        gain = 100 * (found[seed]["best"] - found[seed]["default"])
+        common.say(f"seed {seed}: default {found[seed]['default']:.3f}, best proposal {gain:+.1f} points")
+    common.report(options, [table_of(found)], {"found": found})
+
+
+def table_of(found: dict[int, dict[str, Any]]) -> common.Table:
+    """Return a row a seed, and how many seeds won."""
+    table = common.Table(
+        "A first search", ["seed", "default, %", "best proposal, %", "gain, points", "trials", "minutes"]
+    )
+    for seed, one in found.items():
+        accuracies = [f"{100 * one[name]:.1f}" for name in ("default", "best")]
+        gain = f"{100 * (one['best'] - one['default']):+.1f}"
+        table.rows.append([str(seed), *accuracies, gain, str(one["trials"]), f"{one['minutes']:.1f}"])
+    wins = sum(one["best"] > one["default"] for one in found.values())
+    gains = common.spread([100 * (one["best"] - one["default"]) for one in found.values()])
+    table.notes.append(
+        f"The best proposal beats the default in {wins} of {len(found)} searches, by {gains.median:+.1f} points in the "
+        f"median ({gains.low:+.1f} to {gains.high:+.1f})."
+    )
+    return table
+
+
+if __name__ == "__main__":
+    main()
