@@ -31,13 +31,13 @@ def start() -> str:
     Raises:
         UserError: The backend is unknown or not installed.
     """
-    with _suppressed_native_stderr():
+    with suppressed_native_stderr():
         backend, _ = choose()
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     first = "keras" not in sys.modules
     try:
-        with _suppressed_native_stderr():
+        with suppressed_native_stderr():
             if backend == "jax":
                 _prepare_jax()
             import keras
@@ -112,7 +112,7 @@ def describe_devices() -> list[str]:
 
     Starts the backend, so that the lines describe what is actually used.
     """
-    with _suppressed_native_stderr():
+    with suppressed_native_stderr():
         _, reason = choose()
     backend = start()
     precision = "bfloat16" if gains_from_bfloat16() else "float32"
@@ -208,7 +208,7 @@ def _prepare_jax() -> None:
 
 
 @contextlib.contextmanager
-def _suppressed_native_stderr() -> Iterator[None]:
+def suppressed_native_stderr() -> Iterator[None]:
     """Suppress what native libraries write to stderr while loading; FER_SEARCH_DEBUG shows it if loading fails."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -13,6 +13,8 @@ from fer_search import __version__
 from fer_search.commands import results
 from fer_search.commands.confirm import confirm
 from fer_search.commands.data import data_app
+from fer_search.commands.export import export
+from fer_search.commands.predict import predict
 from fer_search.commands.report import report
 from fer_search.commands.run import run
 from fer_search.commands.space import space_app
@@ -32,7 +34,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": ENVIRONMENT},
 )
 app.command()(run)
-for command in (confirm, report, results.status, results.runs, results.trials, results.show, results.doctor):
+for command in (
+    confirm,
+    export,
+    predict,
+    report,
+    results.status,
+    results.runs,
+    results.trials,
+    results.show,
+    results.doctor,
+):
     app.command()(command)
 app.add_typer(space_app, name="space")
 app.add_typer(data_app, name="data")

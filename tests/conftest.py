@@ -77,3 +77,58 @@ def tiny_space(tmp_path: Path) -> Path:
         "references = {'plain': 0.5, 'published': 0.4}\n"
     )
     return path
+
+
+WINNER_SPACE = """
+from fer_search.design import Augmentation, Design, Evaluation, Optimisation, Residual
+
+def design(hp):
+    views = hp.Choice("views", ["one", "flip", "ten_crop"])
+    return Design(
+        network=Residual(stages=((4,), (8,)), downsample=hp.Choice("downsample", ["strided", "blur_pool"]), noise=0.1),
+        augmentation=Augmentation(flip=True, crop=40 if views == "ten_crop" else 0),
+        evaluation=Evaluation(views=views),
+        optimisation=Optimisation(batch_size=32, precision=hp.Choice("precision", ["float32", "bfloat16"]), ema=0.9),
+    )
+
+baselines = {
+    "plain": {},
+    "flipped": {"views": "flip", "precision": "bfloat16", "downsample": "blur_pool"},
+    "cropped": {"views": "ten_crop"},
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def searched_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search on toy faces: three designs, one epoch each. Do not write to it."""
+    from rich.console import Console
+
+    from fer_search.search.display import Lines
+    from fer_search.search.run import run_search
+    from fer_search.search.settings import Settings
+
+    folder = tmp_path_factory.mktemp("winner")
+    (folder / "small.py").write_text(WINNER_SPACE)
+    settings = Settings(
+        folder / "small.py", data="toy", results_dir=folder, baselines="only", max_epochs=1, limit_train=280
+    )
+    with (folder / "out.txt").open("w") as out:
+        assert run_search(settings, Lines(Console(file=out))) == 0
+    return folder / "small"
+
+
+@pytest.fixture(scope="session")
+def confirmed_run(searched_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, confirmed: "flipped" with two seeds. Do not write to it."""
+    import shutil
+
+    from rich.console import Console
+
+    from fer_search.confirm.run import Settings, run_confirm
+
+    run = shutil.copytree(searched_run, tmp_path_factory.mktemp("confirmed") / "small")
+    with (run.parent / "out.txt").open("w") as out:
+        settings = Settings(run, trials=("flipped",), seeds=2, epochs=1)
+        assert run_confirm(settings, Console(file=out, width=200)) == 0
+    return run

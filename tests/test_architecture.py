@@ -36,6 +36,8 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 BACKEND_FILES = {
     "backend.py",
+    "export/formats.py",  # converters to TFLite, ONNX and SavedModel
+    "export/runtime.py",  # which runs them
     "models/normalization.py",
     "search/trials/tensorboard.py",  # writes its event files
     "training/jax_engine.py",

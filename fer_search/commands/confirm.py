@@ -71,8 +71,12 @@ def confirm(
     )
     code = run_confirm(settings, Console(stderr=True))
     if code == 0:
+        from fer_search.report import write_report
+
+        report = write_report(folder)
         if json:
             print(confirmed_as_json(folder))
         else:
             wide_console().print(confirmed_table(folder))
+            print(f"Report: {report}")
     raise typer.Exit(code)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from fer_search import backend
 from fer_search.confirm.candidates import Candidate, choose_candidates
+from fer_search.confirm.network import save_and_predict
 from fer_search.confirm.progress import ConfirmProgress
 from fer_search.confirm.settings import Settings
 from fer_search.confirm.testset import TestSet, make_test_set
@@ -22,7 +23,7 @@ from fer_search.data.options import DataOptions
 from fer_search.data.spec import DataSpec
 from fer_search.data.split import make_split
 from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
-from fer_search.files import disk_is_full, write_atomic
+from fer_search.files import disk_is_full
 from fer_search.models import measure_cost
 from fer_search.report import RunInfo, load_run, load_trials
 from fer_search.runfolder.confirmation import (
@@ -38,13 +39,12 @@ from fer_search.runfolder.confirmation import (
 )
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
-from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, MODEL_FILE, ConfirmJson
+from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, ConfirmJson
 from fer_search.search.trials.crash_guard import CRASH_MESSAGE, MAX_CRASHES, CrashMarker
 from fer_search.search.trials.failures import reason
 from fer_search.search.trials.signals import Stop, stopping
 from fer_search.training.checkpoint import remove_other_checkpoints
-from fer_search.training.predict import predict_images
-from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, TrialHooks, train, trained_model
+from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, TrialHooks, train
 
 FIRST_TRIAL_NUMBER = 1_000_000  # beyond any search, so that the trainings have random numbers of their own
 
@@ -223,7 +223,7 @@ class _Confirmation:
                 raise TrialFailed(CRASH_MESSAGE)
             hooks = TrialHooks(should_stop=stop, on_progress=progress.steps, on_epoch_end=progress.epoch)
             rows = train(trial, self.data, hooks)
-            result |= {"seconds": sum(row["seconds"] for row in rows), "tests": self._test(trial)}
+            result |= {"seconds": sum(row["seconds"] for row in rows), "tests": self._test(trial, candidate, seed)}
         except Exception as error:
             if isinstance(error, Stopped) or disk_is_full(error):
                 marker.clear()
@@ -249,11 +249,10 @@ class _Confirmation:
             schedule_losses=candidate.val_losses,
         )
 
-    def _test(self, trial: Trial) -> dict[str, Any]:
+    def _test(self, trial: Trial, candidate: Candidate, seed: int) -> dict[str, Any]:
         """Save a trained network and its predictions for the test images; return its scores."""
-        with trained_model(trial, self.dataset.spec) as model:
-            write_atomic(trial.folder / MODEL_FILE, model.save)
-            probabilities = predict_images(model, trial.design, self.test.images)
+        description = f"{candidate.title}, confirmed, seed {seed}"
+        probabilities = save_and_predict(trial, self.dataset.spec, self.info.name, description, self.test.images)
         write_test_predictions(trial.folder, probabilities, self.test.labels)
         return self.test.score(probabilities)
 

@@ -103,3 +103,18 @@ def read_test_predictions(folder: Path) -> np.ndarray:
     """Return a training's probabilities for the test images, float64 (n, classes)."""
     with np.load(folder / TEST_PREDICTIONS_FILE, allow_pickle=False) as arrays:
         return arrays["probabilities"].astype(np.float64)
+
+
+def tested_trainings(record: ConfirmJson) -> list[tuple[int, int, int]]:
+    """Return the trainings that were tested: index of the training, index of its candidate, seed.
+
+    The design with the best validation accuracy comes first, and of a design the first seed: an order that was fixed
+    before the test images were evaluated, so that the test accuracy of the first one is not optimistic.
+    """
+    candidates = record["candidates"]
+    tested = [
+        (training["seed"] * len(candidates) + training["candidate"], training["candidate"], training["seed"])
+        for training in record["trainings"]
+        if "tests" in training
+    ]
+    return sorted(tested, key=lambda place: (-candidates[place[1]]["val_accuracy"], place[1], place[2]))

@@ -13,6 +13,7 @@ from fer_search.files import TEMP_PREFIX, remove_temp_files, write_json
 from fer_search.runfolder.lock import hold_lock, is_locked
 from fer_search.runfolder.schema import (
     CONFIRM_DIR,
+    EXPORT_DIR,
     DESIGN_FILE,
     EPOCHS_FILE,
     FORMAT,
@@ -139,7 +140,7 @@ class RunFolder:
         """Delete what a run wrote here, and nothing else."""
         for path in self.trial_dirs():
             shutil.rmtree(path)
-        for name in (TENSORBOARD_DIR, CONFIRM_DIR):
+        for name in (TENSORBOARD_DIR, CONFIRM_DIR, EXPORT_DIR):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in RUN_FILES:
             (self.path / name).unlink(missing_ok=True)

@@ -13,6 +13,7 @@
         training.json            CrashMarkerJson: a training is in progress
         *.weights.h5             checkpoints, see ``training.checkpoint``
       confirm/confirm.json       ConfirmJson: the designs that ``fer-search confirm`` trained again and tested
+      export/                    networks that ``fer-search export`` wrote
 
 Fields are only ever added, never renamed or removed: run folders of every earlier version stay readable.
 """
@@ -38,11 +39,14 @@ DESIGN_FILE = "design.json"
 EPOCHS_FILE = "epochs.csv"
 CRASH_MARKER_FILE = "training.json"
 LAYERS_FILE = "layers.json"
+BEST_WEIGHTS_FILE = "best.weights.h5"  # of the trial's best epoch; kept for the best trials
+TUNER_CHECKPOINT_FILE = "checkpoint.weights.h5"  # the same file, under the name where stock Keras Tuner looks for it
 
 CONFIRM_DIR = "confirm"
 CONFIRM_FILE = "confirm.json"
 MODEL_FILE = "model.keras"  # of a confirmation's training: the network
 TEST_PREDICTIONS_FILE = "test.npz"  # and its predictions for the test images
+EXPORT_DIR = "export"  # what fer-search export writes without --out
 
 # What a search writes directly into its folder; what else is there is the user's.
 RUN_FILES = (

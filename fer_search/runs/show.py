@@ -12,6 +12,7 @@ from rich.table import Table
 from fer_search.errors import UserError
 from fer_search.report import load_epochs, load_trials
 from fer_search.report.formatting import choices, count, duration, gigaflops, title, with_interval
+from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, TRIAL_PREFIX
 
 
 def find_trial(trials: pd.DataFrame, wanted: str) -> pd.Series:
@@ -53,8 +54,23 @@ def describe_trial(run: Path, wanted: str) -> list[RenderableType]:
     if not pd.isna(row["parent"]):
         facts.append(f"continued from trial {row['parent']}")
     facts += [f"{name}: {value}" for name, value in choices(row)]
+    facts.append(how_to_load(run, row))
     curves = load_epochs(run)
     return ["\n".join(facts), _epochs_table(curves[curves["trial"] == row["trial"]])]
+
+
+def how_to_load(run: Path, row: pd.Series) -> str:
+    """Return how to use a trial's network, or how to get it where its weights were not kept."""
+    number = int(row["trial"])
+    if (run / f"{TRIAL_PREFIX}{row['trial']}" / BEST_WEIGHTS_FILE).exists():
+        return (
+            f"to use its network: fer-search predict {run} --trial {number} PHOTO, fer-search export {run} --trial "
+            f"{number}, or in Python: fer_search.load({str(run)!r}, trial={number})"
+        )
+    return (
+        f"its weights were not kept; fer-search confirm {run} --trial {number} trains this design again and keeps the "
+        "network"
+    )
 
 
 def _epochs_table(rows: pd.DataFrame) -> Table:

@@ -1,18 +1,16 @@
 """The best designs of a run trained again on all training images, and tested once."""
 
-import contextlib
 import json
-from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
+from fer_search.confirm import network
 from fer_search.confirm import run as confirm_module
 from fer_search.confirm.candidates import choose_candidates
 from fer_search.confirm.testset import make_test_set
 from fer_search.errors import UserError
-from fer_search.files import write_text
 from fer_search.report import load_trials, to_markdown
 from fer_search.report.tables.confirmed import confirmed_lines, in_words, load_confirmation, notes
 from fer_search.runfolder import confirmation
@@ -37,14 +35,11 @@ def made_up(monkeypatch, copied):
             hooks.on_epoch_end(row)
         return rows
 
-    @contextlib.contextmanager
-    def trained(trial):
-        yield SimpleNamespace(save=lambda path: write_text(path, "a model"), number=trial.number)
+    def save_and_predict(trial, spec, run, description, images):
+        network.write_atomic(trial.folder / "model.keras", lambda path: path.write_text("a model"))
+        return np.random.default_rng(trial.number).dirichlet(np.ones(7), test).astype(np.float32)
 
-    def predict(model, design, images):
-        return np.random.default_rng(model.number).dirichlet(np.ones(7), test).astype(np.float32)
-
-    for name, fake in (("train", train), ("trained_model", trained), ("predict_images", predict)):
+    for name, fake in (("train", train), ("save_and_predict", save_and_predict)):
         monkeypatch.setattr(confirm_module, name, fake)
 
 
@@ -71,6 +66,7 @@ def test_it_trains_on_all_training_images_and_tests_the_network_that_it_keeps(co
     sizes = {part: tests[part]["images"] for part in tests}
     assert sizes == {"public_test": 105, "public_test_new": 104, "private_test": 105, "private_test_new": 105}
     assert not list(folder.glob("*.h5"))
+    assert any(str(folder / "model.keras") in note for note in notes(run))
 
 
 @pytest.mark.usefixtures("made_up")
@@ -100,7 +96,7 @@ def test_killed_at_any_write_it_goes_on_to_the_same_end(confirm, run, monkeypatc
         confirm_module.shutil.rmtree(run / "confirm")
         count = left
 
-        def dying(path, write, real=confirm_module.write_atomic):
+        def dying(path, write, real=network.write_atomic):
             nonlocal count
             count -= 1
             if count < 0:
@@ -108,7 +104,7 @@ def test_killed_at_any_write_it_goes_on_to_the_same_end(confirm, run, monkeypatc
             real(path, write)
 
         with monkeypatch.context() as patch:
-            patch.setattr(confirm_module, "write_atomic", dying)
+            patch.setattr(network, "write_atomic", dying)
             patch.setattr(confirmation, "write_atomic", dying)
             try:
                 confirm(top=2, seeds=2)
@@ -159,7 +155,7 @@ def test_a_failed_training_is_a_result(confirm, run, monkeypatch):
 
 
 @pytest.mark.usefixtures("made_up")
-@pytest.mark.parametrize("step", ["train", "predict_images"])
+@pytest.mark.parametrize("step", ["train", "save_and_predict"])
 def test_a_training_that_the_process_dies_of_is_given_up(confirm, run, monkeypatch, step):
     """In the first of two trainings, or in its test."""
     real, deaths = getattr(confirm_module, step), 0

@@ -14,6 +14,7 @@ from rich.table import Table
 from fer_search.errors import UserError
 from fer_search.report import formatting
 from fer_search.report.statistics.inference import repeated_interval, wilson_interval
+from fer_search.report.tables.network_file import network_sentence
 from fer_search.runfolder.json_files import read_json
 from fer_search.runfolder.schema import CONFIRM_DIR, CONFIRM_FILE
 
@@ -70,7 +71,7 @@ def notes(run: str | Path) -> list[str]:
             f"The test images of this run were looked at {record['looks']} times; who chose designs in between has "
             "accuracies that are too high."
         )
-    return found
+    return [*found, *filter(None, [network_sentence(run)])]
 
 
 def confirmed_as_json(run: Path) -> str:

@@ -2,8 +2,8 @@
 
 A checkpoint matters while a trial may resume from it: a pending trial's own, its parent's until it has one, and those
 of the trials that Hyperband may still promote. The best trials keep the weights of their best epoch without the
-optimizer state, which is two thirds of Adam's checkpoints. If that exceeds the limit, the least promising are removed
-first; a promoted trial whose parent's checkpoint was removed retrains the parent, which gives the same weights.
+optimizer state, which is two thirds of Adam's checkpoints, also under the name where stock Keras Tuner looks for them. If that exceeds the limit, the least
+promising are removed first; a promoted trial whose parent's checkpoint was removed retrains the parent, which gives the same weights.
 
 The limit holds at every instant: room is reserved for what a running trial needs at most (``max_trial_bytes``).
 """
@@ -19,9 +19,10 @@ from fer_search.design import Design
 from fer_search.files import MemoryFile, write_hdf5
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
-from fer_search.runfolder.schema import EPOCHS_FILE
+from fer_search.runfolder.schema import EPOCHS_FILE, TUNER_CHECKPOINT_FILE
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.safe_oracle import SafeOracle
+from fer_search.search.trials.tuner_checkpoint import is_linked, update_tuner_checkpoint
 from fer_search.training.checkpoint import (
     BEST_FILE,
     OPTIMIZER_GROUP,
@@ -63,6 +64,7 @@ def prune_checkpoints(folder: RunFolder, oracle: SafeOracle, max_bytes: int | No
             _strip_optimizer_state(path / BEST_FILE)
         else:
             (path / BEST_FILE).unlink(missing_ok=True)
+        update_tuner_checkpoint(path)
     if max_bytes is not None:
         removable = [path for i in reversed(promotable) if i not in in_use for path in _last(folder.trial_path(i))]
         removable += [folder.trial_path(i) / BEST_FILE for i in reversed(best[1:])]
@@ -108,7 +110,7 @@ def _in_use(folder: RunFolder, pending: Trial) -> list[str]:
 
 def _strip_optimizer_state(path: Path) -> None:
     """Remove the optimizer state from a checkpoint, unless it is also the last checkpoint of a trial (a hard link)."""
-    if not path.exists() or path.stat().st_nlink > 1:
+    if not path.exists() or path.stat().st_nlink - is_linked(path.parent) > 1:
         return
     try:
         with h5py.File(path) as file:
@@ -121,6 +123,7 @@ def _strip_optimizer_state(path: Path) -> None:
         with h5py.File(path) as file:
             strip_optimizer(file, memory)
 
+    (path.parent / TUNER_CHECKPOINT_FILE).unlink(missing_ok=True)  # would keep the old content on the disk
     write_hdf5(path, write)
 
 
@@ -134,3 +137,4 @@ def _shrink(path: Path, removable: list[Path], limit: int) -> None:
             return
         file.unlink(missing_ok=True)
         _strip_optimizer_state(file.parent / BEST_FILE)
+        update_tuner_checkpoint(file.parent)

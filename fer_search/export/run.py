@@ -1,0 +1,253 @@
+"""An export, from its settings to the files: the network, labels.txt and MODEL_CARD.md, after a parity check."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from fer_search.data.load import load_dataset
+from fer_search.data.options import DataOptions
+from fer_search.data.split import make_split
+from fer_search.errors import UserError
+from fer_search.export.card import Evaluated, confirmed_evaluation, write_card
+from fer_search.export.formats import QUANTISATIONS, SUFFIXES, WRITERS
+from fer_search.export.metadata import LABELS_FILE, ModelInfo
+from fer_search.export.parity import Parity, check_parity, compare
+from fer_search.export.plain import foreign_layers
+from fer_search.export.runtime import ExportedModel, from_keras, open_model
+from fer_search.export.source import TrainedNetwork, build, describe, find_network, load_network
+from fer_search.files import TEMP_PREFIX, write_text
+from fer_search.runfolder.predictions import load_predictions
+from fer_search.runfolder.run_json import load_run
+from fer_search.runfolder.schema import EXPORT_DIR
+
+CARD_FILE = "MODEL_CARD.md"
+PARITY_IMAGES = 256
+CALIBRATION_IMAGES = 200  # TensorFlow's guide recommends a few hundred
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of ``fer-search export``; its help explains each."""
+
+    run: Path
+    format: str = "keras"
+    out: Path | None = None
+    trial: str | None = None
+    confirmed: bool | None = None
+    quantise: str | None = None
+    views: bool = True
+    data: str | None = None
+    ferplus_csv: Path | None = None
+    overwrite: bool = False
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.quantise and self.format != "tflite":
+            raise UserError(f"--quantise {self.quantise} is for --format tflite, not {self.format}")
+        if self.quantise and self.quantise not in QUANTISATIONS:
+            raise UserError(f"--quantise must be {' or '.join(QUANTISATIONS)}, not {self.quantise}")
+
+    @property
+    def target(self) -> Path:
+        """The file or folder that is written."""
+        name = f"model{f'_{self.quantise}' if self.quantise else ''}{SUFFIXES[self.format]}"
+        folder = self.run / EXPORT_DIR / "_".join(filter(None, [self.format, self.quantise]))
+        if self.out is None:
+            return folder if self.format == "saved_model" else folder / name
+        if self.format != "saved_model" and (self.out.is_dir() or not self.out.suffix):
+            return self.out / name
+        if SUFFIXES[self.format] and self.out.suffix != SUFFIXES[self.format]:
+            raise UserError(f"--out {self.out}: a {self.format} file must end in {SUFFIXES[self.format]}")
+        return self.out
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote.
+
+    Args:
+        path: The file or folder.
+        parity: Its comparison with the network.
+    """
+
+    path: Path
+    parity: Parity
+
+
+def export_network(settings: Settings, console: Console) -> Exported:
+    """Write a network of a run as a file that works without fer-search.
+
+    Args:
+        settings: What to write and where.
+        console: Where progress and the parity check are printed.
+
+    Raises:
+        UserError: The network or its data are missing, a file exists already, or the exported file does not predict
+            what the network predicts; then nothing is written (exit code 1).
+    """
+    network = find_network(settings.run, settings.trial, settings.confirmed)
+    target = settings.target
+    beside = target if settings.format == "saved_model" else target.parent
+    _check_free(settings, network, target, beside)
+    model, info = load_network(network, settings.views)
+    images, labels = _validation_images(settings, network)
+    console.print(f"Exporting {info.network} of {settings.run}", highlight=False, markup=False)
+    for fact in (facts := _facts(settings, network, foreign_layers(model))):
+        console.print(fact, highlight=False, markup=False)
+    beside.mkdir(parents=True, exist_ok=True)
+    plain = from_keras(model, info, str(settings.run))
+    expected = _own_predictions(settings, network, plain, images[:PARITY_IMAGES])
+    parity = _write(settings, model, info, target, images, expected)
+    sentence = f"Parity check on validation images: {parity}."
+    console.print(sentence, highlight=False, markup=False)
+    write_text(beside / LABELS_FILE, info.labels)
+    evaluated = confirmed_evaluation(network) if network.confirmed else _validated(network, plain, images, labels)
+    files = (target.name, LABELS_FILE)
+    card = write_card(network, info, evaluated, files, [*facts, sentence], settings.command)
+    write_text(beside / CARD_FILE, card)
+    return Exported(target, parity)
+
+
+def _check_free(settings: Settings, network: TrainedNetwork, target: Path, beside: Path) -> None:
+    """Refuse to replace files."""
+    if settings.overwrite:
+        return
+    files = [target, beside / CARD_FILE]
+    labels = beside / LABELS_FILE
+    if labels.exists() and labels.read_text(encoding="utf-8", errors="replace") != describe(network).labels:
+        files.append(labels)
+    for file in files:
+        if file.is_file() or (file.is_dir() and any(file.iterdir())):
+            raise UserError(f"{file} exists already; choose another --out, or replace it with --overwrite")
+
+
+def _facts(settings: Settings, network: TrainedNetwork, foreign: Sequence[str]) -> list[str]:
+    """Return what must be known about the exported graph.
+
+    Args:
+        settings: Of the export.
+        network: The network.
+        foreign: Classes of layers that are not Keras' own.
+    """
+    facts, chosen = [], network.design.evaluation.views
+    names = {"flip": "the image and its mirror image", "ten_crop": "ten crops"}
+    if chosen in names and settings.views:
+        facts.append(
+            f"Test-time augmentation is part of the graph: the mean over {names[chosen]}, as the design chose."
+        )
+    elif chosen in names:
+        facts.append(
+            f"Test-time augmentation is left out (--no-views): the design averages over {names[chosen]}, so the "
+            "accuracies of the run are not exactly those of this file."
+        )
+    if foreign and settings.format == "keras":
+        facts.append(
+            f"It has layers of the space file ({', '.join(foreign)}): keras.models.load_model needs these "
+            "classes as custom_objects."
+        )
+    if settings.quantise == "int8":
+        facts.append(
+            "8-bit integer arithmetic; activation ranges measured on validation images; input and output float32."
+        )
+    elif settings.quantise:
+        facts.append("Weights in half precision; input and output float32.")
+    return facts
+
+
+def _validation_images(settings: Settings, network: TrainedNetwork) -> tuple[np.ndarray, np.ndarray]:
+    """Return the run's validation images and labels."""
+    info = load_run(settings.run)
+    source = settings.data or info.data.get("sources") or info.data["source"]
+    labels = str(info.settings.get("labels") or "fer2013")
+    options = DataOptions.from_dict(info.data.get("options", {}))
+    dataset = load_dataset(source, labels=labels, ferplus_csv=settings.ferplus_csv, options=options)
+    if dataset.spec != network.spec:
+        raise UserError(
+            f"{dataset.source} has {dataset.spec.describe()}, {settings.run} was searched on "
+            f"{network.spec.describe()}; give --data"
+        )
+    chosen = info.settings
+    split = make_split(
+        dataset,
+        protocol=info.protocol,
+        validation=chosen.get("validation", 0.1),
+        near=bool(chosen.get("near_copies", False)),
+        seed=info.seed or 0,
+        limit_train=chosen.get("limit_train"),
+        drop_duplicates=chosen.get("drop_duplicates", False),
+    )
+    return dataset.images[split.validation], dataset.labels[split.validation].astype(int)
+
+
+def _own_predictions(
+    settings: Settings, network: TrainedNetwork, plain: ExportedModel, images: np.ndarray
+) -> np.ndarray:
+    """Return what the exported file must predict.
+
+    For a .keras file of a trial these are the predictions of the network as the search builds it, in float32; for all
+    other formats, those of the plain Keras model.
+    """
+    if settings.format != "keras" or network.confirmed or not settings.views:
+        return plain.probabilities(images)
+    from fer_search.training.predict import predict_images
+
+    float32 = dataclasses.replace(network.design.optimisation, precision="float32")
+    design = dataclasses.replace(network.design, optimisation=float32)
+    own = build(design, network.spec)
+    own.load_weights(network.file)
+    return predict_images(own, design, images)
+
+
+def _write(
+    settings: Settings, model: Any, info: ModelInfo, target: Path, images: np.ndarray, expected: np.ndarray
+) -> Parity:
+    """Write beside the target, check, and move into place."""
+    options: dict[str, Any] = {}
+    if settings.format == "tflite":
+        samples = images[:CALIBRATION_IMAGES]
+        options = {"quantise": settings.quantise, "samples": samples.reshape(len(samples), *info.shape)}
+    with tempfile.TemporaryDirectory(prefix=TEMP_PREFIX, dir=target.parent) as folder:
+        made = Path(folder) / (target.name or "model")
+        WRITERS[settings.format](model, made, info, **options)
+        parity = compare(expected, open_model(made).probabilities(images[:PARITY_IMAGES]))
+        check_parity(parity, settings.quantise, str(target))
+        if target.is_dir() and settings.format == "saved_model":
+            _replace_folder(made, target)
+        else:
+            os.replace(made, target)
+    return parity
+
+
+def _replace_folder(made: Path, target: Path) -> None:
+    """Replace a SavedModel; a folder that holds anything else is left alone.
+
+    Raises:
+        UserError: The folder is neither empty nor a SavedModel.
+    """
+    if any(target.iterdir()) and not (target / "saved_model.pb").exists():
+        raise UserError(f"--out {target} is a folder with other files; choose a new one for the SavedModel")
+    shutil.rmtree(target)
+    os.replace(made, target)
+
+
+def _validated(network: TrainedNetwork, plain: ExportedModel, images: np.ndarray, labels: np.ndarray) -> Evaluated:
+    """Return what a trial's network predicts for the validation images."""
+    kept = load_predictions(network.run)
+    if kept is not None and kept.trial == network.trial and len(kept.labels) == len(labels):
+        labels, predicted = kept.labels, kept.predicted
+    else:
+        predicted = plain.probabilities(images).argmax(axis=1)
+    note = (
+        "These images chose the epoch, and the design among others, so the accuracy is optimistic; fer-search confirm "
+    )
+    return Evaluated("validation", labels, predicted, note + "measures it on test images.")

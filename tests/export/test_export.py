@@ -1,0 +1,119 @@
+"""fer-search export: the formats, the parity check, the files beside it, and what it refuses."""
+
+import shutil
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fer_search.errors import UserError
+from fer_search.export import run as export_module
+from fer_search.export.run import Settings, export_network
+from fer_search.export.runtime import open_model
+from fer_search.export.source import find_network, load_network
+
+FORMATS = [("keras", None), ("tflite", None), ("tflite", "float16"), ("tflite", "int8"), ("onnx", None)]
+
+
+@pytest.fixture
+def export(tmp_path):
+    """Export a run; gives the result and what was printed."""
+
+    def run(folder, **options):
+        with (tmp_path / "printed.txt").open("w+") as out:
+            options = {"out": tmp_path / "exported"} | options
+            exported = export_network(Settings(folder, **options), Console(file=out, soft_wrap=True))
+            out.seek(0)
+            return exported, out.read()
+
+    return run
+
+
+@pytest.mark.parametrize(("form", "quantise"), [*FORMATS, ("saved_model", None)])
+def test_every_format_predicts_what_the_network_predicts(confirmed_run, images, export, form, quantise):
+    exported, printed = export(confirmed_run, format=form, quantise=quantise)
+    model, info = load_network(find_network(confirmed_run))
+    expected = np.asarray(model.predict_on_batch(images[..., None].astype("float32")))
+    opened = open_model(exported.path)
+    assert opened.info == info
+    np.testing.assert_allclose(
+        opened.probabilities(images), expected, atol={None: 1e-5, "float16": 0.01}.get(quantise, 0.2)
+    )
+    assert opened.probabilities(images[:3]).shape == (3, 7)
+    assert f"agrees on {exported.parity.agreeing} of {exported.parity.images} images" in printed
+    assert "Test-time augmentation is part of the graph: the mean over the image and its mirror image" in printed
+    beside = exported.path if form == "saved_model" else exported.path.parent
+    assert (beside / "labels.txt").read_text().splitlines() == list(info.classes)
+
+
+def test_the_model_card_says_what_it_was_measured_on_and_what_it_is_not_for(
+    confirmed_run, searched_run, export, tmp_path
+):
+    export(confirmed_run)
+    card = (tmp_path / "exported" / "MODEL_CARD.md").read_text()
+    network = find_network(confirmed_run)
+    with np.load(network.file.parent / "test.npz") as kept:
+        hits = kept["probabilities"].argmax(axis=1) == kept["labels"]
+    assert f"{hits.mean():.1%}" in card
+    assert "evaluated once" in card
+    assert "drawn toy faces" in card
+    assert "| disgust |" in card
+    assert "must not decide about people" in card
+    assert "largest difference of a probability" in card
+    export(searched_run, trial="plain", out=tmp_path / "searched")
+    assert "These images chose the epoch" in (tmp_path / "searched" / "MODEL_CARD.md").read_text()
+
+
+def test_a_file_that_predicts_something_else_is_not_written(searched_run, export, monkeypatch, tmp_path):
+    def broken(model, path, info, **options):
+        model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
+        export_module.WRITERS_BEFORE["keras"](model, path, info)
+
+    monkeypatch.setattr(export_module, "WRITERS_BEFORE", dict(export_module.WRITERS), raising=False)
+    monkeypatch.setitem(export_module.WRITERS, "keras", broken)
+    with pytest.raises(UserError, match="does not predict what the network predicts") as error:
+        export(searched_run)
+    assert error.value.exit_code == 1
+    assert not list((tmp_path / "exported").iterdir())
+
+
+def test_nothing_is_overwritten(searched_run, export, tmp_path):
+    export(searched_run)
+    with pytest.raises(UserError, match="exists already"):
+        export(searched_run)
+    export(searched_run, overwrite=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "labels.txt").write_text("dog\ncat\n")
+    with pytest.raises(UserError, match=r"labels\.txt exists already"):
+        export(searched_run, out=tmp_path / "mine")
+
+
+def test_a_network_is_found_or_the_way_to_it_is_said(searched_run, confirmed_run, tmp_path):
+    assert not find_network(searched_run).confirmed
+    assert find_network(confirmed_run, trial="flipped").confirmed
+    assert not find_network(confirmed_run, trial="plain").confirmed
+    assert not find_network(confirmed_run, confirmed=False).confirmed
+    with pytest.raises(UserError, match="is not confirmed; run fer-search confirm"):
+        find_network(searched_run, confirmed=True)
+    run = shutil.copytree(searched_run, tmp_path / "run")
+    for file in run.glob("trial_*/*.h5"):
+        file.unlink()
+    with pytest.raises(UserError, match=r"Train this design again with: fer-search confirm .* --trial"):
+        find_network(run)
+    shutil.copy(run / "run.json", run / "trial_0000" / "best.weights.h5")
+    with pytest.raises(UserError, match="fer-search doctor"):
+        load_network(find_network(run, "0"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "onnx", "quantise": "int8"}, "--quantise int8 is for --format tflite"),
+        ({"format": "onnx", "out": "x.tflite"}, "must end in .onnx"),
+    ],
+)
+def test_wrong_options_are_named(searched_run, export, tmp_path, options, message):
+    if "out" in options:
+        options = options | {"out": tmp_path / options["out"]}
+    with pytest.raises(UserError, match=message):
+        export(searched_run, **options)

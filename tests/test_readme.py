@@ -1,0 +1,65 @@
+"""The README's way from a clone to one's own photo, as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops
+from skimage import data
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def lines() -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = text.split("### From a clone to your own photo\n\n")[1].split("\n\n")[0]
+    return [line.strip() for line in block.splitlines()]
+
+
+@pytest.mark.slow
+def test_from_a_clone_to_your_own_photo(tmp_path):
+    """All lines but the first, which installs, with a photo of an astronaut."""
+    install, *commands = lines()
+    assert install.startswith("make install")
+    assert len(commands) == 5
+    shutil.copytree(ROOT / "search_spaces", tmp_path / "search_spaces")
+    Image.fromarray(data.astronaut()).save(tmp_path / "photo.jpg", quality=95)
+    printed = []
+    for command in commands:
+        name, *arguments = shlex.split(command)
+        assert name == "fer-search"
+        done = subprocess.run(
+            [sys.executable, "-m", "fer_search.cli", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        printed.append(done.stdout)
+    run = tmp_path / "results" / "first"
+    assert (run / "report.html").read_text(encoding="utf-8").count("model.keras")
+    assert (run / "export" / "onnx" / "model.onnx").exists()
+    assert "must not decide about people" in (run / "export" / "onnx" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    (row,) = [line for line in printed[3].splitlines() if line.startswith("photo.jpg")]
+    assert abs(int(re.search(r"at (\d+),", row)[1]) - 177) < 9  # where her face is
+    with Image.open(tmp_path / "annotated" / "photo.jpg") as drawn, Image.open(tmp_path / "photo.jpg") as photo:
+        changed = np.asarray(ImageChops.difference(drawn.convert("RGB"), photo)).max(axis=2) > 60
+    assert changed.any()
+    rows, columns = np.nonzero(changed)
+    assert (rows.max() < 175, columns.min() > 150, columns.max() < 310) == (True, True, True)
+
+
+def test_the_classes_in_the_readme_are_in_the_order_of_the_output():
+    from fer_search.data.spec import FER2013_CLASSES as CLASSES
+
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"**{', '.join(CLASSES)}**" in text
