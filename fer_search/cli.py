@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from fer_search import __version__
-from fer_search.commands import results
+from fer_search.commands import change, results
 from fer_search.commands.confirm import confirm
 from fer_search.commands.data import data_app
 from fer_search.commands.export import export
@@ -44,6 +44,8 @@ for command in (
     results.trials,
     results.show,
     results.doctor,
+    change.retry,
+    change.add,
 ):
     app.command()(command)
 app.add_typer(space_app, name="space")

@@ -118,8 +118,21 @@ def run(
     devices: Devices = "1",
     max_disk: Annotated[str, typer.Option(help="Disk space limit for checkpoints: 800MB, 5GB, none.")] = "1GB",
     extend: Annotated[
-        bool, typer.Option("--extend", help="Continue a run with larger --max-trials, --max-epochs or --time-budget.")
+        bool,
+        typer.Option(
+            "--extend",
+            help="Continue a run with larger --max-trials, --max-epochs or --time-budget; a finished Hyperband search "
+            "with one more iteration.",
+        ),
     ] = False,
+    extend_trials: Annotated[
+        bool,
+        typer.Option("--extend-trials", help="With --extend: train finished trials again for the new --max-epochs."),
+    ] = False,
+    from_run: Annotated[
+        Path | None,
+        typer.Option("--from", help="Begin with the completed trials of another run that fit the space."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run folder.")] = False,
     dry_run: Annotated[
         bool,
@@ -174,6 +187,8 @@ def run(
         devices=parse_devices(devices, backend.device_count()),
         max_disk=parse_bytes(max_disk),
         extend=extend,
+        extend_trials=extend_trials,
+        from_run=from_run,
         overwrite=overwrite,
         tensorboard=tensorboard,
         command=shlex.join(["fer-search", *sys.argv[1:]]),

@@ -22,6 +22,7 @@ from fer_search.data.load import load_dataset
 from fer_search.data.options import DataOptions
 from fer_search.data.spec import DataSpec
 from fer_search.data.split import make_split
+from fer_search.design import Custom
 from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import disk_is_full
 from fer_search.models import measure_cost
@@ -43,6 +44,7 @@ from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, ConfirmJson
 from fer_search.search.trials.crash_guard import CRASH_MESSAGE, MAX_CRASHES, CrashMarker
 from fer_search.search.trials.failures import reason
 from fer_search.search.trials.signals import Stop, stopping
+from fer_search.space import load_functions
 from fer_search.training.checkpoint import remove_other_checkpoints
 from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, TrialHooks, train
 
@@ -88,6 +90,8 @@ class _Confirmation:
         self.candidates = choose_candidates(
             settings.run, settings.top, settings.trials, int(info.tuner["max_epochs"]), settings.epochs
         )
+        if any(isinstance(candidate.design.network, Custom) for candidate in self.candidates):
+            load_functions(info.space)
         self.dataset = self._load_dataset()
         rows = self._training_rows()
         images, labels = self.dataset.images, self.dataset.labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -132,7 +133,7 @@ class RunFolder:
         if has_run_json and has_trials and not self.has_oracle():
             raise UserError(
                 f"{self.path / ORACLE_FILE} is missing; rebuild it from the trials with: "
-                f"fer-search doctor {self.path} --repair",
+                f"fer-search doctor {shlex.quote(str(self.path))} --repair",
                 EXIT_RUN_FOLDER,
             )
 

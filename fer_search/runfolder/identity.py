@@ -74,8 +74,16 @@ def first_space_change(recorded: Mapping[str, Any], text: str, modules: Mapping[
     for where, before, now in pairs:
         for old, new in zip_longest(_statements(before), _statements(now), fillvalue=""):
             if old != new:
-                return f"was '{old.strip():.60}', is now '{new.strip():.60}'{where}"
+                return "was '{}', is now '{}'{}".format(*_around_difference(old.strip(), new.strip()), where)
     return ""
+
+
+def _around_difference(old: str, new: str, width: int = 60) -> tuple[str, str]:
+    """Return two lines, cut so that their first difference shows."""
+    same = next((k for k, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    start = max(same - width // 2, 0) if max(len(old), len(new)) > width else 0
+    cut = [("..." if start else "") + line[start : start + width] for line in (old, new)]
+    return cut[0] + "..." * (len(old) > start + width), cut[1] + "..." * (len(new) > start + width)
 
 
 def _at_least(current: float | None, recorded: float | None) -> bool:

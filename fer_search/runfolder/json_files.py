@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,4 +47,4 @@ def repair_hint(file: Path) -> str:
     if file.name not in REPAIRABLE:
         return "restore it from a backup"
     run = file.parent if file.name == ORACLE_FILE else file.parent.parent
-    return f"run: fer-search doctor {run} --repair"
+    return f"run: fer-search doctor {shlex.quote(str(run))} --repair"

@@ -42,6 +42,8 @@ LAYERS_FILE = "layers.json"
 BEST_WEIGHTS_FILE = "best.weights.h5"  # of the trial's best epoch; kept for the best trials
 TUNER_CHECKPOINT_FILE = "checkpoint.weights.h5"  # the same file, under the name where stock Keras Tuner looks for it
 
+QUEUE_FILE = "queue.json"  # see ``runfolder.queue``
+
 CONFIRM_DIR = "confirm"
 CONFIRM_FILE = "confirm.json"
 MODEL_FILE = "model.keras"  # of a confirmation's training: the network
@@ -57,6 +59,7 @@ RUN_FILES = (
     PREDICTIONS_FILE,
     CRASH_MARKER_FILE,  # of the time estimate before the first trial
     LIVE_FILE,
+    QUEUE_FILE,
 )
 
 

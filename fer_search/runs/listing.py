@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def runs_table(runs: list[Status | tuple[Path, str]]) -> Table:
     table = Table("run", "state", "trials", "failed", "best", "by", box=box.SIMPLE_HEAD, show_edge=False)
     for run in runs:
         if isinstance(run, tuple):
-            table.add_row(str(run[0]), f"damaged; run fer-search doctor {run[0]}", "", "", "", "")
+            table.add_row(str(run[0]), f"damaged; run fer-search doctor {shlex.quote(str(run[0]))}", "", "", "", "")
             continue
         planned = f" of {run.planned}" if run.planned else ""
         best = (percent(run.best["accuracy"]), run.best["title"]) if run.best else ("", "")

@@ -16,6 +16,7 @@ from fer_search.search.display import events
 from fer_search.search.executors.executor import Executor
 from fer_search.search.executors.job import Job, Outcome
 from fer_search.search.opening import update_predictions
+from fer_search.search.proposing.queued import adopt_queued, imported_rows, queued_count
 from fer_search.search.state import SearchState
 from fer_search.search.trials.checkpoint_retention import max_trial_bytes
 from fer_search.search.trials.failures import reason
@@ -60,15 +61,21 @@ class SearchLoop:
         return "interrupted" if self.stop.signum is not None else "out_of_time"
 
     def _begin_next(self) -> TunerTrial | None:
-        """Begin the next trial: the baselines first, then what the oracle proposes."""
+        """Begin the next trial: the baselines first, then the queue, then what the oracle proposes."""
         state, count = self.state, len(self.oracle.trials)
-        if state.max_trials is not None and count >= state.max_trials:
-            return None
-        if count < len(state.names):
+        limit = state.max_trials
+        if count < len(state.names) and (limit is None or count < limit):
             return self.oracle.adopt(state.space.baseline(state.names[count]))
+        if (queued := adopt_queued(state.folder, self.oracle)) is not None:
+            return queued
+        if limit is not None and count - queued_count(state.folder, self.oracle) >= limit:
+            return None
         return self.oracle.propose()
 
     def _train(self, trial: TunerTrial) -> Outcome:
+        rows = imported_rows(self.state.folder, trial.trial_id)
+        if rows is not None:
+            return Outcome("completed", rows)
         try:
             job = self._prepare(trial)
         except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,13 @@ from fer_search.runfolder.design_json import read_design_json
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.identity import BUDGET_OPTIONS, DEFAULT_IDENTITY, check_identity, first_space_change
 from fer_search.runfolder.predictions import predicted_trial
+from fer_search.runfolder.queue import read_queue
+from fer_search.runs.reset import completed_trials, reset_trials
 from fer_search.search.display.events import Range
+from fer_search.search.proposing.oracles import HyperbandOracle
+from fer_search.search.proposing.queued import enqueue_trials
 from fer_search.search.run_record import identity, new_run_record
+from fer_search.search.scheduling.budget import TrialBudgets, plan_budgets
 from fer_search.search.scheduling.clock import Clock
 from fer_search.search.scheduling.estimate import Speed, equivalent_images, estimate_search
 from fer_search.search.scheduling.time_limits import TimeLimits, speed_from_json, speed_to_json
@@ -44,8 +50,12 @@ def open_run(state: SearchState, stop: Stop) -> None:
         info = new_run_record(state.settings, state.space, state.dataset, state.split, state.skipped)
         folder.write_tuner_json()
         folder.write_run_json(info)
+        if state.settings.from_run is not None:
+            _take_from(state, state.settings.from_run, info["identity"])
     else:
-        _check_same_run(state, info)
+        raised = _check_same_run(state, info)
+        if state.settings.extend_trials and "--max-epochs" in raised:
+            reset_trials(folder.path, completed_trials(folder.path), from_scratch=True)
         state.resumed = folder.has_oracle()
         if state.resumed:
             state.oracle.restore()
@@ -53,6 +63,9 @@ def open_run(state: SearchState, stop: Stop) -> None:
             update_predictions(state)
     if not folder.has_oracle():
         state.oracle.save()
+    if isinstance(state.oracle, HyperbandOracle):
+        state.oracle.hyperband_iterations = info["tuner"].get("iterations", 1)
+    state.budgets = _plan(state)
     info["tuner"]["trials"] = state.budgets.trials
     if "estimate_seconds" not in info:
         state.say("Timing a small and a large design to estimate the run time.")
@@ -104,8 +117,8 @@ def _estimate(state: SearchState, info: dict[str, Any], stop: Stop) -> Range:
     return seconds
 
 
-def _check_same_run(state: SearchState, info: dict[str, Any]) -> None:
-    """Refuse to resume a run with other settings; record what --extend adds."""
+def _check_same_run(state: SearchState, info: dict[str, Any]) -> list[str]:
+    """Refuse to resume a run with other settings; record and return what --extend raises."""
     settings, folder = state.settings, state.folder
     current = identity(settings, state.space, state.dataset)
     if info.get("skipped", []) != state.skipped:
@@ -124,13 +137,60 @@ def _check_same_run(state: SearchState, info: dict[str, Any]) -> None:
     raised = check_identity(folder.path, recorded, current, BUDGET_OPTIONS if settings.extend else (), differences)
     if "--max-epochs" in raised and settings.tuner == "hyperband":
         raise UserError(
-            "--extend: Hyperband's rungs follow from --max-epochs; choose another --name for more", EXIT_MISMATCH
+            "--extend: Hyperband's rungs follow from --max-epochs; choose another --name for more, or give --extend "
+            "alone for one more iteration of the brackets",
+            EXIT_MISMATCH,
         )
     if "modules" not in info["space"] and state.space.modules:
         info["space"]["modules"] = state.space.modules
         folder.write_run_json(info)
     if raised:
         _record_extension(state, info, current, raised)
+        if "--max-epochs" in raised and not settings.extend_trials:
+            state.say(
+                f"Finished trials keep their {recorded['--max-epochs']} epochs; --extend-trials trains them again for "
+                f"{settings.max_epochs}."
+            )
+    elif settings.extend:
+        _extend_finished(state, info)
+    return raised
+
+
+def _extend_finished(state: SearchState, info: dict[str, Any]) -> None:
+    """Let a finished Hyperband search begin another iteration of its brackets.
+
+    Raises:
+        UserError: The search is finished, and nothing was raised that would continue it.
+    """
+    settings = state.settings
+    if info.get("state") != "finished":
+        return  # it goes on anyway
+    if settings.tuner == "hyperband" and settings.baselines != "only" and settings.max_trials is None:
+        before = info["tuner"].get("iterations", 1)
+        info["tuner"]["iterations"] = before + 1
+        extension = {"after_trials": len(state.folder.trial_files())}
+        extension |= {"from": {"iterations": before}, "to": {"iterations": before + 1}}
+        info["extended"] = [*info.get("extended", ()), extension]
+        state.folder.write_run_json(info)
+        state.say(f"Extending: iteration {before + 1} of Hyperband's brackets.")
+        return
+    if settings.tuner == "grid":
+        raise UserError("--extend: every combination of the grid has been tried; widen the space under another --name")
+    raise UserError(f"--extend: the search is finished; give a larger --max-trials than {settings.max_trials}")
+
+
+def _take_from(state: SearchState, other: Path, identity: dict[str, Any]) -> None:
+    taken, unfit = enqueue_trials(state.folder.path, other, state.space.choices(), identity)
+    left = f"; {unfit} do not fit this space" if unfit else ""
+    state.say(f"Taken from {other}: {taken} completed trials, which are not trained again{left}.")
+
+
+def _plan(state: SearchState) -> TrialBudgets:
+    """Return what the whole search trains, the queue included."""
+    epochs = state.settings.max_epochs
+    planned = plan_budgets(state.oracle, len(state.names), state.max_trials, epochs).budgets
+    queued = tuple(0 if "rows" in entry else epochs for entry in read_queue(state.folder.path))
+    return TrialBudgets(planned + queued)
 
 
 def _record_extension(state: SearchState, info: dict[str, Any], current: dict[str, Any], raised: list[str]) -> None:

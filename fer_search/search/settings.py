@@ -65,6 +65,8 @@ class Settings:
     devices: int = 1
     max_disk: float | None = 1e9
     extend: bool = False
+    extend_trials: bool = False
+    from_run: Path | None = None
     overwrite: bool = False
     tensorboard: bool = False
     command: str = ""
@@ -86,6 +88,8 @@ class Settings:
             raise UserError("--prune median is for the other tuners; Hyperband stops poor trials early by itself")
         if self.repeats > 1 and self.baselines == "none":
             raise UserError("--repeats trains the baselines several times, but --baselines none leaves them out")
+        if self.extend_trials and not self.extend:
+            raise UserError("--extend-trials is part of --extend; give both, with a larger --max-epochs")
         if self.extend and self.overwrite:
             raise UserError("--extend continues a run and --overwrite starts it anew; give only one of them")
         if self.tuner in ("random", "bayesian") and self.max_trials is None and self.baselines != "only":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from fer_search.search.display import events
@@ -50,6 +51,18 @@ def describe_plan(
     return lines
 
 
+def _exhausted(settings: Settings, done: int, planned: int) -> str:
+    """Return why a search ended before it had as many trials as planned; "" if it did not."""
+    if done >= planned or settings.baselines == "only":
+        return ""
+    tried = (
+        "all combinations of the space are tried"
+        if settings.tuner == "grid"
+        else "no untried design is left in the space"
+    )
+    return f" Ended after {done} of {planned} trials: {tried} (--fix fewer choices, or widen the space)."
+
+
 def describe_end(
     state: str,
     settings: Settings,
@@ -72,9 +85,9 @@ def describe_end(
     so_far = f"{done} of {planned} trials done" + (f", {failed} failed" if failed else "")
     if state == "finished":
         failed_text = f", {failed} failed" if failed else ""
-        report = f"Report: fer-search report {settings.folder}"
+        report = f"Report: fer-search report {shlex.quote(str(settings.folder))}"
         best_text = "none" if best is None else format_best(best)
-        return f"Done: {plural(done, 'trial')}{failed_text}; best {best_text}. {report}"
+        return f"Done: {plural(done, 'trial')}{failed_text}; best {best_text}.{_exhausted(settings, done, planned)} {report}"
     if state == "out_of_time":
         return (
             f"Time budget used up: {so_far}, {format_range(*left)} left. Add --extend with a longer --time-budget to "

@@ -16,6 +16,7 @@ from keras_tuner.engine.trial import Trial
 from fer_search.errors import UserError
 from fer_search.files import write_json
 from fer_search.runfolder.objective import recorded_objective
+from fer_search.runfolder.queue import read_queue
 from fer_search.search.proposing.oracles import make_oracle
 from fer_search.search.proposing.safe_oracle import BROKEN, ENDED, SafeOracle
 
@@ -33,8 +34,9 @@ def rebuild_oracle(run: Path) -> None:
         names = [json.loads(record.read_text(encoding="utf-8"))["name"] for record in records]
         with tempfile.TemporaryDirectory() as folder:
             oracle = _new_oracle(info, trials[0], Path(folder) / run.name)
+            queued = {entry.get("trial") for entry in read_queue(run)}
             for trial, name in zip(trials, names, strict=True):
-                _replay(oracle, trial, name is not None)
+                _replay(oracle, trial, name is not None or trial.trial_id in queued)
             state = oracle.get_state()
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(f"{run / 'oracle.json'} cannot be rebuilt from the trials ({error})", BROKEN) from error
@@ -51,7 +53,9 @@ def _new_oracle(info: dict[str, Any], trial: Trial, folder: Path) -> SafeOracle:
     options = {name: tuner[name] for name in ("max_trials", "max_epochs", "factor")}
     options["objective"] = recorded_objective(info)
     folder.mkdir()
-    return make_oracle(tuner["name"], choices, folder, seed=info["seed"], **options)
+    oracle = make_oracle(tuner["name"], choices, folder, seed=info["seed"], **options)
+    oracle.hyperband_iterations = tuner.get("iterations", 1)
+    return oracle
 
 
 def _replay(oracle: SafeOracle, trial: Trial, baseline: bool) -> None:

@@ -9,6 +9,7 @@ oracle's random state at a reload, and ends a search at the third failure in a r
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class SafeOracle(kt.Oracle):
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"{type(error).__name__}: {error}" if isinstance(error, (KeyError, TypeError)) else str(error)
             raise UserError(
-                f"{file} cannot be read ({reason}); fer-search doctor {self._project_dir} --repair repairs it, or says "
+                f"{file} cannot be read ({reason}); fer-search doctor {shlex.quote(self._project_dir)} --repair repairs it, or says "
                 "why it cannot",
                 BROKEN,
             ) from error

@@ -84,4 +84,4 @@ def _hyperband_epochs(oracle: HyperbandOracle) -> list[int]:
         for rung in range(bracket + 1):
             before = oracle._get_epochs(bracket, rung - 1) if rung else 0
             added += [oracle._get_epochs(bracket, rung) - before] * oracle._get_size(bracket, rung)
-    return added
+    return added * oracle.hyperband_iterations

@@ -1,0 +1,61 @@
+"""queue.json of a run folder: designs that are tried next, added by hand or taken from another run.
+
+A list of entries in the order in which they were added:
+
+    values   choice -> value
+    added    when, ISO 8601, UTC
+    trial    id of the trial that the entry became; absent while it waits
+    rows     rows of epochs.csv, for a trial of another run that is not trained again
+    record   design.json of that trial
+    source   folder of that trial
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
+from fer_search.files import write_json
+from fer_search.runfolder.schema import QUEUE_FILE
+
+
+class QueueEntry(TypedDict):
+    """One design."""
+
+    values: dict[str, Any]
+    added: str
+    trial: NotRequired[str]
+    rows: NotRequired[list[dict[str, float]]]
+    record: NotRequired[dict[str, Any]]
+    source: NotRequired[str]
+
+
+def read_queue(run: Path) -> list[QueueEntry]:
+    """Return the entries of a run's queue; empty if it has none.
+
+    Raises:
+        UserError: The file is damaged (exit code 4).
+    """
+    file = run / QUEUE_FILE
+    if not file.exists():
+        return []
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))["entries"]
+        return [dict(entry) | {"values": dict(entry["values"])} for entry in entries]  # type: ignore[misc]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{file} cannot be read ({error}); remove it to go on without", EXIT_RUN_FOLDER) from error
+
+
+def write_queue(run: Path, entries: list[QueueEntry]) -> None:
+    """Replace a run's queue."""
+    write_json(run / QUEUE_FILE, {"entries": entries})
+
+
+def enqueue(run: Path, values: dict[str, Any], **more: Any) -> QueueEntry:
+    """Append a design to a run's queue and return its entry."""
+    entry: QueueEntry = {"values": values, "added": datetime.now(UTC).isoformat(timespec="seconds"), **more}  # type: ignore[typeddict-item]
+    write_queue(run, [*read_queue(run), entry])
+    return entry
