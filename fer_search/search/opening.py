@@ -168,7 +168,7 @@ def _extend_finished(state: SearchState, info: dict[str, Any]) -> None:
     if settings.tuner == "hyperband" and settings.baselines != "only" and settings.max_trials is None:
         before = info["tuner"].get("iterations", 1)
         info["tuner"]["iterations"] = before + 1
-        extension = {"after_trials": len(state.folder.trial_files())}
+        extension: dict[str, Any] = {"after_trials": len(state.folder.trial_files())}
         extension |= {"from": {"iterations": before}, "to": {"iterations": before + 1}}
         info["extended"] = [*info.get("extended", ()), extension]
         state.folder.write_run_json(info)

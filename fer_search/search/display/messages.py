@@ -55,11 +55,8 @@ def _exhausted(settings: Settings, done: int, planned: int) -> str:
     """Return why a search ended before it had as many trials as planned; "" if it did not."""
     if done >= planned or settings.baselines == "only":
         return ""
-    tried = (
-        "all combinations of the space are tried"
-        if settings.tuner == "grid"
-        else "no untried design is left in the space"
-    )
+    grid = settings.tuner == "grid"
+    tried = "all combinations of the space are tried" if grid else "no untried design is left in the space"
     return f" Ended after {done} of {planned} trials: {tried} (--fix fewer choices, or widen the space)."
 
 
@@ -87,7 +84,8 @@ def describe_end(
         failed_text = f", {failed} failed" if failed else ""
         report = f"Report: fer-search report {shlex.quote(str(settings.folder))}"
         best_text = "none" if best is None else format_best(best)
-        return f"Done: {plural(done, 'trial')}{failed_text}; best {best_text}.{_exhausted(settings, done, planned)} {report}"
+        why = _exhausted(settings, done, planned)
+        return f"Done: {plural(done, 'trial')}{failed_text}; best {best_text}.{why} {report}"
     if state == "out_of_time":
         return (
             f"Time budget used up: {so_far}, {format_range(*left)} left. Add --extend with a longer --time-budget to "

@@ -72,8 +72,8 @@ class SafeOracle(kt.Oracle):
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"{type(error).__name__}: {error}" if isinstance(error, (KeyError, TypeError)) else str(error)
             raise UserError(
-                f"{file} cannot be read ({reason}); fer-search doctor {shlex.quote(self._project_dir)} --repair repairs it, or says "
-                "why it cannot",
+                f"{file} cannot be read ({reason}); fer-search doctor {shlex.quote(str(self._project_dir))} --repair "
+                "repairs it, or says why it cannot",
                 BROKEN,
             ) from error
         for trial in self.pending():
