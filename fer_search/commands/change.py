@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ NoRun = Annotated[bool, typer.Option("--no-run", help="Only change the run folde
 def retry(run: GivenRun, no_run: NoRun = False) -> None:
     """Train the failed trials of a run again: make them pending, and re-run the run's command."""
     from fer_search.runfolder.folder import RunFolder
-    from fer_search.runs.reset import failed_trials, reset_trials
+    from fer_search.runfolder.reset import failed_trials, reset_trials
 
     folder = RunFolder(run)
     command = _command(folder)
@@ -83,7 +84,4 @@ def _continue(command: list[str], no_run: bool) -> None:
         print(f"To train: {shlex.join(command)}")
         return
     print(f"Running: {shlex.join(command)}", flush=True)
-    from fer_search.cli import main
-
-    sys.argv = command
-    main()
+    os.execv(sys.executable, [sys.executable, "-m", "fer_search.cli", *command[1:]])  # Ctrl-C and exit code are its own

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -148,51 +150,28 @@ def run(
     run folder is in use or damaged, or its disk is full; 5 the run was started with other settings; 130, 143 stopped by
     a signal.
     """
+    options = dict(locals())
     backend.start()
     from fer_search.search.display import choose_reporter
     from fer_search.search.run import run_search
     from fer_search.search.settings import Settings, parse_bytes, parse_devices, parse_duration, parse_fixed
 
-    settings = Settings(
-        tuner=tuner.value,
-        objective=objective,
-        max_trials=max_trials,
-        max_epochs=max_epochs,
-        width=width,
-        limit_train=limit_train,
-        batch_size=batch_size,
-        space=choose_space(space, silent=quiet or json),
-        data=parse_sources(data),
-        data_options=parse_data_options(classes, map, image_size, colour, test, group_by),
-        name=name,
-        results_dir=results_dir,
-        factor=factor,
-        baselines=baselines.value,
-        repeats=repeats,
-        seed=seed,
-        protocol=protocol.value,
-        validation=parse_validation(validation),
-        fix=parse_fixed(fix or []),
-        drop_duplicates={None: False, DropDuplicates.exact: True}.get(drop_duplicates, "near"),
-        labels=labels.value,
-        ferplus_csv=ferplus_csv,
-        weights_dir=weights_dir,
-        missing_weights=missing_weights.value,
-        patience=patience,
-        prune=prune.value,
-        max_params=max_params,
-        max_seconds_per_epoch=max_seconds_per_epoch,
-        max_failures=max_failures,
-        time_budget=None if time_budget is None else parse_duration(time_budget),
-        devices=parse_devices(devices, backend.device_count()),
-        max_disk=parse_bytes(max_disk),
-        extend=extend,
-        extend_trials=extend_trials,
-        from_run=from_run,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
-        command=shlex.join(["fer-search", *sys.argv[1:]]),
-    )
+    given: dict[str, Any] = {
+        name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()
+    }
+    given |= {
+        "space": choose_space(space, silent=quiet or json),
+        "data": parse_sources(data),
+        "data_options": parse_data_options(classes, map, image_size, colour, test, group_by),
+        "validation": parse_validation(validation),
+        "fix": parse_fixed(fix or []),
+        "drop_duplicates": {None: False, DropDuplicates.exact: True}.get(drop_duplicates, "near"),
+        "time_budget": None if time_budget is None else parse_duration(time_budget),
+        "devices": parse_devices(devices, backend.device_count()),
+        "max_disk": parse_bytes(max_disk),
+        "command": shlex.join(["fer-search", *sys.argv[1:]]),
+    }
+    settings = Settings(**{field.name: given[field.name] for field in fields(Settings)})
     if dry_run:
         from fer_search.search.display.dry_run import print_dry_run
 

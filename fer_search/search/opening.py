@@ -16,7 +16,7 @@ from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.identity import BUDGET_OPTIONS, DEFAULT_IDENTITY, check_identity, first_space_change
 from fer_search.runfolder.predictions import predicted_trial
 from fer_search.runfolder.queue import read_queue
-from fer_search.runs.reset import completed_trials, reset_trials
+from fer_search.runfolder.reset import completed_trials, reset_trials
 from fer_search.search.display.events import Range
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.queued import enqueue_trials

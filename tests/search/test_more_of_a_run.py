@@ -8,8 +8,8 @@ import pytest
 from fer_search.errors import UserError
 from fer_search.runfolder.identity import first_space_change
 from fer_search.runfolder.queue import enqueue, read_queue
+from fer_search.runfolder.reset import failed_trials, reset_trials
 from fer_search.runs.doctor import find_problems
-from fer_search.runs.reset import failed_trials, reset_trials
 from fer_search.search.executors import job as job_module
 from fer_search.training.trial import TrialFailed
 
