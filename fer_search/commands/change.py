@@ -19,7 +19,10 @@ NoRun = Annotated[bool, typer.Option("--no-run", help="Only change the run folde
 
 
 def retry(run: GivenRun, no_run: NoRun = False) -> None:
-    """Train the failed trials of a run again: make them pending, and re-run the run's command."""
+    """Train the failed trials of a run again.
+
+    They become pending, and the run's command is run again.
+    """
     from fer_search.runfolder.folder import RunFolder
     from fer_search.runfolder.reset import failed_trials, reset_trials
 
@@ -39,7 +42,10 @@ def add(
     values: Annotated[list[str], typer.Argument(help="CHOICE=VALUE of the design; others take their defaults.")],
     no_run: NoRun = False,
 ) -> None:
-    """Add a design to a run by hand; it is tried next, also by a search that is running."""
+    """Add a design to a run by hand.
+
+    It is tried next, also by a search that is running.
+    """
     from fer_search.choices import ChoiceError, parse_value
     from fer_search.runfolder.folder import RunFolder
     from fer_search.runfolder.json_files import read_json
