@@ -14,9 +14,9 @@ from fer_search.files import TEMP_PREFIX, remove_temp_files, write_json
 from fer_search.runfolder.lock import hold_lock, is_locked
 from fer_search.runfolder.schema import (
     CONFIRM_DIR,
-    EXPORT_DIR,
     DESIGN_FILE,
     EPOCHS_FILE,
+    EXPORT_DIR,
     FORMAT,
     LIVE_FILE,
     ORACLE_FILE,
