@@ -1,9 +1,9 @@
-"""Numbers and designs in words, for people."""
+"""Numbers and designs as text for readers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,33 +11,33 @@ import pandas as pd
 
 from fer_search.report.tables.trials import CHOICE
 
-NONE = "\N{EN DASH}"
+DASH = "\N{EN DASH}"
 
 
 def percent(value: float) -> str:
-    """67.8%; a dash for none."""
-    return NONE if pd.isna(value) else f"{100 * value:.1f}%"
+    """67.8%; a dash where it is unknown."""
+    return DASH if pd.isna(value) else f"{100 * value:.1f}%"
 
 
 def interval(low: float, high: float) -> str:
-    """66.7 to 68.9; empty for none."""
+    """66.7 to 68.9; empty where it is unknown."""
     return "" if pd.isna(low) or pd.isna(high) else f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def with_interval(row: pd.Series) -> str:
-    """67.8% (66.7 to 68.9)."""
+    """67.8% (66.7 to 68.9), of a row with accuracy, low and high."""
     ends = interval(row["low"], row["high"])
     return percent(row["accuracy"]) + (f" ({ends})" if ends else "")
 
 
-def points(difference: float) -> str:
-    """+1.2 or -0.4 (with a real minus sign), percentage points; a dash for none."""
-    return NONE if pd.isna(difference) else f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "\N{MINUS SIGN}")
+def signed_points(difference: float) -> str:
+    """+1.2 or -0.4 (with a real minus sign), percentage points; a dash where it is unknown."""
+    return DASH if pd.isna(difference) else f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def points_interval(low: float, high: float) -> str:
-    """-0.5 to +1.1 (with real minus signs), percentage points; empty for none."""
-    return "" if pd.isna(low) or pd.isna(high) else f"{points(low)} to {points(high)}"
+    """-0.5 to +1.1 (with real minus signs), percentage points; empty where it is unknown."""
+    return "" if pd.isna(low) or pd.isna(high) else f"{signed_points(low)} to {signed_points(high)}"
 
 
 def signed(number: float) -> str:
@@ -46,9 +46,9 @@ def signed(number: float) -> str:
 
 
 def count(value: Any) -> str:
-    """11.5 M, 182 k, 96; a dash for none."""
+    """11.5 M, 182 k, 96; a dash where it is unknown."""
     if pd.isna(value):
-        return NONE
+        return DASH
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= 0.9995 * size:
             return f"{value / size:.3g}{unit}"
@@ -56,14 +56,14 @@ def count(value: Any) -> str:
 
 
 def gigaflops(value: Any) -> str:
-    """8.02, in GFLOP; a dash for none."""
-    return NONE if pd.isna(value) else f"{value / 1e9:.3g}"
+    """8.02, in GFLOP; a dash where it is unknown."""
+    return DASH if pd.isna(value) else f"{value / 1e9:.3g}"
 
 
 def duration(seconds: Any) -> str:
-    """2.5 h, 3.4 min, 12 s; a dash for none."""
+    """2.5 h, 3.4 min, 12 s; a dash where it is unknown."""
     if pd.isna(seconds):
-        return NONE
+        return DASH
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {unit}"
@@ -76,24 +76,33 @@ def plural(number: int, noun: str) -> str:
 
 
 def label(name: str) -> str:
-    """A choice's name as words: mixup_alpha -> mixup alpha."""
+    """A choice's name for readers: mixup_alpha -> mixup alpha."""
     return name.removeprefix(CHOICE).replace("_", " ")
 
 
-def value(given: Any) -> str:
+def value(content: Any) -> str:
     """A choice's value; a dash where it was not active."""
-    if isinstance(given, (bool, np.bool_)):
-        return "yes" if given else "no"
-    if isinstance(given, (list, tuple)):
-        return ", ".join(map(value, given))
-    if pd.isna(given):
-        return NONE
-    return _plain(f"{given:.4g}") if isinstance(given, float) else str(given)
+    if isinstance(content, (bool, np.bool_)):
+        return "yes" if content else "no"
+    if isinstance(content, (list, tuple)):
+        return ", ".join(map(value, content))
+    if pd.isna(content):
+        return DASH
+    return _plain(f"{content:.4g}") if isinstance(content, float) else str(content)
 
 
 def short(number: float) -> str:
-    """A number with two or three digits: 0.00032, 1e-5, 12, 3.5."""
+    """A number with two or three significant digits: 0.00032, 1e-5, 12, 3.5."""
     return _plain(f"{number:.2g}" if abs(number) < 10 else f"{number:.3g}")
+
+
+def distinct(numbers: Sequence[float]) -> list[str]:
+    """Numbers with two or three significant digits, or as many more as tell different ones apart."""
+    for digits in range(2, 8):
+        shown = [short(x) if digits == 2 else _plain(f"{x:.{digits}g}") for x in numbers]
+        if len(set(shown)) == len(set(numbers)):
+            break
+    return shown
 
 
 def _plain(number: str) -> str:
@@ -102,7 +111,7 @@ def _plain(number: str) -> str:
 
 
 def choices(row: pd.Series) -> list[tuple[str, str]]:
-    """All active choices of a trial and their values, in words."""
+    """All active choices of a trial and their values, as text."""
     return [(label(c), value(row[c])) for c in row.index if c.startswith(CHOICE) and not pd.isna(row[c])]
 
 
@@ -127,9 +136,11 @@ def rows(table: pd.DataFrame) -> Iterator[Any]:
     return iter(table.itertuples(index=False))
 
 
-def reason(message: Any) -> str:
-    """Why a trial failed, in one line: of a traceback, its last line."""
-    if pd.isna(message):
+def reason(message: Any, longest: int = 200) -> str:
+    """The reason of a failure in one line: of a traceback, the exception; at most ``longest`` characters."""
+    lines = [] if pd.isna(message) else [line.strip() for line in str(message).splitlines() if line.strip()]
+    if not lines:
         return "no reason recorded"
-    lines = [line.strip() for line in str(message).splitlines() if line.strip()] or ["no reason recorded"]
-    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    traceback = any(line.startswith("Traceback (most recent call last)") for line in lines)
+    line = lines[-1] if traceback else lines[0]
+    return line if len(line) <= longest else line[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"

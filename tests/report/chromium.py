@@ -32,11 +32,11 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, page: Path, state: str = "") -> None:
-        """Open a page and wait until its scripts have started."""
+    def open(self, page: Path | str, state: str = "") -> None:
+        """Open a page, a file or an address, and wait until its scripts have started."""
         self.driver.get("about:blank")
         self.logs()
-        self.driver.get(page.as_uri() + state)
+        self.driver.get((page if isinstance(page, str) else page.as_uri()) + state)
         self.wait("typeof now === 'object' && now && (!elements.length || window.Plotly)")
 
     def js(self, code: str) -> Any:

@@ -4,7 +4,7 @@ from fer_search.report.figures.best_so_far import plot_best_so_far, plot_runs_so
 from fer_search.report.figures.choice import plot_choice
 from fer_search.report.figures.cost import plot_cost
 from fer_search.report.figures.curves import plot_learning_curves
-from fer_search.report.figures.effects import plot_effects, plot_emotions
+from fer_search.report.figures.effects import plot_recall_effects
 from fer_search.report.figures.importance import plot_importances
 from fer_search.report.figures.network import plot_calibration, plot_confusion
 from fer_search.report.figures.pair import plot_pair
@@ -20,14 +20,13 @@ __all__ = [
     "plot_choice",
     "plot_confusion",
     "plot_cost",
-    "plot_effects",
-    "plot_emotions",
     "plot_importances",
     "plot_learning_curves",
     "plot_pair",
     "plot_parallel",
     "plot_path",
     "plot_promotions",
+    "plot_recall_effects",
     "plot_runs_so_far",
     "plot_time",
     "plot_trial",

@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.figures.theme import BEST, TEXT, TRIAL, hover, log_ticks, style, text, y_range
+from fer_search.report.figures.theme import BEST, TEXT, TRIAL, add_majority, hover, log_ticks, style, text, y_range
 from fer_search.report.formatting import interval, label, percent, plural, short
-from fer_search.report.statistics.budgets import Comparison, at_epochs, bins, level_of
+from fer_search.report.statistics.budgets import Comparison, bins, level_of
 from fer_search.report.statistics.inference import mean_interval
 from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.choices import Choice
 
-GOLDEN_RATIO = 0.6180339887  # multiples of it spread evenly: a jitter that is the same in every drawing
-MOST_DOTS = 400  # in a figure; of more, every so many by rank, while means and n are of all
+GOLDEN_RATIO = 0.6180339887  # its multiples modulo 1 are evenly spread: a deterministic jitter
+MAX_DOTS = 400  # drawn; of more, evenly spaced ones by rank, while means and n are of all
 
 
 class _Group(NamedTuple):
-    """One value's trials, or a range's: its name, n, place on the axis, and the mean with its 95% interval."""
+    """The designs with one value, or in one range: name, n, position on the axis, and mean with its 95% interval."""
 
     name: str
     n: int
@@ -41,51 +41,40 @@ class _Info(NamedTuple):
     groups: list[_Group]
     strips: bool  # whether the groups are values side by side, or ranges on a scale
     log: bool
-    compared: str  # what the dots are, in words
+    compared: str  # what the dots are, as text
 
 
 def plot_choice(
-    trials: pd.DataFrame,
+    compared: Comparison,
     choice: Choice,
-    curves: pd.DataFrame | None = None,
-    epochs: int | None = None,
-    ends: Sequence[float] | None = None,
-    most: int | None = MOST_DOTS,
+    limits: Sequence[float] | None = None,
+    majority: tuple[str, float] | None = None,
+    max_dots: int | None = MAX_DOTS,
 ) -> go.Figure:
-    """Plot accuracy against one choice, over the trials in which it was active.
+    """Plot accuracy against one choice, over the designs in which it was active.
 
-    Few values: a jittered strip for each. Many numbers: a scatter, on a log axis where the space samples so, with up to
-    five ranges of equally many trials as its trend. Each strip or range has its mean, the mean's 95% interval
-    (Student's t, from three trials on) and its number of trials.
-
-    Like with like: with ``curves``, accuracies are the best within the same number of epochs, and trials that stopped
-    before are counted in the title, not drawn; nor are failed trials.
+    Few values: a jittered strip for each. Many numbers: a scatter plot, on a log axis where the space samples so, with
+    up to five equally filled ranges as its trend. Each strip or range has its mean, the mean's 95% interval (Student's
+    t, from three designs on) and its number of designs.
 
     Args:
-        trials: from ``load_trials``.
-        choice: which, from ``load_run(...).choices``; ``Choice(name)`` will do.
-        curves: from ``load_epochs``; without it, accuracies are those in ``trials``, whatever the epochs.
-        epochs: the number of epochs to compare at; by default ``compare.common_epochs``.
-        ends: of the accuracy axis, the same in every panel that stands beside another; by default this panel's own.
-        most: dots drawn at most, chosen evenly by rank; None for all, without texts.
+        compared: designs at an equal budget, from ``budgets.at_epochs``; the title counts those left out.
+        choice: the choice, from ``load_run(...).choices``; ``Choice(name)`` is enough.
+        limits: of the accuracy axis; by default those of these designs.
+        majority: name and fraction of the most frequent class, drawn as a line.
+        max_dots: maximum number of dots, chosen evenly by rank; None draws all, without hover texts.
 
     Raises:
         KeyError: the table has no such choice.
     """
-    column = CHOICE + choice.name
-    if column not in trials:
-        raise KeyError(f"no choice {choice.name!r} in the table of trials")
-    none = Comparison(trials[trials["accuracy"].notna()], None, 0, int((trials["status"] == "failed").sum()))
-    compared = none if curves is None else at_epochs(trials, curves, epochs)
-    return _draw(_gather(compared, choice, most), ends)
+    if CHOICE + choice.name not in compared.trials:
+        raise KeyError(f"no choice {choice.name!r} in the table of designs")
+    figure = _draw(_gather(compared, choice, max_dots), limits)
+    add_majority(figure, majority)
+    return figure
 
 
-def draw_compared(compared: Comparison, choice: Choice, ends: Sequence[float] | None = None) -> go.Figure:
-    """Plot as ``plot_choice`` does, from a comparison that is made already; all dots, without texts."""
-    return _draw(_gather(compared, choice, None), ends)
-
-
-def _gather(compared: Comparison, choice: Choice, most: int | None) -> _Info:
+def _gather(compared: Comparison, choice: Choice, max_dots: int | None) -> _Info:
     rows = compared.trials[compared.trials[CHOICE + choice.name].notna()]
     best = compared.trials["trial"].iloc[0] if len(compared.trials) else None
     strips = bool(level_of(rows, choice)[0]) or rows.empty
@@ -93,9 +82,9 @@ def _gather(compared: Comparison, choice: Choice, most: int | None) -> _Info:
     accuracy = rows["accuracy"].to_numpy(float)
     x = _strip_places(places) if strips else rows[CHOICE + choice.name].astype("Float64").to_numpy(float)
     groups = [_group(names[k], k if strips else x[places == k], accuracy[places == k]) for k in range(len(names))]
-    at = np.arange(len(rows)) if most is None else _thinned(len(rows), most)
+    at = np.arange(len(rows)) if max_dots is None else _thinned(len(rows), max_dots)
     trials = rows["trial"].iloc[at].tolist()
-    said = [] if most is None else [hover(row) for _, row in rows.iloc[at].iterrows()]
+    said = [] if max_dots is None else [hover(row) for _, row in rows.iloc[at].iterrows()]
     shown = [float(f"{value:.5g}") for value in x[at]]
     star = trials.index(best) if best in trials else None
     log = choice.log and not strips
@@ -117,12 +106,12 @@ def _strip_places(places: np.ndarray) -> np.ndarray:
     return np.round(places + 0.44 * ((rank * GOLDEN_RATIO + 0.5) % 1 - 0.5), 4)
 
 
-def _thinned(count: int, most: int) -> np.ndarray:
-    """Return which of ``count`` ranked trials are drawn: all, or every so many; the first is always one."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)) if count else np.array([], int)
+def _thinned(count: int, max_dots: int) -> np.ndarray:
+    """Return the indices of the ranked designs that are drawn: all, or evenly spaced ones including the first."""
+    return np.unique(np.linspace(0, count - 1, min(count, max_dots)).astype(int)) if count else np.array([], int)
 
 
-def _draw(info: _Info, ends: Sequence[float] | None) -> go.Figure:
+def _draw(info: _Info, limits: Sequence[float] | None) -> go.Figure:
     name = label(info.name)
     figure = style(go.Figure(), name[:1].upper() + name[1:], name, "validation accuracy", info.compared)
     figure.add_scatter(
@@ -155,21 +144,21 @@ def _draw(info: _Info, ends: Sequence[float] | None) -> go.Figure:
             round_ones = log_ticks(np.array(info.x))
             figure.update_xaxes(tickvals=round_ones, ticktext=[short(tick) for tick in round_ones])
         figure.update_xaxes(title_text=text(name + (" (log scale)" if info.log else "")))
-    return figure.update_yaxes(range=list(ends or y_range(info.accuracy)))
+    return figure.update_yaxes(range=list(limits or y_range(info.accuracy)))
 
 
 def _compared(compared: Comparison, count: int) -> str:
-    """What the dots are, in words."""
+    """Return what the dots are, as text."""
     budget = "" if compared.epochs is None else f" at {plural(compared.epochs, 'epoch')}"
     left = [f"{compared.shorter} shorter"] if compared.shorter else []
     left += [f"{compared.failed} failed"] if compared.failed else []
-    return plural(count, "trial") + budget + (f"; not drawn: {', '.join(left)}" if left else "")
+    return plural(count, "design") + budget + (f"; not drawn: {', '.join(left)}" if left else "")
 
 
 def _add_means(figure: go.Figure, info: _Info) -> None:
     groups = info.groups
     said = [
-        f"<b>{text(group.name)}</b><br>mean of {plural(group.n, 'trial')} {percent(group.mean)}"
+        f"<b>{text(group.name)}</b><br>mean of {plural(group.n, 'design')} {percent(group.mean)}"
         + (f"<br>95% interval {interval(group.low, group.high)}" if group.low == group.low else "")
         for group in groups
     ]

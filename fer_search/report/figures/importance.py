@@ -1,66 +1,83 @@
-"""The importance of each choice."""
+"""Which choices matter, and by how much."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.figures.theme import BEST, GRID, MUTED, TRIAL, style, text
-from fer_search.report.formatting import label, rows
+from fer_search.report.figures.theme import MUTED, TRIAL, style, text
+from fer_search.report.formatting import label, points_interval, rows, signed_points
+from fer_search.report.statistics.importance import MATTERS
 
-COLOURS = {"matters": TRIAL, "inconclusive": MUTED, "little": MUTED}
+MAX_ROWS = 12
 
 
-def plot_importances(table: pd.DataFrame, title: str = "Importance of each choice", of: str = "") -> go.Figure:
-    """Plot each choice's share of the variance of accuracy, with its interval, and the zone in which it may be noise.
+def plot_importances(
+    table: pd.DataFrame, title: str = "Which choices matter, and by how much", of: str = "", max_rows: int = MAX_ROWS
+) -> go.Figure:
+    """Plot each choice's largest effect in points with its simultaneous interval, the most important choice on top.
+
+    Filled dots have a significant effect; the share of the variance that a choice explains is written beside it.
 
     Args:
         table: from ``importance.importances``.
         title: of the figure, in plain text.
-        of: which trials it is of, in plain text.
+        of: which designs it is of, in plain text.
+        max_rows: maximum number of choices drawn, the most important ones.
     """
-    shown = table.iloc[::-1]
-    figure = style(go.Figure(), title, "share of the differences explained", "", of)
-    said = [
-        f"<b>{text(label(row.choice))}</b><br>{row.share:.0%} of the variance, 95% {row.low:.0%} to {row.high:.0%}"
-        f"<br>{row.verdict}: noise alone may reach {row.chance:.0%}; first in {row.first:.0%} of the draws"
-        for row in rows(shown)
-    ]
-    colours = [COLOURS[verdict] for verdict in shown["verdict"]]
-    if len(table) and table["verdict"].iloc[0] == "matters":
-        colours[-1] = BEST
-    names = [text(label(name), 24) for name in shown["choice"]]
-    figure.add_bar(
-        x=shown["chance"].round(5).tolist(),
-        y=names,
-        orientation="h",
-        width=0.62,
-        marker={"color": GRID},
-        meta={"role": "zone"},
-        hoverinfo="skip",
-        name="may be noise",
-    )
+    shown = table.head(max_rows).iloc[::-1]
+    figure = style(go.Figure(), title, "points of validation accuracy", "", of)
+    matters = [row.verdict == MATTERS for row in rows(shown)]
+    colours = [TRIAL if sure else MUTED for sure in matters]
+    half = 100 * (shown["high"] - shown["low"]) / 2
     figure.add_scatter(
-        x=shown["share"].tolist(),
-        y=names,
-        error_x={
-            "type": "data",
-            "array": (shown["high"] - shown["share"]).tolist(),
-            "arrayminus": (shown["share"] - shown["low"]).tolist(),
-            "color": MUTED,
-            "thickness": 1.5,
-            "width": 4,
-        },
-        meta={"role": "importances"},
+        x=(100 * shown["difference"]).round(3).tolist(),
+        y=[_name(row) for row in rows(shown)],
+        error_x={"type": "data", "array": half.round(3).tolist(), "color": MUTED, "thickness": 1.5, "width": 4},
         mode="markers",
-        marker={
-            "size": 11,
-            "color": colours,
-            "symbol": ["circle" if verdict == "matters" else "circle-open" for verdict in shown["verdict"]],
-        },
-        text=said,
+        marker={"size": 11, "color": colours, "symbol": ["circle" if sure else "circle-open" for sure in matters]},
+        text=[_hover(row) for row in rows(shown)],
         hovertemplate="%{text}<extra></extra>",
         cliponaxis=False,
     )
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero", showgrid=True)
-    return figure.update_yaxes(tickformat=None, type="category").update_layout(height=90 + 28 * max(len(table), 2))
+    figure.add_vline(x=0, line={"color": MUTED, "width": 1}, layer="below")
+    for row in rows(shown):
+        figure.add_annotation(
+            text=f"{row.share:.0%}",
+            y=_name(row),
+            x=1.01,
+            xref="paper",
+            xanchor="left",
+            showarrow=False,
+            font={"size": 12},
+        )
+    figure.add_annotation(
+        text="share",
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        x=1.01,
+        xref="paper",
+        xanchor="left",
+        showarrow=False,
+        font={"size": 11, "color": MUTED},
+    )
+    figure.update_xaxes(showgrid=True, tickformat="d", nticks=7)
+    figure.update_yaxes(tickformat=None, type="category", range=[-0.6, len(shown) - 0.4])
+    return figure.update_layout(height=70 + 40 * max(len(shown), 2), margin_r=46)
+
+
+def _name(row: Any) -> str:
+    contrast = f"{text(row.value, 14)} instead of {text(row.against, 14)}"
+    return f"{text(label(row.choice), 24)}<br><span style='font-size:11px'>{contrast}</span>"
+
+
+def _hover(row: Any) -> str:
+    effect = f"{signed_points(row.difference)} points ({points_interval(row.low, row.high)})"
+    share = f"explains {row.share:.0%} of the variance (95% {row.share_low:.0%} to {row.share_high:.0%})"
+    return (
+        f"<b>{text(label(row.choice))}</b>: {row.verdict}, p = {row.p_holm:.2g} (Holm)<br>"
+        f"{text(row.value)} instead of {text(row.against)}: {effect}<br>{share}"
+    )

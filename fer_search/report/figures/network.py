@@ -1,4 +1,4 @@
-"""The best network's predictions: which emotion is taken for which, and how sure it may be believed to be."""
+"""The best network's predictions: confusion matrix and calibration."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from fer_search.report.tables.predictions import Bin
 
 
 def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], normalised: bool = True) -> go.Figure:
-    """Plot which emotion is taken for which.
+    """Plot a confusion matrix.
 
     Args:
-        counts: int (7, 7), images of each label (row) and prediction (column), from ``best.confusion``.
+        counts: int (classes, classes), images of each label (row) and prediction (column), from
+            ``predictions.confusion``.
         classes: their names.
         normalised: colour and text are shares of each row; False for counts.
     """
@@ -30,7 +31,7 @@ def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], normalised: boo
         text=[[f"{share:.0%}" for share in row] for row in shares] if normalised else counts.astype(str).tolist(),
         customdata=counts.tolist(),
         texttemplate="%{text}",
-        hovertemplate="%{y} taken for %{x}: %{customdata} images<extra></extra>",
+        hovertemplate="%{y} predicted as %{x}: %{customdata} images<extra></extra>",
         colorscale=SEQUENTIAL,
         zmin=0,
         showscale=False,
@@ -42,14 +43,14 @@ def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], normalised: boo
 
 
 def plot_calibration(bins: list[Bin], error: float) -> go.Figure:
-    """Plot how often the network is right against how sure it is; on the line, it may be believed.
+    """Plot accuracy against confidence; a calibrated network is on the diagonal.
 
     Args:
-        bins: from ``best.calibration``.
+        bins: from ``predictions.calibration``.
         error: the expected calibration error.
     """
     title, of = "Calibration", f"expected calibration error {percent(error)}"
-    figure = style(go.Figure(), title, "confidence", "share right", of)
+    figure = style(go.Figure(), title, "confidence", "accuracy", of)
     low = max(0.0, min([one.confidence for one in bins] + [one.low for one in bins], default=0) - 0.03)
     line = {"color": MUTED, "width": 1, "dash": "dot"}
     figure.add_scatter(x=[low, 1], y=[low, 1], mode="lines", line=line, hoverinfo="skip")
@@ -67,6 +68,6 @@ def plot_calibration(bins: list[Bin], error: float) -> go.Figure:
         mode="lines+markers",
         marker={"color": TRIAL, "size": 8},
         line={"color": TRIAL, "width": 1.5},
-        hovertemplate="confidence %{x:.0%}: right %{y:.0%} of %{customdata} images<extra></extra>",
+        hovertemplate="confidence %{x:.0%}: accuracy %{y:.0%} over %{customdata} images<extra></extra>",
     )
     return figure.update_xaxes(tickformat=".0%", range=[low, 1.01])

@@ -1,4 +1,4 @@
-"""The means of two choices' values together."""
+"""Mean accuracy for the values of two choices."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fer_search.runfolder.choices import Choice
 
 
 def plot_pair(trials: pd.DataFrame, first: Choice, second: Choice) -> go.Figure:
-    """Plot the mean accuracy of each two values, with the number of trials; cells that were never tried stay blank.
+    """Plot the mean accuracy of each combination of values, with the number of designs; untried cells stay blank.
 
     Args:
-        trials: those to compare, from ``compare.at_epochs``.
-        first: across; a number in up to five ranges.
-        second: upwards.
+        trials: designs at an equal budget, from ``budgets.at_epochs(...).trials``.
+        first: on the x axis; a number in up to five ranges.
+        second: on the y axis.
     """
     (across, at_x), (upwards, at_y) = bins(trials, first), bins(trials, second)
     title = f"{label(first.name)} and {label(second.name)}"

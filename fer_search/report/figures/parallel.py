@@ -1,4 +1,4 @@
-"""Parallel coordinates: every trial a line through its choices."""
+"""Parallel coordinates: every design a line through its choices."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.choices import Choice
 
 GOLDEN_RATIO = 0.6180339887
-BANDS = (("best tenth", 0.1, BEST, 1.8), ("to the better half", 0.5, TRIAL, 1.1), ("lower half", 1.0, MUTED, 0.7))
-MOST = 600  # lines drawn by default: the best
+BANDS = (("best tenth", 0.1, BEST, 1.8), ("rest of the better half", 0.5, TRIAL, 1.1), ("lower half", 1.0, MUTED, 0.7))
+MAX_LINES = 600  # drawn by default, the best ones
 
 
 class _Axis(NamedTuple):
@@ -26,20 +26,20 @@ class _Axis(NamedTuple):
     ticks: list[tuple[float, str]]
 
 
-def plot_parallel(trials: pd.DataFrame, choices: Sequence[Choice], most: int | None = MOST) -> go.Figure:
-    """Plot every trial as a line through its choices to its accuracy; drawn as SVG, because WebGL is often missing.
+def plot_parallel(trials: pd.DataFrame, choices: Sequence[Choice], max_lines: int | None = MAX_LINES) -> go.Figure:
+    """Plot every design as a line through its choices to its accuracy; as SVG, because WebGL is often missing.
 
-    Values of a choice have places of their own, where the lines are spread a little; numbers are on the space's scale.
-    A line has no dot on an axis whose choice was not active. The colour is the trial's rank.
+    The lines through one value are spread a little; numbers are on the space's scale. A line has no dot on an axis
+    whose choice was not active. The colour is the rank.
 
     Args:
-        trials: those to compare, best first, from ``compare.at_epochs``.
-        choices: the axes, from ``compare.varied``.
-        most: lines drawn, the best ones; None for all.
+        trials: designs, best first.
+        choices: the axes, from ``budgets.varied``.
+        max_lines: maximum number of lines, the best ones; None for all.
     """
-    shown = trials.head(most) if most else trials
+    shown = trials.head(max_lines) if max_lines else trials
     axes = [_axis(shown, choice) for choice in choices]
-    figure = style(go.Figure(), "Every trial through its choices", "", "", f"{len(shown)} trials; colour: rank")
+    figure = style(go.Figure(), "Every design through its choices", "", "", f"{len(shown)} designs; colour: rank")
     accuracy = shown["accuracy"].to_numpy(float)
     low, high = (float(accuracy.min()), float(accuracy.max())) if len(shown) else (0.0, 1.0)
     places = np.array([*(axis.places for axis in axes), (accuracy - low) / (high - low or 1.0)]).T

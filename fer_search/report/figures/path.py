@@ -12,24 +12,24 @@ from fer_search.report.statistics.ablation_path import Step
 
 
 def plot_path(steps: Sequence[Step]) -> go.Figure:
-    """Plot the accuracies on the way; filled where a trial measured the design, hollow where it is an estimate.
+    """Plot the accuracies along the path; filled dots were measured, hollow ones estimated.
 
     Args:
-        steps: from ``path.path``.
+        steps: from ``ablation_path.ablation_path``.
     """
     figure = style(go.Figure(), "From the baseline to the best", "validation accuracy", "")
-    names = [_name(at, step) for at, step in enumerate(steps)]
-    known = [0.0 if step.high != step.high else step.high - step.accuracy for step in steps]
-    said = [
+    names = [_name(index, step) for index, step in enumerate(steps)]
+    half = [0.0 if step.high != step.high else step.high - step.accuracy for step in steps]
+    texts = [
         f"<b>{text(step.change)}</b><br>{percent(step.accuracy)}, 95% {interval(step.low, step.high)}<br>"
-        + (text(step.known) if step.trials else "estimated: no trial had this very design")
+        + (text(step.source) if step.trials else "estimated: no trial had exactly this design")
         for step in steps
     ]
-    colours = [BEST if at == len(steps) - 1 else TRIAL if step.trials else MUTED for at, step in enumerate(steps)]
+    colours = [BEST if step is steps[-1] else TRIAL if step.trials else MUTED for step in steps]
     figure.add_scatter(
         x=[None if step.accuracy != step.accuracy else step.accuracy for step in steps],
         y=names,
-        error_x={"type": "data", "array": known, "color": MUTED, "thickness": 1.5, "width": 4},
+        error_x={"type": "data", "array": half, "color": MUTED, "thickness": 1.5, "width": 4},
         mode="lines+markers",
         line={"color": MUTED, "width": 1},
         marker={
@@ -37,7 +37,7 @@ def plot_path(steps: Sequence[Step]) -> go.Figure:
             "color": colours,
             "symbol": ["circle" if step.trials else "circle-open" for step in steps],
         },
-        text=said,
+        text=texts,
         hovertemplate="%{text}<extra></extra>",
     )
     figure.update_xaxes(tickformat=".1%", showgrid=True)
@@ -45,7 +45,7 @@ def plot_path(steps: Sequence[Step]) -> go.Figure:
     return figure.update_layout(height=90 + 40 * max(len(steps), 2))
 
 
-def _name(at: int, step: Step) -> str:
+def _name(index: int, step: Step) -> str:
     what, _, before = step.change.partition(", was ")
     small = f"<br><span style='font-size:11px'>was {text(before, 24)}</span>" if before else ""
-    return f"{at}. {text(what, 30)}{small}"
+    return f"{index}. {text(what, 30)}{small}"

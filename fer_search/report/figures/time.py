@@ -1,4 +1,4 @@
-"""Where the time went."""
+"""How the training time splits over the values of each choice."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from fer_search.runfolder.choices import Choice
 
 
 def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:
-    """Plot how the time of training splits over the values of each choice.
+    """Plot how the training time splits over the values of each choice.
 
     Args:
-        trials: from ``load_trials``.
-        choices: the choices that varied, from ``compare.varied``.
+        trials: from ``load_designs``.
+        choices: the choices that varied, from ``budgets.varied``.
     """
     known = trials[trials["seconds"].notna()]
     seconds = known["seconds"].to_numpy(float)
     figure = style(
-        go.Figure(), "Where the time went", "share of the training time", "", f"{duration(seconds.sum())} of training"
+        go.Figure(),
+        "Training time by choice",
+        "share of the training time",
+        "",
+        f"{duration(seconds.sum())} of training",
     )
     names = [text(label(choice.name), 24) for choice in choices]
     found = [bins(known, choice) for choice in choices]
@@ -34,7 +38,7 @@ def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:
             x=[cell[1].sum() / seconds.sum() if cell else None for cell in cells],
             text=[text(cell[0], 28) if cell else "" for cell in cells],
             customdata=[
-                text(f"{cell[0]}: {duration(cell[1].sum())} in {plural(len(cell[1]), 'trial')}") if cell else ""
+                text(f"{cell[0]}: {duration(cell[1].sum())} in {plural(len(cell[1]), 'design')}") if cell else ""
                 for cell in cells
             ],
             orientation="h",

@@ -1,11 +1,11 @@
-"""One trial: training beside validation, and the learning rate."""
+"""One trial: training and validation accuracy, and the learning rate."""
 
 from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from fer_search.report.figures.theme import BEST, MUTED, TRIAL, style
+from fer_search.report.figures.theme import BEST, MUTED, TRIAL, epoch_ticks, style
 from fer_search.report.formatting import title
 
 LINES = (
@@ -18,14 +18,14 @@ LINES = (
 def plot_trial(row: pd.Series, curves: pd.DataFrame) -> go.Figure:
     """Plot a trial's validation and training accuracy, and its learning rate on a log axis of its own.
 
-    Where training runs away from validation it overfits; with augmentation and dropout, training starts below.
+    Training accuracy far above validation accuracy means overfitting; with augmentation and dropout it starts below.
 
     Args:
-        row: of ``load_trials``.
+        row: of ``load_designs`` or ``load_trials``.
         curves: from ``load_epochs``.
     """
     own = curves[curves["trial"] == row["trial"]]
-    figure = style(go.Figure(), title(row).capitalize(), "epoch", "accuracy", "training beside validation")
+    figure = style(go.Figure(), title(row).capitalize(), "epoch", "accuracy", "training and validation accuracy")
     for column, name, line in LINES:
         known = own[own[column].notna()]
         figure.add_scatter(
@@ -41,4 +41,4 @@ def plot_trial(row: pd.Series, curves: pd.DataFrame) -> go.Figure:
     rate = {"overlaying": "y", "side": "right", "type": "log", "showgrid": False, "exponentformat": "e", "dtick": 1}
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     figure.update_layout(yaxis2=rate | {"automargin": True}, showlegend=True, legend=legend)
-    return figure.update_xaxes(tickformat="d")
+    return figure.update_xaxes(**epoch_ticks(int(own["epoch"].max()) if len(own) else 1))

@@ -9,49 +9,47 @@ from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.page.page_data import budget_name
 from fer_search.report.tables.analysis import RunAnalysis
 
-TOP = {"100": "all of them", "50": "best half", "25": "best quarter", "10": "best tenth", "5": "best twentieth"}
+TOP = {"100": "all", "50": "best half", "25": "best quarter", "10": "best tenth", "5": "best twentieth"}
 
 
-def filter_bar(analysis: RunAnalysis, choices: list[dict[str, Any]]) -> Markup | None:
+def filter_bar(analysis: RunAnalysis, table: dict[str, Any]) -> Markup | None:
     """Return the filter bar; None where there is nothing to choose from.
 
     Args:
         analysis: the run.
-        choices: of ``tables.page_table``.
+        table: from ``page_data.page_table``.
     """
-    if analysis.trials.empty:
+    designs, choices = analysis.designs, table["choices"]
+    if designs.empty:
         return None
-    statuses = [status for status in ("completed", "running", "failed") if (analysis.trials["status"] == status).any()]
-    budgets = {budget_name(b): formatting.plural(b, "epoch") for b in analysis.budgets if b} | {
-        "any": "any: each trial's own"
-    }
+    statuses = [status for status in ("completed", "running", "failed") if (designs["status"] == status).any()]
+    tags = sorted({tag for tags in table["tags"] for tag in tags})
+    budgets = {budget_name(budget): formatting.plural(budget, "epoch") for budget in analysis.budgets if budget}
     controls = [
-        select("Compared at", "b", budgets, budget_name(analysis.budget)),
-        select("Trials", "top", TOP, "100"),
-        select("Status", "s", {"": "any", **{status: status for status in statuses}}, "")
-        if len(statuses) > 1
-        else None,
-        select("Colour", "colour", {"": "one", **{str(k): c["label"] for k, c in enumerate(choices)}}, ""),
+        select("Compared at", "b", budgets | {"any": "any epochs"}, budget_name(analysis.budget)),
+        select("Designs", "top", TOP, "100"),
+        select("Status", "s", {"": "any", **{name: name for name in statuses}}, "") if len(statuses) > 1 else None,
+        select("Tag", "tag", {"": "any", **{name: name for name in tags}}, "") if tags else None,
+        select("Colour", "colour", {"": "one", **{str(k): choice["label"] for k, choice in enumerate(choices)}}, ""),
         _choices(choices) if choices else None,
         tag("button", "Reset", type="reset"),
-        tag("output", f"{len(analysis.trials):,} trials", id="count"),
+        tag("output", formatting.plural(len(designs), "design"), id="count"),
         tag("input", type="hidden", name="t"),
         tag("input", type="hidden", name="sort"),
     ]
-    form = tag(
-        "form", *controls, tag("p", id="legend", class_="legend"), id="filters", aria_label="Filter", hidden=True
-    )
+    legend = tag("p", id="legend", class_="legend")
+    form = tag("form", *controls, legend, id="filters", aria_label="Filter", hidden=True)
     return tag("div", form, class_="bar-of-filters")
 
 
 def select(label: str, name: str, options: dict[str, str], chosen: str, form: str | None = None) -> Markup:
-    """Return a labelled list to choose from.
+    """Return a labelled drop-down list.
 
     Args:
-        label: before it.
+        label: text before it.
         name: of the control.
         options: value -> text.
-        chosen: the value that is chosen at first.
+        chosen: the value that is selected at first.
         form: id of the form that it belongs to, where it stands outside of it.
     """
     items = (tag("option", text, value=value, selected=value == chosen) for value, text in options.items())
@@ -60,9 +58,9 @@ def select(label: str, name: str, options: dict[str, str], chosen: str, form: st
 
 def _choices(choices: list[dict[str, Any]]) -> Markup:
     groups = []
-    for at, choice in enumerate(choices):
+    for index, choice in enumerate(choices):
         boxes = (
-            tag("label", tag("input", type="checkbox", name=f"c{at}", value=place), " ", group)
+            tag("label", tag("input", type="checkbox", name=f"c{index}", value=place), " ", group)
             for place, group in enumerate(choice["groups"])
         )
         groups.append(tag("fieldset", tag("legend", choice["label"]), *boxes))

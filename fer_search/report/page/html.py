@@ -19,10 +19,7 @@ from fer_search.report.figures.theme import BEST, DARK, MUTED, SEQUENCE, TRIAL
 from fer_search.report.page.markup import Markup, join, tag
 
 CDN = "https://cdn.plot.ly"
-SCRIPTS = (  # in their order
-    *("data.js", "charts.js", "roles.js", "statistics.js", "effects.js", "importances.js", "pairs.js"),
-    *("learned.js", "ranking.js", "page.js"),
-)
+SCRIPTS = ("data.js", "charts.js", "roles.js", "ranking.js", "page.js", "live.js")  # in this order
 CONFIG = {
     "displaylogo": False,
     "showSendToCloud": False,  # Plotly's charts otherwise offer to upload themselves
@@ -30,17 +27,15 @@ CONFIG = {
     "displayModeBar": "hover",
     "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 }
-SHORT = {  # headings that are too long for the navigation, by the section's id
-    **{"choices": "Each choice", "interactions": "Together", "curves": "Curves", "search": "Search", "cost": "Cost"},
-    **{"network": "Best network", "path": "Baseline to best", "published": "Published", "repeat": "Repeat"},
-}
-OWN = ("dots", "lines", "flow")  # roles whose points are trials
-REDRAWN = {
+TRIAL_ROLES = ("dots", "lines", "flow", "trainings")  # roles of traces whose points are trials
+REDRAWN = {  # role -> what the script sets itself
     "dots": ("y", "text"),
+    "trainings": ("text",),
     "curves": ("x", "y", "text"),
+    "running": ("x", "y", "text"),
     "curve": ("x", "y"),
     "trial": ("x", "y"),
-}  # by the script
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +44,10 @@ class Chart:
 
     Args:
         id: of its element.
-        figure: its title becomes the caption, which wraps on a narrow screen as a title inside the figure does not. A
-            trace's ``meta["role"]`` says how the script redraws it for what the reader chose (browser/roles.js).
-        size: "wide", "small", "square", "rows", or "labelled": as wide as its labels need, also on a narrow screen. A
-            layout with a height of its own keeps that.
+        figure: its title becomes the caption, which wraps on a narrow screen, unlike a title inside the figure. A
+            trace's ``meta["role"]`` tells the script how to redraw it for the reader's filter (browser/roles.js).
+        size: "wide", "small", "square", "rows", or "labelled" (as wide as its labels need, even on a narrow screen). A
+            layout with a height of its own keeps it.
         axes: choices along a parallel-coordinates chart, for brushing.
     """
 
@@ -64,22 +59,22 @@ class Chart:
     def placeholder(self) -> Markup:
         """Return the element that the script draws into."""
         layout = self.figure.layout
-        words, of = unescape(layout.title.text or ""), unescape(layout.title.subtitle.text or "")
+        title, subtitle = unescape(layout.title.text or ""), unescape(layout.title.subtitle.text or "")
         height = f"height:{layout.height:.0f}px" if layout.height else None
-        label = ", ".join(filter(None, (words, of)))
+        label = ", ".join(filter(None, (title, subtitle)))
         drawing = tag("div", id=self.id, class_=f"chart {self.size}", role="img", aria_label=label, style=height)
-        return tag("figure", tag("figcaption", words, tag("span", of, class_="of")), drawing)
+        return tag("figure", tag("figcaption", title, tag("span", subtitle, class_="of")), drawing)
 
     def json(self, rows: Mapping[str, int]) -> dict[str, Any]:
         """Return data and layout for plotly.js, without the title; trials as rows of the page's table."""
         content = _unpacked(json.loads(self.figure.to_json()))
         layout = {key: value for key, value in content["layout"].items() if key not in ("title", "template")}
-        layout["margin"] = {**layout.get("margin", {}), "t": layout.get("margin", {}).get("t", 12)}
-        if layout["margin"]["t"] == 60:  # the title's room
-            layout["margin"]["t"] = 14
+        margin = layout.get("margin", {})
+        layout["margin"] = {**margin, "t": 14 if margin.get("t", 60) == 60 else margin["t"]}  # 60: room for the title
+        layout["uirevision"] = "reader"  # zoom stays when the data change
         for trace in content["data"]:
             role = trace.get("meta", {}).get("role")
-            if role in OWN:
+            if role in TRIAL_ROLES:
                 trace["customdata"] = [rows[trial] for trial in trace.get("customdata", [])]
             for name in REDRAWN.get(role, ()):
                 trace.pop(name, None)
@@ -88,26 +83,44 @@ class Chart:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A section of the page: id, heading, content, and the charts whose places are in it."""
+    """A section of the page.
+
+    Args:
+        id: of its element.
+        title: heading.
+        body: content; a section without content is left out.
+        charts: whose placeholders are in the body.
+        folded: whether it is closed until the reader opens it.
+        link: text in the navigation; the title by default.
+    """
 
     id: str
     title: str
     body: Markup
     charts: Sequence[Chart] = field(default_factory=tuple)
+    folded: bool = False
+    link: str = ""
+
+    def markup(self) -> Markup:
+        """Return the section's element."""
+        heading = tag("h2", self.title, id=f"{self.id}-title")
+        content = tag("details", tag("summary", heading), self.body) if self.folded else join(heading, self.body)
+        return tag("section", content, id=self.id, aria_labelledby=f"{self.id}-title")
 
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """All that a page shows.
+    """Content of a page.
 
     Args:
-        name: its heading.
-        subtitle: what stands under it.
-        cautions: what must be read before the numbers.
-        sections: in their order; those without content are left out.
-        table: from ``tables.page_table``; empty where there is nothing to choose from.
-        filters: the filter bar; None where there is nothing to choose from.
-        watch: seconds after which the open page reloads itself; None for a page that stays.
+        name: heading.
+        subtitle: line below it.
+        cautions: what qualifies all numbers.
+        sections: in their order.
+        table: from ``page_data.page_table``; empty where there is nothing to choose from.
+        filters: the filter bar, below the first section; None where there is nothing to choose from.
+        live: seconds between two requests for news by a page that a server keeps up to date; None for a file.
+        majority: name and fraction of the most frequent class; None where it is not known.
     """
 
     name: str
@@ -116,7 +129,8 @@ class Page:
     sections: Sequence[Section]
     table: Mapping[str, Any] = field(default_factory=dict)
     filters: Markup | None = None
-    watch: float | None = None
+    live: float | None = None
+    majority: tuple[str, float] | None = None
 
 
 def whole_page(page: Page, plotly: str) -> str:
@@ -124,53 +138,48 @@ def whole_page(page: Page, plotly: str) -> str:
 
     Args:
         page: its content.
-        plotly: "inline" or "cdn".
+        plotly: "inline", "cdn" or "served" (by the server that keeps the page up to date).
     """
     sections = [section for section in page.sections if section.body]
-    rows = {trial: at for at, trial in enumerate(page.table.get("trial", ()))}
-    charts = {chart.id: chart.json(rows) for section in sections for chart in section.charts}
-    links = (tag("li", tag("a", SHORT.get(section.id, section.title), href=f"#{section.id}")) for section in sections)
-    bodies = (
-        tag(
-            "section",
-            tag("h2", one.title, id=f"{one.id}-title"),
-            one.body,
-            id=one.id,
-            aria_labelledby=f"{one.id}-title",
-        )
-        for one in sections
+    charts = {chart.id: chart.json(page.table.get("rows", {})) for section in sections for chart in section.charts}
+    links = (tag("li", tag("a", section.link or section.title, href=f"#{section.id}")) for section in sections)
+    first, rest = [section.markup() for section in sections[:1]], [section.markup() for section in sections[1:]]
+    source = {"inline": "This file needs no network.", "cdn": "Its charts need plotly.js from the network."}.get(
+        plotly, ""
     )
-    offline = "This file needs no network." if plotly == "inline" else "Its charts need plotly.js from the network."
     body = tag(
         "body",
-        tag("a", "To the verdict", href="#verdict", class_="skip"),
-        tag("header", tag("h1", page.name), tag("p", page.subtitle)),
+        tag("a", "Skip to the verdict", href="#verdict", class_="skip"),
+        tag("header", tag("h1", page.name), tag("p", page.subtitle), tag("div", id="live", hidden=True)),
         tag("nav", tag("ul", *links), aria_label="Sections"),
-        page.filters,
         tag(
             "main",
             _cautions(page.cautions),
             tag("noscript", tag("p", "The charts need JavaScript; the tables do not.")),
-            *bodies,
+            *first,
+            page.filters,
+            *rest,
+            tag("aside", id="selected", class_="selected", hidden=True, aria_live="polite") if page.table else None,
         ),
-        tag("footer", tag("p", f"Made by fer-search from the run folder alone. {offline}")),
-        *_scripts({"table": dict(page.table), "charts": charts}, plotly, page.watch),
+        tag("footer", tag("p", f"Made by fer-search from the run folder alone. {source}".strip())),
+        *_scripts({"table": dict(page.table), "charts": charts}, plotly, page),
     )
     return "<!doctype html>\n" + tag("html", _head(page.name, plotly), body, lang="en") + "\n"
 
 
 def _cautions(lines: Sequence[str]) -> Markup | None:
-    """The protocol alone is information; more is a warning."""
+    """Return the cautions; the protocol alone is information, more is a warning."""
     kind = "cautions" if any(not line.startswith("Protocol: ") for line in lines) else "cautions quiet"
     return tag("div", *(tag("p", line) for line in lines), class_=kind, role="note") if lines else None
 
 
 def _head(name: str, plotly: str) -> Markup:
-    # The browser itself refuses any request of the page; with "cdn", all but the one for plotly.js.
-    source = f" {CDN}" if plotly == "cdn" else ""
+    # The browser refuses all requests of the page except for plotly.js and to the server that keeps it up to date.
+    source = f" {CDN}" if plotly == "cdn" else " 'self'" if plotly == "served" else ""
+    connect = "connect-src 'self'; " if plotly == "served" else ""
     policy = (
         f"default-src 'none'; script-src 'unsafe-inline'{source}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
+        f"{connect}base-uri 'none'; form-action 'none'"
     )
     return tag(
         "head",
@@ -184,21 +193,22 @@ def _head(name: str, plotly: str) -> Markup:
     )
 
 
-def _scripts(content: dict, plotly: str, watch: float | None) -> list[Markup]:
-    settings: dict[str, Any] = {"config": CONFIG, "dark": DARK, "palette": SEQUENCE, "watch": watch}
-    settings |= {"muted": MUTED, "trial": TRIAL, "best": BEST}
-    settings["plotly"] = f"{CDN}/plotly-{plotly_version()}.min.js" if plotly == "cdn" else None
+def _scripts(content: dict, plotly: str, page: Page) -> list[Markup]:
+    settings: dict[str, Any] = {"config": CONFIG, "dark": DARK, "palette": SEQUENCE, "live": page.live}
+    settings |= {"muted": MUTED, "trial": TRIAL, "best": BEST, "majority": page.majority}
+    sources = {"cdn": f"{CDN}/plotly-{plotly_version()}.min.js", "served": "plotly.js"}
+    settings["plotly"] = sources.get(plotly)
     parts = [_packed("content", json.dumps(content, separators=(",", ":"), allow_nan=False))]
     if plotly == "inline" and content["charts"]:
         parts.append(_packed("plotly", plotly_js()))
-    # "</script>" or "<!--" in a string would end the element early
+    # "</script>" or "<!--" in a string would end the element early.
     plain = json.dumps(settings, separators=(",", ":")).replace("<", "\\u003c")
     code = "".join(_file(f"browser/{name}") for name in SCRIPTS)
     return [tag("script", Markup(plain), type="application/json", id="settings"), *parts, tag("script", Markup(code))]
 
 
 def _packed(name: str, text: str) -> Markup:
-    """Compressed, a sixth to a half of its size; the browser itself unpacks it (all of them since 2023)."""
+    """Return compressed text, a sixth to a half of its size; browsers unpack it themselves (all of them since 2023)."""
     packed = gzip.compress(text.encode(), compresslevel=5, mtime=0)
     return tag("script", Markup(base64.b64encode(packed).decode()), type="text/plain", id=f"{name}-gzip")
 
@@ -218,7 +228,7 @@ def _file(name: str) -> str:
 
 
 def _unpacked(value: Any) -> Any:
-    """Return a figure's JSON with plain lists for the arrays that Plotly packs; null for what is no number."""
+    """Return a figure's JSON with plain lists for the arrays that Plotly packs; null for NaN."""
     if isinstance(value, list):
         return [_unpacked(one) if isinstance(one, (dict, list)) else one for one in value]
     if not isinstance(value, dict):
@@ -231,33 +241,3 @@ def _unpacked(value: Any) -> Any:
     if numbers.dtype.kind != "f" or numbers.ndim > 1:
         return numbers.tolist()
     return [None if one != one else float(f"{one:.5g}") for one in numbers.tolist()]
-
-
-def by_budget(parts: Mapping[str, Markup | None], default: str) -> Markup:
-    """Return the same content for several budgets, of which the page shows the reader's.
-
-    Args:
-        parts: budget's name -> content.
-        default: the budget that is shown first.
-    """
-    return join(*(tag("div", part, data_budget=name, hidden=name != default) for name, part in parts.items() if part))
-
-
-def of_all(content: Markup | None) -> Markup | None:
-    """Return content that is of all trials: hidden while the filter leaves some out."""
-    return tag("div", content, class_="of-all") if content else None
-
-
-def either(whole: str, name: str, element: str = "span", kind: str = "") -> Markup:
-    """Return words of all trials, and the place of the script's own while the filter leaves some out.
-
-    Args:
-        whole: the words.
-        name: what the script (browser/learned.js) calls the place.
-        element: that they stand in.
-        kind: class of it.
-    """
-    return join(
-        tag(element, whole, class_=f"of-all {kind}".strip()),
-        tag(element, class_=f"of-shown {kind}".strip(), data_words=name, hidden=True),
-    )

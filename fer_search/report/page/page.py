@@ -13,10 +13,7 @@ from fer_search.report.page.ranking import columns, kinds, ranking
 from fer_search.report.page.sections import (
     choices,
     confirmed,
-    cost,
     curves,
-    importance,
-    interactions,
     network,
     path,
     published,
@@ -26,10 +23,10 @@ from fer_search.report.page.sections import (
 )
 from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 
+PLOTLY = ("inline", "cdn")
 
-def write_report(
-    run: str | Path, out: str | Path | None = None, plotly: str = "inline", watch: float | None = None
-) -> Path:
+
+def write_report(run: str | Path, out: str | Path | None = None, plotly: str = "inline") -> Path:
     """Write a run's report, whole or not at all.
 
     Args:
@@ -37,21 +34,18 @@ def write_report(
         out: the HTML file; report.html in the run folder by default. Its folder is made.
         plotly: "inline" puts plotly.js into the file (2 MB, compressed), which then needs no network; "cdn" makes the
             page fetch it.
-        watch: seconds after which the open page reloads itself while the run goes on; None for a page that stays.
 
     Returns:
         The file.
 
     Raises:
-        UserError: the folder is missing or no run, a file in it is broken, or the page cannot be written.
+        UserError: the folder is missing or not a run, a file in it is broken, or the page cannot be written.
         ValueError: ``plotly`` is something else.
     """
-    if plotly not in ("inline", "cdn"):
+    if plotly not in PLOTLY:
         raise ValueError(f"plotly must be inline or cdn, not {plotly!r}")
     analysis = load_analysis(run)
-    return write_page(
-        render(analysis, plotly, watch), Path(out) if out is not None else analysis.info.path / "report.html"
-    )
+    return write_page(render(analysis, plotly), Path(out) if out is not None else analysis.info.path / "report.html")
 
 
 def write_page(html: str, path: Path) -> Path:
@@ -68,38 +62,32 @@ def write_page(html: str, path: Path) -> Path:
     return path
 
 
-def render(analysis: RunAnalysis, plotly: str = "inline", watch: float | None = None) -> str:
+def render(analysis: RunAnalysis, plotly: str = "inline", live: float | None = None) -> str:
     """Return the page as text.
 
     Args:
         analysis: the run.
-        plotly: "inline" or "cdn", as in ``write_report``.
-        watch: as in ``write_report``.
+        plotly: "inline" or "cdn", as in ``write_report``, or "served".
+        live: seconds between two requests for news, of a page that a server keeps up to date; None for a file.
     """
-    info, shown = analysis.info, columns(analysis.info, analysis.trials)
-    table = page_table(analysis, shown) | {"kinds": kinds(analysis.trials)}
+    info, shown = analysis.info, columns(analysis)
+    table = page_table(analysis, shown) | {"kinds": kinds(analysis.designs)}
     sections = [
         verdict.section(analysis),
-        Section("ranking", "Ranking", ranking(info, analysis.trials, shown)),
-        choices.section(analysis),
-        importance.section(analysis),
-        interactions.section(analysis, table["choices"]),
+        Section("ranking", "Ranking", ranking(analysis, shown)),
         curves.section(analysis),
         search.section(analysis),
-        cost.section(analysis),
+        choices.section(analysis, table["choices"]),
         network.section(analysis),
-        confirmed.section(analysis),
         path.section(analysis),
+        confirmed.section(analysis),
         published.section(analysis),
         repeat.section(analysis),
     ]
     started = info.created[:16].replace("T", " ") + (" UTC" if info.created else "")
     facts = [info.data.get("name"), info.device, started, info.state]
     subtitle = " · ".join(str(fact) for fact in facts if fact) or "a Keras Tuner project"
-    going_on = info.state in ("running", "interrupted", "")
     page = Page(
-        *(info.name, subtitle, info.cautions(), sections, table),
-        filters=filter_bar(analysis, table["choices"]),
-        watch=watch if going_on else None,
+        info.name, subtitle, info.cautions(), sections, table, filter_bar(analysis, table), live, analysis.majority
     )
     return whole_page(page, plotly)

@@ -1,4 +1,4 @@
-"""The ranked table of trials."""
+"""The ranked table of designs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import pandas as pd
 
 from fer_search.report import formatting
 from fer_search.report.page.markup import Markup, join, tag
+from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.report.tables.trials import CHOICE
-from fer_search.runfolder.run_json import RunInfo
 
-MOST_ROWS = 300  # in the page itself; its script brings the others
+MAX_ROWS = 300  # in the page itself; its script adds the others
+MAX_SHOWN_CHOICES = 5  # with more, the columns of the choices are hidden at first
+CHOICE_GROUP = "choice"
 
 
 class Column(NamedTuple):
     """A column of the ranking.
 
     Attributes:
-        name: of the table's column.
-        heading: in words.
+        name: of the column in the table of designs.
+        heading: shown to the reader.
         kind: class of its cells: "n" for numbers, "head" for the row's heading.
-        cells: markup of every trial's cell.
-        values: what it is sorted by.
+        cells: markup of every design's cell.
+        values: values to sort by.
+        group: "choice" for the columns that a reader may show or hide.
     """
 
     name: str
@@ -32,145 +35,170 @@ class Column(NamedTuple):
     kind: str
     cells: list[Markup]
     values: pd.Series
+    group: str = ""
 
 
-def columns(info: RunInfo, trials: pd.DataFrame) -> list[Column]:
-    """Return the columns of the ranking, with the cells of all trials.
-
-    Args:
-        info: from ``load_run``.
-        trials: from ``load_trials``.
-    """
-    place = pd.Series(np.arange(1, len(trials) + 1), dtype="Int64").where(trials["status"] == "completed")
-    found = [_column("rank", "rank", "n", place, _words)]
-    titles = [Markup(tag("button", formatting.trial(row), type="button")) for row in _records(trials, "trial", "name")]
-    found.append(Column("order", "trial", "head", titles, trials["order"]))
-    if trials["accuracy"].notna().any():
-        cells = _accuracies(trials)
-        found.append(Column("accuracy", "validation accuracy", "accuracy", cells, trials["accuracy"]))
+def columns(analysis: RunAnalysis) -> list[Column]:
+    """Return the columns of the ranking, with the cells of all designs."""
+    info, designs = analysis.info, analysis.designs
+    rank = pd.Series(np.arange(1, len(designs) + 1), dtype="Int64").where(designs["status"] == "completed")
+    titles = [Markup(tag("button", formatting.trial(row), type="button")) for row in _records(designs, "trial", "name")]
+    shown = [_column("rank", "rank", "n", rank, formatting.value)]
+    shown.append(Column("order", "trial", "head", titles, designs["order"]))
+    if designs["accuracy"].notna().any():
+        shown.append(Column("accuracy", "validation accuracy", "accuracy", _accuracies(analysis), designs["accuracy"]))
     else:
-        found.append(_column("score", "score", "n", trials["score"], _words))
-    if info.protocol == "report":
-        found.append(_column("clean_accuracy", "clean accuracy", "n", trials["clean_accuracy"], formatting.percent))
-    found.append(_column("epochs", "epochs", "n", trials["epochs"], _words))
-    fixed = {CHOICE + choice.name for choice in info.choices if choice.kind == "Fixed"}
-    for name in (c for c in trials.columns if c.startswith(CHOICE) and c not in fixed):
-        found.append(
-            _column(name, formatting.label(name), "n" if _numeric(trials[name]) else "", trials[name], _choice)
-        )
-    if trials["bracket"].notna().any():
-        found.append(_column("bracket", "bracket", "n", trials["bracket"], _words))
-        found.append(_column("round", "rung", "n", trials["round"], _words))
+        shown.append(_column("score", "score", "n", designs["score"], formatting.value))
+    metrics = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
+    metrics |= {"clean_accuracy": "clean accuracy"} if info.protocol == "report" else {}
+    for name, heading in metrics.items():
+        if designs[name].notna().any():
+            shown.append(_column(name, heading, "n", designs[name], formatting.percent))
+    if (designs["seeds"] > 1).any():
+        shown.append(_column("seeds", "seeds", "n", designs["seeds"], formatting.value))
+    shown.append(_column("epochs", "epochs", "n", designs["epochs"], formatting.value))
+    for choice in analysis.varied:
+        name = CHOICE + choice.name
+        kind = "n" if _numeric(designs[name]) else ""
+        column = _column(name, formatting.label(choice.name), kind, designs[name], _choice)
+        shown.append(column._replace(group=CHOICE_GROUP))
     costs: list[tuple[str, str, Callable]] = [("parameters", "parameters", formatting.count)]
-    costs += [("flops", "GFLOP", formatting.gigaflops), ("seconds", "time", formatting.duration)]
-    found += [_column(name, head, "n", trials[name], say) for name, head, say in costs if trials[name].notna().any()]
-    rows = _records(trials, "status", "message", "went_on_as")
-    return [*found, Column("status", "status", "status", [_status(row) for row in rows], trials["status"])]
+    costs += [("flops", "GFLOPs", formatting.gigaflops), ("seconds", "time", formatting.duration)]
+    shown += [
+        _column(name, head, "n", designs[name], show) for name, head, show in costs if designs[name].notna().any()
+    ]
+    return [*shown, *_remarks(analysis)]
 
 
-def ranking(info: RunInfo, trials: pd.DataFrame, shown: list[Column]) -> Markup:
-    """Return the ranked table; empty markup where there is no trial.
+def ranking(analysis: RunAnalysis, shown: list[Column]) -> Markup:
+    """Return the ranked table; empty markup where there is no design.
 
     Args:
-        info: from ``load_run``.
-        trials: from ``load_trials``.
+        analysis: the run.
         shown: from ``columns``.
     """
-    if trials.empty:
+    if analysis.designs.empty:
         return Markup()
-    heads = (tag("th", c.heading, scope="col", class_="n" if c.kind == "n" else None) for c in shown)
-    rows = [_row(at, kind, shown) for at, kind in enumerate(kinds(trials.head(MOST_ROWS)))]
+    heads = (tag("th", c.heading, scope="col", class_=_classes("n" if c.kind == "n" else "", c.group)) for c in shown)
+    rows = [_row(index, kind, shown) for index, kind in enumerate(kinds(analysis.designs.head(MAX_ROWS)))]
+    many = sum(column.group == CHOICE_GROUP for column in shown) > MAX_SHOWN_CHOICES
     table = tag(
         "table",
-        tag("caption", _caption(info, trials)),
         tag("thead", tag("tr", *heads)),
         tag("tbody", *rows),
         id="trials",
-        class_="ranking",
+        class_="ranking narrow" if many else "ranking",
     )
-    return tag("div", table, class_="scroll tall", tabindex=0, role="region", aria_label="Ranking of the trials")
+    region = tag("div", table, class_="scroll tall", tabindex=0, role="region", aria_label="Ranking of the designs")
+    return join(region, tag("p", _caption(analysis), class_="note"))
 
 
-def kinds(trials: pd.DataFrame) -> list[str]:
-    """Return the class of each trial's row: its status, or "equal" where it cannot be told apart from the best."""
-    return trials["status"].where(~trials["indistinguishable_from_best"], "equal").tolist()
+def kinds(designs: pd.DataFrame) -> list[str]:
+    """Return the class of each row: its status, or "equal" where it is not significantly different from the best."""
+    return designs["status"].where(~designs["indistinguishable_from_best"], "equal").tolist()
 
 
-def _row(at: int, kind: str, shown: list[Column]) -> Markup:
+def _row(index: int, kind: str, shown: list[Column]) -> Markup:
     cells = (
-        tag("th", c.cells[at], scope="row") if c.kind == "head" else tag("td", c.cells[at], class_=c.kind or None)
+        tag("th", c.cells[index], scope="row")
+        if c.kind == "head"
+        else tag("td", c.cells[index], class_=_classes(c.kind, c.group))
         for c in shown
     )
     return tag("tr", *cells, class_=kind)
 
 
-def _column(name: str, heading: str, kind: str, values: pd.Series, say: Callable) -> Column:
-    said: dict = {}  # most columns have few different values
+def _classes(*names: str) -> str | None:
+    return " ".join(filter(None, names)) or None
+
+
+def _column(name: str, heading: str, kind: str, values: pd.Series, show: Callable) -> Column:
+    known: dict = {}  # most columns have few different values
     cells = []
     for value in values.tolist():
         key = (type(value), str(value))
-        if key not in said:
-            said[key] = join(say(value))
-        cells.append(said[key])
+        if key not in known:
+            known[key] = join(show(value))
+        cells.append(known[key])
     return Column(name, heading, kind, cells, values)
 
 
-def _records(trials: pd.DataFrame, *names: str) -> list[dict]:
-    return trials[list(names)].to_dict("records")
+def _records(designs: pd.DataFrame, *names: str) -> list[dict]:
+    return designs[list(names)].to_dict("records")
 
 
 def _numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _words(value: object) -> str:
-    return formatting.value(value)
-
-
 def _choice(value: object) -> Markup | str:
     text = formatting.value(value)
-    return tag("span", text, title="not active in this trial") if text == formatting.NONE else text
+    return tag("span", text, title="not active in this design") if text == formatting.DASH else text
 
 
-def _accuracies(trials: pd.DataFrame) -> list[Markup]:
-    """Each accuracy, its interval, and a bar that shows both on the scale of the whole table."""
-    low, high = trials["low"].fillna(trials["accuracy"]), trials["high"].fillna(trials["accuracy"])
+def _accuracies(analysis: RunAnalysis) -> list[Markup]:
+    """Return each accuracy, its interval, and a bar that shows both on the scale of the whole table."""
+    designs = analysis.designs
+    low, high = designs["low"].fillna(designs["accuracy"]), designs["high"].fillna(designs["accuracy"])
     start, length = low.min(), max(high.max() - low.min(), 1e-9)
-    ends = ((end - start) / length * 100 for end in (low, high, trials["accuracy"]))
-    rows = zip(
-        trials["accuracy"], trials["low"], trials["high"], trials["indistinguishable_from_best"], *ends, strict=True
-    )
-    return [_accuracy(*row) for row in rows]
+    positions = [((limit - start) / length * 100).tolist() for limit in (low, high, designs["accuracy"])]
+    weak = analysis.no_better_than_majority
+    records = _records(designs, "accuracy", "low", "high", "indistinguishable_from_best")
+    name = analysis.majority.name if analysis.majority else ""
+    return [
+        _accuracy(row, tuple(column[index] for column in positions), name if weak[index] else "")
+        for index, row in enumerate(records)
+    ]
 
 
-def _accuracy(accuracy: float, low: float, high: float, equal: bool, left: float, right: float, mid: float) -> Markup:
-    if pd.isna(accuracy):
-        return Markup(formatting.NONE)
-    number = Markup(f"<b>{formatting.percent(accuracy)}</b>")
-    if pd.isna(low):
+def _accuracy(row: dict, positions: tuple[float, ...], majority: str) -> Markup:
+    if pd.isna(row["accuracy"]):
+        return Markup(formatting.DASH)
+    number = Markup(f"<b>{formatting.percent(row['accuracy'])}</b>")
+    if pd.isna(row["low"]):
         return number
-    mark = Markup(' <span class="mark" title="not to be told apart from the best">≈</span>' if equal else "")
-    bar = f'<span class="bar" style="--low:{left:.1f}%;--high:{right:.1f}%;--mid:{mid:.1f}%" aria-hidden="true"></span>'
-    return join(number, Markup(f' <span class="ends">({formatting.interval(low, high)})</span>'), mark, Markup(bar))
+    left, right, middle = positions
+    equal = row["indistinguishable_from_best"]
+    mark = Markup(' <span class="mark" title="not significantly different from the best">≈</span>' if equal else "")
+    chance = (
+        tag("span", "chance", class_="chance", title=f"no better than always predicting {majority}")
+        if majority
+        else None
+    )
+    style = f"--low:{left:.1f}%;--high:{right:.1f}%;--mid:{middle:.1f}%"
+    bar = Markup(f'<span class="bar" style="{style}" aria-hidden="true"></span>')
+    interval = Markup(f' <span class="ends">({formatting.interval(row["low"], row["high"])})</span>')
+    return join(number, interval, mark, " " if chance else None, chance, bar)
 
 
-def _status(row: dict) -> Markup:
+def _remarks(analysis: RunAnalysis) -> list[Column]:
+    """Return the column of failures, running designs, notes and tags; none where there is nothing to say."""
+    designs = analysis.designs
+    cells = [_remark(row, analysis) for row in _records(designs, "status", "message", "trials")]
+    return [Column("status", "remarks", "status", cells, designs["status"])] if any(cells) else []
+
+
+def _remark(row: dict, analysis: RunAnalysis) -> Markup:
+    parts: list[str | None] = []
     if row["status"] == "failed":
-        return join(tag("b", "failed"), f": {formatting.reason(row['message'])}")
-    went_on = f", went on as {int(row['went_on_as'])}" if str(row["went_on_as"]).isdigit() else ""
-    return join(row["status"], ", so far" if row["status"] == "running" else went_on)
+        parts += [tag("b", "failed"), f": {formatting.reason(row['message'])}"]
+    elif row["status"] == "running":
+        parts.append("running")
+    for trial in row["trials"]:
+        if note := analysis.notes.get(trial):
+            parts += [tag("span", one, class_="tag") for one in note.tags]
+            parts += [tag("span", text, class_="user-note") for text in note.texts]
+    return join(*parts)
 
 
-def _caption(info: RunInfo, trials: pd.DataFrame) -> Markup:
-    if not trials["accuracy"].notna().any():
-        return join("By the tuner's own score, the best first.")
-    parts = ["Accuracy of the best epoch over the validation images"]
-    if info.validation:
-        parts.append(
-            f", with its 95% interval (Wilson's, {info.validation:,} images). "
-            "≈ marks trials that cannot be told apart from the best at 95%: two-proportion tests with Bonferroni's "
-            "correction, conservative because all trials see the same images"
-        )
-    left = len(trials) - MOST_ROWS
-    rest = f" Without JavaScript, the first {MOST_ROWS:,} of {len(trials):,} alone." if left > 0 else ""
-    return join("".join(parts) + "." + rest)
+def _caption(analysis: RunAnalysis) -> str:
+    designs, trainings = analysis.counts
+    count = f"{formatting.plural(designs, 'design')}, {formatting.plural(trainings, 'training')}. "
+    if not analysis.designs["accuracy"].notna().any():
+        return f"{count}Ranked by the tuner's own score."
+    text = f"{count}Accuracy of the best epoch"
+    if analysis.info.validation:
+        text += ", 95% Wilson interval. ≈: not significantly different from the best (95%, Bonferroni)"
+    if analysis.no_better_than_majority.any() and analysis.majority:
+        text += f"; chance: no better than always predicting {analysis.majority.name}"
+    return text + "."

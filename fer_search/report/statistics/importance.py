@@ -1,209 +1,231 @@
-"""How much of the differences between trials each choice explains, and each pair beyond its two choices."""
+"""Which choices matter, and by how much: one verdict a choice, from the joint model of all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fer_search.report.statistics.additive import Fit, fits, invert
-from fer_search.report.statistics.budgets import Comparison, bins
+from fer_search.report import formatting
 from fer_search.report.statistics.inference import holm
+from fer_search.report.statistics.joint_model import JointFit, Measurements, fit_joint_model
+from fer_search.report.statistics.terms import Term
 from fer_search.runfolder.choices import Choice
 
-DRAWS = 400  # of the bootstrap
-MOST_TRIALS = 2000  # that the bootstrap uses; of more, every so many by rank
-LITTLE = 0.02  # a choice that surely explains less than this share is said to matter little
-FIRST = 0.9  # share of draws in which the first choice must come first to be called so
+DRAWS = 2000  # from the coefficients' sampling distribution
+SMALL_EFFECT = 0.01  # an effect that is surely smaller than a point is called negligible
+FIRST = 0.95  # fraction of draws in which a choice must explain the most to be called the most important
+MATTERS, NEGLIGIBLE, INCONCLUSIVE = "matters", "negligible", "inconclusive"
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of a number, between which a curved effect is measured
+COLUMNS = (
+    *("choice", "share", "share_low", "share_high", "noise_floor", "p", "p_holm", "first", "verdict"),
+    *("value", "against", "difference", "low", "high", "designs", "designs_against"),
+)
 
 
-def importances(compared: Comparison, choices: Sequence[Choice], level: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """Estimate each choice's importance: the share of the variance of accuracy that it explains.
+def importances(measurements: Measurements, choices: Sequence[Choice], level: float = 0.95) -> pd.DataFrame:
+    """Estimate each choice's importance; see ``importances_of``. Empty where there are too few designs."""
+    fit = fit_joint_model(measurements, choices)
+    return pd.DataFrame(columns=list(COLUMNS)) if fit is None else importances_of(fit, level)
 
-    The functional ANOVA's main effects (Hutter, Hoos & Leyton-Brown 2014), from the additive model of
-    ``fer_search.report.statistics.additive`` instead of a forest: with tens of trials a forest gives choices without any effect up
-    to 0.3 of the importance. What noise alone would explain is taken off, so
-    the shares of choices without effect lie around zero; what all leave over is noise, seeds and interactions.
+
+def importances_of(fit: JointFit, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Estimate how much of the variance of accuracy each choice explains, and what its values are worth.
+
+    The share is the variance that a choice explains beyond all others (of confounded choices neither gets what both
+    could explain), corrected for what noise alone would explain, as a fraction of the total variance between designs:
+    a partial omega squared. The shares add up to at most 1.
 
     Args:
-        compared: trials of equal budget, from ``compare.at_epochs``.
-        choices: the choices that varied, from ``compare.varied``.
-        level: confidence.
-        seed: of the bootstrap.
+        fit: from ``joint_model.fit_joint_model``.
+        level: confidence level.
+        seed: random seed of the draws behind ``first``.
 
     Returns:
-        One row a choice, the most important first, with the columns ``choice``, ``share``, ``low`` and ``high`` (its
-        interval: Bayesian bootstrap over the trials, Rubin 1981), ``chance`` (the inconclusive zone ends there: up to
-        that share, it may be noise), ``p`` (of no effect, F test, Holm's correction), ``first`` (share of the bootstrap
-        draws in which it came first) and ``verdict``: "matters", "little" or "inconclusive".
+        One row a choice, the most important first, with the columns
+
+        - ``choice``; ``share``, ``share_low``, ``share_high``: fraction of the variance, and its interval (from the
+          noncentral F distribution, Steiger 2004);
+        - ``noise_floor``: a choice with a lower share may be noise alone;
+        - ``p``: F test of no effect; ``p_holm``: corrected for the number of choices (Holm 1979);
+        - ``first``: probability that the choice is the most important one, given the fit;
+        - ``verdict``: "matters" (``p_holm`` below 1 - level), "negligible" (surely less than a point) or
+          "inconclusive";
+        - ``value``, ``against``, ``difference``, ``low``, ``high``: its largest contrast, the better value first, in
+          accuracy at the largest budget, with an interval that holds for all choices and values at once (Scheffe's
+          within the choice, Bonferroni's over the choices); ``designs``, ``designs_against``: numbers of designs with
+          either value.
     """
-    found = fits(compared.trials, choices, compared.trials[["accuracy"]].to_numpy(float))
-    columns = ["choice", "share", "low", "high", "chance", "p", "first", "verdict"]
-    if not found:
-        return pd.DataFrame(columns=columns)
-    rng = np.random.default_rng(seed)
-    draws = _draws(found, rng)
-    low, high = np.quantile(np.clip(draws, 0, 1), [(1 - level) / 2, (1 + level) / 2], axis=1)
-    table = pd.DataFrame({"choice": [fit.terms[at].choice.name for fit, at in found]})
-    table["share"] = [max(0.0, _share(fit, at)) for fit, at in found]
-    table["low"], table["high"] = np.minimum(low, table["share"]), np.maximum(high, table["share"])
-    table["p"] = holm(np.array([_p_value(fit, at) for fit, at in found]))
-    # Holm's step at which the first choice was not rejected, the same as the verdicts' where each is tested at it
-    alpha = (1 - level) / max(1, int((table["p"] >= 1 - level).sum()))
-    table["chance"] = [_chance(fit, at, alpha) for fit, at in found]
-    table["first"] = np.bincount(draws.argmax(axis=0), minlength=len(found)) / draws.shape[1]
-    little = table["high"] < LITTLE
-    table["verdict"] = np.where(table["p"] < 1 - level, "matters", np.where(little, "little", "inconclusive"))
-    return table.sort_values(["share", "first"], ascending=False, ignore_index=True)[columns]
+    alpha = 1 - level
+    p = np.array([_p_value(fit, index) for index in range(len(fit.terms))])
+    corrected, first, total = holm(p), _first(fit, seed), _total_variance(fit)
+    threshold = alpha / max(1, int((corrected >= alpha).sum()))  # at which Holm's first accepted hypothesis was tested
+    rows = []
+    for index, term in enumerate(fit.terms):
+        row: dict[str, Any] = {"choice": term.choice.name, "p": p[index], "p_holm": corrected[index]}
+        row |= _shares(fit, index, total, alpha, threshold) | _largest_contrast(fit, index, alpha / len(fit.terms))
+        negligible = max(-row["low"], row["high"]) < SMALL_EFFECT
+        row["verdict"] = MATTERS if corrected[index] < alpha else NEGLIGIBLE if negligible else INCONCLUSIVE
+        rows.append(row | {"first": first[index]})
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    excess = max(1.0, float(table["share"].sum()))  # above 1 where choices suppress each other
+    shares = ["share", "share_low", "share_high", "noise_floor"]
+    table[shares] = (table[shares] / excess).clip(0, 1)
+    order = np.lexsort((table["p"].to_numpy(float), -table["share"].to_numpy(float)))
+    return table.iloc[order].reset_index(drop=True)
 
 
-def conclusion(table: pd.DataFrame) -> str:
-    """Return in a sentence what the importances say.
+def conclusion(table: pd.DataFrame, designs: int | None = None) -> str:
+    """Return what the importances say, in a sentence or two.
 
     Args:
         table: from ``importances``.
+        designs: number of designs, which is named where they are too few.
     """
-    from fer_search.report.formatting import label
-
     if table.empty:
-        return "Too few trials of equal budget to say which choice matters."
-    matters = [label(name) for name in table.loc[table["verdict"] == "matters", "choice"]]
+        count = "" if designs is None else f" ({formatting.plural(designs, 'design')})"
+        return f"Too few designs{count} to separate the effects of the choices."
+    matters = [formatting.label(name) for name in table.loc[table["verdict"] == MATTERS, "choice"]]
     if not matters:
-        return "Inconclusive: no choice's effect stands out from the noise yet."
-    if len(matters) == 1 and is_first(table):
-        return f"Most important: {matters[0]}; no other choice's effect stands out from the noise."
+        return "No choice has a significant effect yet (95%, Holm)."
+    if len(matters) == 1:
+        return f"Only {matters[0]} has a significant effect (95%, Holm)."
+    listed = f"Significant effects (95%, Holm): {', '.join(matters)}."
     if is_first(table):
-        return f"Most important: {matters[0]}; then {', '.join(matters[1:])}."
-    return f"These matter: {', '.join(matters)}. Which of the choices matters most cannot be told yet."
+        return f"{listed} The most important is {matters[0]}."
+    return f"{listed} Which is the most important cannot be said yet."
 
 
 def is_first(table: pd.DataFrame) -> bool:
-    """Whether the first choice of ``importances`` is surely the most important one."""
-    return bool(len(table) and table["verdict"].iloc[0] == "matters" and table["first"].iloc[0] >= FIRST)
+    """Whether the first choice of ``importances`` is significantly the most important one."""
+    return bool(len(table) and table["verdict"].iloc[0] == MATTERS and table["first"].iloc[0] >= FIRST)
 
 
-def pairs(compared: Comparison, choices: Sequence[Choice], level: float = 0.95) -> pd.DataFrame:
-    """Estimate what each two choices explain together beyond what each explains alone.
+def _squares(fit: JointFit, index: int) -> tuple[float, int]:
+    """Return the sum of squares that would be lost without a term, and its degrees of freedom."""
+    here = fit.slices[index]
+    b = fit.coefficients[here]
+    return float(b @ np.linalg.solve(fit.inverse[here, here], b)), len(b)
 
-    From the means of what the additive model leaves over in each pair's cells; numbers in up to three ranges.
 
-    Args:
-        compared: trials of equal budget, from ``compare.at_epochs``.
-        choices: the choices that varied.
-        level: confidence.
-
-    Returns:
-        One row a pair, the strongest first: ``choice``, ``other``, ``share`` of the variance of accuracy, ``p`` (Holm's
-        correction) and ``verdict``: "matters" or "inconclusive".
-    """
+def _p_value(fit: JointFit, index: int) -> float:
     from scipy.special import fdtrc
 
-    found = fits(compared.trials, choices, compared.trials[["accuracy"]].to_numpy(float))
-    columns = ["choice", "other", "share", "p", "verdict"]
-    if len(found) < 2 or len(found[0][0].terms) != len(found):
-        return pd.DataFrame(columns=columns)
-    model = found[0][0]
-    left = (model.y - model.x @ model.coefficients)[:, 0]
-    total = ((model.y - model.y.mean()) ** 2).sum() + model.variance[0]
-    rows, places = [], [_places(compared.trials, term.choice) for term in model.terms]
-    for (a, first), (b, second) in combinations(enumerate(places), 2):
-        squares, dof = _cells(left, first, second)
-        residual_dof = model.residual_dof - dof
-        if dof < 1 or residual_dof < 3:
-            continue
-        noise = (model.variance[0] * model.residual_dof - squares) / residual_dof
-        p = float(fdtrc(dof, residual_dof, squares / dof / noise)) if noise > 0 else 1.0
-        share = max(0.0, (squares - dof * noise) / total)
-        rows.append((model.terms[a].choice.name, model.terms[b].choice.name, share, p))
-    table = pd.DataFrame(rows, columns=columns[:4])
-    table["p"] = holm(table["p"].to_numpy(float))
-    table["verdict"] = np.where(table["p"] < 1 - level, "matters", "inconclusive")
-    return table.sort_values(["p", "share"], ascending=[True, False], ignore_index=True)
+    squares, dof = _squares(fit, index)
+    return float(fdtrc(dof, fit.dof, squares / dof / fit.variance)) if fit.variance > 0 else 1.0
 
 
-def _share(fit: Fit, at: int) -> float:
-    """Return the variance of a term over the trials, less what noise puts into it, as a share of all variance."""
-    here, total = fit.slices[at], fit.y[:, 0].var(ddof=1)
-    spread = fit.x[:, here].T @ fit.x[:, here] / len(fit.y)
-    b = fit.coefficients[here, 0]
-    chance = fit.variance[0] * np.trace(spread @ fit.inverse[here, here])
-    return float((b @ spread @ b - chance) / total) if total > 0 else 0.0
+def _total_variance(fit: JointFit) -> float:
+    """Return the variance of one measurement at the largest budget, over the designs."""
+    x = fit.x - fit.x.mean(axis=0)
+    noise = fit.variance * float(np.trace(fit.inverse @ (x.T @ x))) / max(len(x) - 1, 1)
+    return max(float((x @ fit.coefficients).var(ddof=1)) - noise, 0.0) + fit.variance
 
 
-def _squares(coefficients: np.ndarray, inverse: np.ndarray, at: slice) -> tuple[float, int]:
-    """Return the sum of squares that would be lost without a term, and its degrees of dof."""
-    b = coefficients[at, 0]
-    return float(b @ np.linalg.solve(inverse[at, at], b)), len(b)
+def _unique_covariance(fit: JointFit, index: int) -> np.ndarray:
+    """Return the covariance over the designs of a term's columns, after regression on all other columns."""
+    here = fit.slices[index]
+    x = fit.x - fit.x.mean(axis=0)
+    own, others = x[:, here], np.delete(x, np.arange(here.start, here.stop), axis=1)
+    if others.shape[1]:
+        own = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
+    return own.T @ own / max(len(own) - 1 - others.shape[1], 1)
 
 
-def _p_value(fit: Fit, at: int) -> float:
-    from scipy.special import fdtrc
-
-    squares, dof = _squares(fit.coefficients, fit.inverse, fit.slices[at])
-    return float(fdtrc(dof, fit.residual_dof, squares / dof / fit.variance[0])) if fit.variance[0] > 0 else 0.0
-
-
-def _chance(fit: Fit, at: int, alpha: float) -> float:
-    """Return the share that a term would need for a p-value of ``alpha``, its effect being of the form it has."""
+def _shares(fit: JointFit, index: int, total: float, alpha: float, threshold: float) -> dict[str, float]:
     from scipy.special import fdtri
 
-    here, total = fit.slices[at], len(fit.y) * fit.y[:, 0].var(ddof=1)
-    squares, dof = _squares(fit.coefficients, fit.inverse, here)
-    if not total > 0 or not squares > 0:
+    squares, dof = _squares(fit, index)
+    if not (fit.variance > 0 and squares > 0 and total > 0):
+        return dict.fromkeys(("share", "share_low", "share_high", "noise_floor"), 0.0)
+    b, f = fit.coefficients[fit.slices[index]], squares / dof / fit.variance
+    # The share of a noncentrality of 1, an effect of this direction.
+    unit = float(b @ _unique_covariance(fit, index) @ b) / squares * fit.variance / total
+    low, high = (_noncentrality(f, dof, fit.dof, quantile) * unit for quantile in (1 - alpha / 2, alpha / 2))
+    share = max(f - 1, 0.0) * dof * unit
+    floor = max(float(fdtri(dof, fit.dof, 1 - threshold)) - 1, 0.0) * dof * unit
+    return {"share": share, "share_low": min(low, share), "share_high": max(high, share), "noise_floor": floor}
+
+
+def _noncentrality(f: float, dof: int, residual_dof: int, probability: float) -> float:
+    """Return the noncentrality for which an F value of at most ``f`` has this probability; 0 where there is none."""
+    from scipy.special import ncfdtr
+
+    low, high = 0.0, 1.0
+    if not ncfdtr(dof, residual_dof, low, f) > probability:
         return 0.0
-    gram = fit.x[:, here].T @ fit.x[:, here]
-    b = fit.coefficients[here, 0]
-    needed = fdtri(dof, fit.residual_dof, 1 - alpha) * dof * fit.variance[0]
-    chance = fit.variance[0] * np.trace(gram @ fit.inverse[here, here])
-    return float(np.clip((b @ gram @ b / squares * needed - chance) / total, 0, 1))
+    while ncfdtr(dof, residual_dof, high, f) > probability and high < 1e7:
+        low, high = high, 4 * high
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if ncfdtr(dof, residual_dof, middle, f) > probability else (low, middle)
+    return (low + high) / 2
 
 
-def _draws(found: list[tuple[Fit, int]], rng: np.random.Generator) -> np.ndarray:
-    """Return every choice's share in each draw of the bootstrap, (choices, DRAWS)."""
-    shared = found[0][0] if len(found[0][0].terms) == len(found) else None
-    if shared is not None:
-        return _bootstrap(shared, rng)
-    return np.concatenate([_bootstrap(fit, rng) for fit, _ in found])
+def _first(fit: JointFit, seed: int) -> np.ndarray:
+    """Return the fraction of draws of the coefficients in which each term explains the most, (terms,)."""
+    covariance = fit.variance * (fit.inverse + fit.inverse.T) / 2
+    values, vectors = np.linalg.eigh(covariance)
+    normal = np.random.default_rng(seed).standard_normal((DRAWS, len(values)))
+    draws = fit.coefficients + (normal * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    explained = []
+    for index, here in enumerate(fit.slices):
+        unique = _unique_covariance(fit, index)
+        noise = 2 * np.trace(unique @ covariance[here, here])  # once of the estimate, once of the draw
+        explained.append(np.einsum("di,ij,dj->d", draws[:, here], unique, draws[:, here]) - noise)
+    return np.bincount(np.argmax(explained, axis=0), minlength=len(fit.slices)) / DRAWS
 
 
-def _bootstrap(fit: Fit, rng: np.random.Generator) -> np.ndarray:
-    every = max(1, -(-len(fit.y) // MOST_TRIALS))
-    x, y = fit.x[::every], fit.y[::every, 0]
-    n, p = x.shape
-    weights = rng.standard_exponential((DRAWS, n))
-    weights *= n / weights.sum(axis=1, keepdims=True)
-    outer = (x[:, :, None] * x[:, None, :]).reshape(n, p * p)
-    gram = (weights @ outer).reshape(DRAWS, p, p)
-    inverse, gram = invert(gram), gram / n
-    moments = weights @ (x * y[:, None])
-    coefficients = np.einsum("dij,dj->di", inverse, moments)
-    mean, squares = weights @ y / n, weights @ (y * y)
-    total = np.maximum(squares - n * mean * mean, 1e-300) / (n - 1)
-    noise = np.maximum(squares - (coefficients * moments).sum(axis=1), 0) / max(n - p, 1)
-    shares = []
-    for at in fit.slices:
-        b, spread, inside = coefficients[:, at], gram[:, at, at], inverse[:, at, at]
-        # chance is taken off twice: once as in the estimate, once for what the bootstrap itself adds
-        chance = noise * np.einsum("dij,dji->d", spread, inside)
-        shares.append((np.einsum("di,dij,dj->d", b, spread, b) - 2 * chance) / total)
-    return np.array(shares)
+def _largest_contrast(fit: JointFit, index: int, alpha: float) -> dict[str, Any]:
+    """Return the contrast between two values of a choice that is the largest in standard errors, better value first."""
+    from scipy.special import fdtri
+
+    points = value_points(fit.terms[index])
+    contrasts = []
+    for high in range(len(points)):
+        for low in range(high):
+            difference, error = fit.contrast(index, points[high].basis - points[low].basis)
+            contrasts.append((abs(difference) / error if error > 0 else 0.0, difference, error, high, low))
+    _, difference, error, high, low = max(contrasts)
+    if difference < 0:
+        difference, high, low = -difference, low, high
+    dof = len(fit.coefficients[fit.slices[index]])
+    half = float(np.sqrt(dof * fdtri(dof, fit.dof, 1 - alpha))) * error
+    about = {"value": points[high].name, "against": points[low].name, "difference": difference}
+    about |= {"designs": points[high].designs, "designs_against": points[low].designs}
+    return about | {"low": difference - half, "high": difference + half}
 
 
-def _places(trials: pd.DataFrame, choice: Choice) -> np.ndarray:
-    places = bins(trials, choice, 3)[1]
-    return np.where(np.isnan(places), -1, places).astype(int)
+class ValuePoint:
+    """A value of a choice, or a quantile of a number, in the model.
+
+    Args:
+        name: the value as text.
+        basis: the term's columns there, float (p,).
+        designs: number of designs with the value; of a number, in which the choice was active.
+    """
+
+    def __init__(self, name: str, basis: np.ndarray, designs: int) -> None:
+        self.name, self.basis, self.designs = name, basis, designs
 
 
-def _cells(left: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[float, int]:
-    """Return the squares that the cells' means explain, and the degrees of dof beyond the margins'."""
-    active = (first >= 0) & (second >= 0)
-    a, b, left = first[active], second[active], left[active]
-    if not len(left):
-        return 0.0, 0
-    cell = a * (b.max() + 1) + b
-    counts, sums = np.bincount(cell), np.bincount(cell, left)
-    filled = counts > 0
-    dof = int(filled.sum()) - len(np.unique(a)) - len(np.unique(b)) + 1
-    return float((sums[filled] ** 2 / counts[filled]).sum()), dof
+def value_points(term: Term) -> list[ValuePoint]:
+    """Return the values of a choice that are compared; the first value of the space comes first."""
+    given = term.given[term.active]
+    if not term.levels:
+        chosen = QUANTILES if len(term.centre) > 1 else (0.25, 0.75)
+        numbers = np.unique(np.quantile(given, chosen))
+        if len(numbers) < 2:
+            numbers = np.array([given.min(), given.max()])
+        names = formatting.distinct([float(10**number if term.log else number) for number in numbers])
+        return [ValuePoint(name, row, len(given)) for name, row in zip(names, term.basis(numbers), strict=True)]
+    order = list(range(len(term.levels)))
+    first = next((term.levels.index(value) for value in term.choice.values if value in term.levels), 0)
+    order.insert(0, order.pop(first))
+    basis = term.basis(np.array(order, float))
+    return [
+        ValuePoint(formatting.value(term.levels[level]), row, int((given == level).sum()))
+        for level, row in zip(order, basis, strict=True)
+    ]

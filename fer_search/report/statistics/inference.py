@@ -1,4 +1,4 @@
-"""How sure an accuracy is, and which accuracies cannot be told apart."""
+"""Confidence intervals of accuracies, and significance of their differences."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 
 
 def wilson_interval(accuracy: np.ndarray | float, count: int, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Return the interval in which the true accuracy lies, from the accuracy over ``count`` images.
+    """Return the confidence interval of an accuracy that was measured on ``count`` images.
 
-    Wilson 1927's score interval, which keeps its coverage for small counts and near 0 and 1 (Brown, Cai & DasGupta
-    2001). It speaks of which images were drawn for validation; it does not know that training again with another seed
-    gives another network, nor that a best epoch was chosen.
+    Wilson's score interval (1927), which keeps its coverage for small counts and near 0 and 1 (Brown, Cai & DasGupta
+    2001). It covers the sampling of validation images, not the variation between seeds, nor the choice of the best
+    epoch.
 
     Args:
-        accuracy: shares from 0 to 1.
-        count: images that they were measured on, at least 1.
-        level: share of such intervals that hold the true value.
+        accuracy: accuracies from 0 to 1, any shape.
+        count: number of images, at least 1.
+        level: confidence level.
 
     Returns:
-        Lower and upper ends, of the shape of ``accuracy``.
+        Lower and upper limits, of the shape of ``accuracy``.
     """
     p = np.asarray(accuracy, np.float64)
     z = NormalDist().inv_cdf(0.5 + level / 2)
@@ -31,22 +31,22 @@ def wilson_interval(accuracy: np.ndarray | float, count: int, level: float = 0.9
 
 
 def indistinguishable_from_best(accuracy: np.ndarray, count: int, level: float = 0.95) -> np.ndarray:
-    """Say which accuracies cannot be told apart from the best of them.
+    """Return which accuracies are not significantly different from the best of them.
 
-    Two-proportion z-tests against the best, on ``count`` images each, Bonferroni's correction for their number: picking
-    the best of many by luck is part of the game, so that of many equal trials the lowest must not count as worse. The
-    truly best trial is among the True ones with at least the confidence ``level``.
+    Two-proportion z-tests against the best, on ``count`` images each, with Bonferroni's correction for their number,
+    because the best of many is selected. The truly best trial is among the True ones with at least the given
+    confidence.
 
-    Conservative: the trials share their validation images, which makes differences surer than for two separate samples.
-    McNemar's test would use that, but needs each trial's predictions. What another seed would change is not in it.
+    Conservative: the trials share their validation images, which makes differences more certain than between separate
+    samples. McNemar's test would use that, but needs each trial's predictions. Variation between seeds is not included.
 
     Args:
-        accuracy: shares from 0 to 1, (n,); NaN for none.
-        count: images that each was measured on.
-        level: confidence.
+        accuracy: from 0 to 1, float (n,); NaN where unknown.
+        count: number of images that each was measured on.
+        level: confidence level.
 
     Returns:
-        bool (n,); all False where nothing is finite.
+        bool (n,); all False where no accuracy is finite.
     """
     p = np.asarray(accuracy, np.float64)
     finite = np.isfinite(p)
@@ -61,14 +61,14 @@ def indistinguishable_from_best(accuracy: np.ndarray, count: int, level: float =
 
 
 def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean of some trials' accuracies and its interval (Student's t).
+    """Return the mean of some accuracies and its Student's t interval.
 
     Args:
-        values: (n,), at least one.
-        level: confidence.
+        values: float (n,), n at least 1.
+        level: confidence level.
 
     Returns:
-        Mean, lower and upper end; NaN ends below three values, where the interval is wider than any plot.
+        Mean, lower and upper limit; NaN limits below three values, where the interval is wider than any plot.
     """
     from scipy.special import stdtrit  # a third of the import time of scipy.stats
 
@@ -81,17 +81,17 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Return p-values corrected for their number (Holm 1979): below 0.05, all such together hold at 95%.
+    """Return p-values corrected for multiple comparisons (Holm 1979).
 
     Args:
-        p: (n,), of any tests.
+        p: float (n,), of any tests.
     """
     p = np.asarray(p, np.float64)
     order = np.argsort(p)
     corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    found = np.empty_like(corrected)
-    found[order] = np.minimum(corrected, 1)
-    return found
+    result = np.empty_like(corrected)
+    result[order] = np.minimum(corrected, 1)
+    return result
 
 
 class Difference(NamedTuple):
@@ -111,20 +111,20 @@ class Difference(NamedTuple):
 
 
 def repeated_interval(accuracies: np.ndarray, images: int | None, level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean accuracy of one design trained with k seeds, and the interval of its true mean.
+    """Return the mean accuracy of one design trained with k seeds, and its confidence interval.
 
     half**2 = (t s / sqrt(k))**2 + z**2 m (1 - m) / n, with the mean m, the seeds' standard deviation s, Student's t of
-    k - 1 degrees of dof, the normal quantile z and n images. All seeds are measured on the same images: their
-    sampling error does not shrink with k, and is added in full. Slightly too wide: what single seeds get right by luck
-    on these images is in both parts. One seed says nothing about the next: then it is Wilson's, of the images alone.
+    k - 1 degrees of dof, the normal quantile z and n images. All seeds are measured on the same images, so
+    their sampling error does not shrink with k, and is added in full. Slightly too wide, because part of that error is
+    also in the variation between seeds. With one seed it is Wilson's interval, of the images alone.
 
     Args:
-        accuracies: one a seed, (k,), at least one.
-        images: that all were measured on; None where it is not known, and left out.
-        level: confidence.
+        accuracies: one a seed, float (k,), k at least 1.
+        images: number of images; None where it is not known, and left out.
+        level: confidence level.
 
     Returns:
-        Mean, lower and upper end; NaN ends for one seed on an unknown number of images.
+        Mean, lower and upper limit; NaN limits for one seed on an unknown number of images.
     """
     values = np.asarray(accuracies, np.float64)
     mean, k = float(values.mean()), len(values)
@@ -141,18 +141,18 @@ def replication_interval(
     """Return the mean accuracy here minus a published one, and the interval of the difference.
 
     half**2 = t**2 s**2 (1 / k + 1) + z**2 (m (1 - m) / n + q (1 - q) / n'), as in ``repeated_interval``: the published
-    network q was trained once, with a seed of its own, on whose luck we put what our seeds differ by. Too wide where
-    both were measured on the same images. With one seed, it is of the images alone.
+    network q was trained with one seed, assumed to vary as ours do. Too wide where both were measured on the same
+    images. With one seed, it covers the images alone.
 
     Args:
-        accuracies: measured here, one a seed, (k,), at least one.
-        images: that they were measured on; None where it is not known.
-        published: the other accuracy.
-        published_images: that it was measured on.
-        level: confidence.
+        accuracies: measured here, one a seed, float (k,), k at least 1.
+        images: number of images that they were measured on; None where it is not known.
+        published: the published accuracy.
+        published_images: number of images that it was measured on.
+        level: confidence level.
 
     Returns:
-        Difference, lower and upper end; NaN ends where ``images`` is None.
+        Difference, lower and upper limit; NaN limits where ``images`` is None.
     """
     values = np.asarray(accuracies, np.float64)
     mean, k = float(values.mean()), len(values)
@@ -168,16 +168,15 @@ def replication_interval(
 def difference_of_means(a: np.ndarray, b: np.ndarray, images: int | None, level: float = 0.95) -> Difference:
     """Compare two designs, each trained with some seeds and measured on the same images.
 
-    Student's two-sample t over the seeds, with one spread pooled from both (of the other's, where one has one seed).
-    It says what other seeds would give on these images: which images were drawn meets both designs alike and largely
-    cancels; what is left of that, which images suit which design, is not in it. With one seed each, the interval is of
-    two proportions on ``images`` images, and says nothing about seeds.
+    Student's two-sample t test over the seeds with a pooled standard deviation (that of the other design, where one
+    has a single seed). It is about other seeds on these images: the sampling of images affects both designs alike and
+    largely cancels. With one seed each, the interval is that of two proportions on ``images`` images.
 
     Args:
-        a: accuracies of one design, a seed each, (k,), at least one.
-        b: of the other.
-        images: that all were measured on; None where it is not known.
-        level: confidence.
+        a: accuracies of one design, one a seed, float (k,), k at least 1.
+        b: accuracies of the other design.
+        images: number of images that all were measured on; None where it is not known.
+        level: confidence level.
 
     Returns:
         a minus b.
@@ -197,15 +196,15 @@ def difference_of_means(a: np.ndarray, b: np.ndarray, images: int | None, level:
 
 
 def selection_bias(accuracy: float, images: int, trials: int) -> float:
-    """Return by how much the best of some equally good trials is too high on average, by the draw of images alone.
+    """Return an upper bound of the selection bias: by how much the best of some equally good trials is too high.
 
-    The expected maximum of ``trials`` normal numbers (Blom 1958's approximation) times the standard error of an
-    accuracy; less where the trials err on the same images, as they largely do: a bound.
+    The expected maximum of ``trials`` normal numbers (Blom's approximation, 1958) times the standard error of an
+    accuracy; the bias is smaller where the trials err on the same images, as they largely do.
 
     Args:
-        accuracy: theirs, a share.
-        images: that each was measured on.
-        trials: how many of them, at least 1.
+        accuracy: of the best, from 0 to 1.
+        images: number of images that each was measured on.
+        trials: number of trials, at least 1.
     """
     return max(0.0, NormalDist().inv_cdf((trials - 0.375) / (trials + 0.25))) * _error(accuracy, images)
 
@@ -223,3 +222,20 @@ def _z(level: float) -> float:
 def _error(accuracy: float, images: int | None) -> float:
     """Return the standard error of an accuracy over some images; 0 where their number is not known."""
     return float(np.sqrt(accuracy * (1 - accuracy) / images)) if images else 0.0
+
+
+def difference_of_runs(accuracies: np.ndarray, images: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the first accuracy minus the second, and the interval for two proportions (Wald, plus one success each).
+
+    Args:
+        accuracies: float (2,).
+        images: numbers of images that they were measured on, (2,).
+        level: confidence level.
+
+    Returns:
+        Difference, lower and upper limit.
+    """
+    adjusted = (accuracies * images + 1) / (images + 2)  # Agresti & Caffo 2000: keeps the coverage for small counts
+    half = _z(level) * float(np.sqrt((adjusted * (1 - adjusted) / (images + 2)).sum()))
+    middle = float(adjusted[0] - adjusted[1])
+    return float(accuracies[0] - accuracies[1]), middle - half, middle + half

@@ -1,4 +1,4 @@
-"""Which trials no other trial beats in both accuracy and cost."""
+"""The Pareto front of accuracy and cost."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import numpy as np
 
 
 def front(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Return the indices of the trials on the Pareto front, the cheapest first.
+    """Return the indices of the points on the Pareto front, the cheapest first.
 
-    A trial is on it where no other is at least as cheap and at least as accurate, and better in one of both; of equal
-    ones, the first.
+    No other point is at least as cheap and at least as accurate, and better in one of both; of equal ones, the first.
 
     Args:
         cost: (n,), lower is better; NaN for unknown, which is never on the front.

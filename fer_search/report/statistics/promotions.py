@@ -1,4 +1,4 @@
-"""Hyperband: who was promoted from rung to rung, and how well one rung foretold the next."""
+"""Hyperband's promotions from rung to rung, and how well one rung predicts the next."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pandas as pd
 
 
 def promotions(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return what happened between each two rungs of each bracket.
+    """Return a summary of each rung of each bracket.
 
     Args:
         trials: from ``load_trials``.
 
     Returns:
-        One row a bracket and rung, with ``bracket``, ``round``, ``epochs`` (of its last epoch), ``trials`` (that ended
+        One row a bracket and rung, with ``bracket``, ``round``, ``epochs`` (the last one), ``trials`` (that ended
         there), ``promoted`` (of them, to the next rung), ``correlation`` (Spearman's, between the promoted trials'
         accuracies here and there; NaN below four) and ``best`` (accuracy).
     """

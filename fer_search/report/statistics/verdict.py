@@ -7,130 +7,142 @@ from typing import NamedTuple
 import pandas as pd
 
 from fer_search.report import formatting
-from fer_search.report.statistics.budgets import of_design
-from fer_search.report.statistics.inference import repeated_interval, selection_bias
+from fer_search.report.statistics.inference import selection_bias
 from fer_search.report.statistics.published import protocol_differences
-from fer_search.report.tables.trials import CHOICE
+from fer_search.report.tables.analysis import RunAnalysis
+from fer_search.report.tables.classes import never_predicted, never_recognised
+from fer_search.report.tables.confirmed import in_words
 from fer_search.runfolder.run_json import RunInfo
-
-CONFIRM = (
-    " fer-search confirm trains the best ones again with other seeds, and tests them once on images that chose nothing."
-)
 
 
 class Verdict(NamedTuple):
-    """The verdict in plain text: one sentence that says it, and the sentences that qualify it."""
+    """A run's result in plain text: one sentence that states it, and the sentences that qualify it."""
 
     headline: str
     details: list[str]
 
 
-def verdict(info: RunInfo, trials: pd.DataFrame, tested: str = "") -> Verdict:
-    """Return what a run found.
-
-    Args:
-        info: from ``load_run``.
-        trials: from ``load_trials``.
-        tested: what ``fer-search confirm`` found, in a sentence.
-    """
-    scored = completed(trials)
-    if trials.empty:
+def verdict(analysis: RunAnalysis) -> Verdict:
+    """Return what a run found; what ``fer-search confirm`` measured comes first."""
+    info, designs = analysis.info, analysis.designs
+    scored = completed(designs)
+    if designs.empty:
         return Verdict("No trial yet: the search has just begun, or was stopped before its first trial.", [])
     if scored.empty:
-        return Verdict(_without_result(trials), _state(info))
+        return Verdict(_without_result(designs), _state(info))
     best = scored.iloc[0]
     if pd.isna(best["accuracy"]):
         goal = "No accuracy was recorded; trials are ranked by the tuner's own score."
         return Verdict(f"Best: {formatting.title(best)}, score {best['score']:.4g}.", [goal, *_state(info)])
-    ends = formatting.interval(best["low"], best["high"])
-    sure = f" (95% interval {ends})" if ends else ""
-    headline = f"Best: {formatting.title(best)}, validation accuracy {formatting.percent(best['accuracy'])}{sure}."
-    details = [_equals(info, scored), *_against_published(info, float(best["accuracy"])), *_optimism(info, scored)]
-    details[1:1] = _repeated(info, scored)
-    if tested:
-        details = [tested, *(line.removesuffix(CONFIRM) for line in details)]
-    return Verdict(headline, [*_state(info), *details])
+    interval = formatting.interval(best["low"], best["high"])
+    suffix = f" (95% interval {interval})" if interval else ""
+    headline = f"Best: {formatting.title(best)}, validation accuracy {formatting.percent(best['accuracy'])}{suffix}."
+    tested = in_words(analysis.confirmed)
+    details = [*_state(info), _significance(info, scored), *_other_metrics(best), *_majority(analysis, scored)]
+    details += [*_missing_classes(analysis, best), *_published(info, float(best["accuracy"]))]
+    details += _selection(info, scored, bool(tested))
+    return Verdict(tested or headline, [headline, *details] if tested else details)
 
 
 def completed(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that completed with a result, best first."""
+    """Return the rows that completed with a result, best first."""
     return trials[(trials["status"] == "completed") & (trials["accuracy"].notna() | trials["score"].notna())]
 
 
-def _without_result(trials: pd.DataFrame) -> str:
-    failed = int((trials["status"] == "failed").sum())
-    if failed == len(trials):
+def _without_result(designs: pd.DataFrame) -> str:
+    failed = int((designs["status"] == "failed").sum())
+    if failed == len(designs):
         return (
-            f"No result: {'the only trial' if failed == 1 else f'all {failed} trials'} failed, for the reasons below."
+            f"No result: {'the only trial' if failed == 1 else f'all {failed} trials'} failed; the reasons are below."
         )
     return "No trial has completed yet."
 
 
 def _state(info: RunInfo) -> list[str]:
     return {
-        "running": ["The search has not ended: this is of the trials so far."],
-        "interrupted": ["The search was interrupted: this is of the trials so far; the same command goes on."],
+        "running": ["The search is still running: these are the trials so far."],
+        "interrupted": ["The search was interrupted; re-run the same command to resume."],
     }.get(info.state, [])
 
 
-def _equals(info: RunInfo, scored: pd.DataFrame) -> str:
-    if len(scored) == 1:
-        return "It is the only trial with a result: there is nothing to compare it with yet."
+def _significance(info: RunInfo, scored: pd.DataFrame) -> str:
+    others = len(scored) - 1
+    if others == 0:
+        return "It is the only design with a result: there is nothing to compare it with yet."
     if not info.validation:
-        return "How many images it was validated on is not recorded, so how sure the ranking is cannot be said."
+        return "The number of validation images is not recorded, so the significance of differences is unknown."
     shorter = int((scored["epochs"] < scored["epochs"].iloc[0]).fillna(False).sum())
-    fewer = f" Of the others, {shorter} trained for fewer epochs." if shorter else ""
+    trained = f" {shorter} of them trained for fewer epochs." if shorter else ""
     equals = int(scored["indistinguishable_from_best"].sum()) - 1
-    with_images = f"with {info.validation:,} validation images"
-    if equals == 0:
-        return f"It stands apart from the other {formatting.plural(len(scored) - 1, 'trial')} {with_images}, at 95%.{fewer}"
-    if equals == len(scored) - 1:
-        which = "The other trial cannot" if equals == 1 else f"None of the other {equals} trials can"
-    else:
-        which = f"{equals} of the other {len(scored) - 1} trials cannot"
-    return f"{which} be told apart from it {with_images}, at 95%.{fewer}"
+    test = f"(95%, Bonferroni, {info.validation:,} validation images)"
+    if equals <= 0:
+        return f"All {formatting.plural(others, 'other design')} are significantly worse {test}.{trained}".replace(
+            "All 1 other design are", "The other design is"
+        )
+    verb = "is" if equals == 1 else "are"
+    which = f"{equals} of the other {formatting.plural(others, 'design')}"
+    return f"{which} {verb} not significantly different {test}.{trained}"
 
 
-def _against_published(info: RunInfo, best: float) -> list[str]:
+def _other_metrics(best: pd.Series) -> list[str]:
+    known = {"balanced accuracy": best["balanced_accuracy"], "macro F1": best["macro_f1"]}
+    shown = [f"{name} {formatting.percent(value)}" for name, value in known.items() if not pd.isna(value)]
+    return [f"{' and '.join(shown)}.".capitalize().replace("macro f1", "macro F1")] if shown else []
+
+
+def _majority(analysis: RunAnalysis, scored: pd.DataFrame) -> list[str]:
+    majority = analysis.majority
+    if majority is None:
+        return []
+    always = f"always predicting {majority.name} ({formatting.percent(majority.share)})"
+    weak = analysis.no_better_than_majority[scored.index]
+    count = int(weak.sum())
+    if len(weak) and weak[0]:
+        return [f"The best design is not significantly better than {always}."]
+    if count:
+        verb = "is" if count == 1 else "are"
+        return [f"{count} of {formatting.plural(len(scored), 'design')} {verb} no better than {always}."]
+    return []
+
+
+def _missing_classes(analysis: RunAnalysis, best: pd.Series) -> list[str]:
+    predictions = analysis.predictions
+    if predictions is not None and predictions.trial in best["trials"]:
+        names = never_predicted(predictions)
+        return [f"The best network never predicts {_listed(names)}."] if names else []
+    if pd.isna(best["best_epoch"]):
+        return []
+    names = never_recognised(analysis.curves, best["trials"], int(best["best_epoch"]))
+    return [f"The best network recognises no {_listed(names, 'or')} at all."] if names else []
+
+
+def _listed(names: list[str], word: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def _published(info: RunInfo, best: float) -> list[str]:
     if not info.references:
         return []
     if info.toy:
-        return ["The published accuracies are of real faces; they are not compared with drawn ones."]
-    name = max(info.references, key=lambda one: info.references[one])
-    above = best - info.references[name]
-    side = f"{100 * abs(above):.1f} points {'above' if above >= 0 else 'below'}"
-    text = f"That is {side} the highest accuracy that the space quotes ({name}, {formatting.percent(info.references[name])})"
-    ways = protocol_differences(info)
-    return [text + (f", not like for like: {ways}." if ways else ".")]
+        return ["Published accuracies are of real faces and are not compared with toy faces."]
+    name = max(info.references, key=lambda reference: info.references[reference])
+    difference = best - info.references[name]
+    side = f"{100 * abs(difference):.1f} points {'above' if difference >= 0 else 'below'}"
+    quoted = f"the highest published accuracy ({name}, {formatting.percent(info.references[name])})"
+    differences = protocol_differences(info)
+    caveat = f", which is not comparable: {differences}" if differences else ""
+    return [f"{side[:1].upper()}{side[1:]} {quoted}{caveat}."]
 
 
-def _repeated(info: RunInfo, scored: pd.DataFrame) -> list[str]:
-    """The mean over the seeds of the best design, where it was trained more than once."""
-    choices = {str(column): value for column, value in scored.iloc[0].items() if str(column).startswith(CHOICE)}
-    same = of_design(scored[scored["epochs"].eq(scored["epochs"].iloc[0]).fillna(False)], choices)
-    if not choices or len(same) < 2:
-        return []
-    mean, low, high = repeated_interval(same["accuracy"].to_numpy(float), info.validation)
-    return [
-        f"The same design was trained with {len(same)} seeds: on average {formatting.percent(mean)}, 95% "
-        f"{formatting.interval(low, high)}, what another seed would change included."
-    ]
-
-
-def _optimism(info: RunInfo, scored: pd.DataFrame) -> list[str]:
-    """The best of many is too high: winner's curse."""
+def _selection(info: RunInfo, scored: pd.DataFrame, tested: bool) -> list[str]:
+    """The best of many is too high: selection bias."""
     if len(scored) == 1 or info.stock:
         return []
     equals, best = int(scored["indistinguishable_from_best"].sum()), float(scored["accuracy"].iloc[0])
-    by = selection_bias(best, info.validation, equals) if info.validation and equals > 1 else 0.0
-    amount = (
-        f"expect less on new ones: if those {equals} are equally good, luck alone lifts the best of them by up to "
-        f"{100 * by:.1f} points"
-        if by >= 0.0005
-        else "expect a little less on new ones"
-    )
-    unseen = CONFIRM if info.protocol == "holdout" else ""
-    return [
-        f"The best epoch of the best of {len(scored)} trials was chosen by the very images that it is measured on: "
-        f"{amount}. The interval is about which images, not about training with another seed.{unseen}"
-    ]
+    bias = selection_bias(best, info.validation, equals) if info.validation and equals > 1 else 0.0
+    amount = f" by up to {100 * bias:.1f} points" if bias >= 0.0005 else ""
+    chosen = f"the validation images chose the best of {len(scored)} designs"
+    text = f"Selection bias: {chosen}, so its accuracy is too high{amount}."
+    if not tested and info.protocol == "holdout":
+        text += f" Measure it on test images: fer-search confirm {info.path}"
+    return [text]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,25 @@ from fer_search.errors import UserError
 from fer_search.report import formatting
 from fer_search.report.statistics.inference import repeated_interval, wilson_interval
 from fer_search.report.tables.network_file import network_sentence
+from fer_search.report.tables.trials import RECALL
 from fer_search.runfolder.json_files import read_json
-from fer_search.runfolder.schema import CONFIRM_DIR, CONFIRM_FILE
 
-FILE = Path(CONFIRM_DIR) / CONFIRM_FILE  # fields: ``runfolder.schema.ConfirmJson``
-NEW = "_new"  # ends the names of the parts without images that were trained on
+FILE = Path("confirm") / "confirm.json"  # in a run folder; ``runfolder.schema.ConfirmJson`` lists its fields
+NEW = "_new"  # suffix of the parts without images that were trained on
+FIRST_COLUMNS = ("design", "trial", "networks", "epochs", "val_accuracy", "part", "images", "seeds")
+NUMBERS = ("accuracy", "low", "high", "least", "most", "balanced_accuracy", "macro_f1")
+HEADS = (
+    "design",
+    "epochs",
+    "validation",
+    "test images",
+    "seeds",
+    "accuracy (95% interval)",
+    "range of seeds",
+    "without duplicates",
+    "balanced accuracy",
+    "macro F1",
+)
 
 
 def load_confirmation(run: str | Path) -> pd.DataFrame:
@@ -34,12 +47,13 @@ def load_confirmation(run: str | Path) -> pd.DataFrame:
 
         - ``design`` (string): the baseline's name or the trial's number; ``trial`` (string): its id.
         - ``networks`` (string): "single", one network a seed; or "ensemble", the mean of all seeds' probabilities.
-        - ``epochs`` (int): trained. ``val_accuracy`` (float): of the trial in the search.
+        - ``epochs`` (int): number of epochs trained. ``val_accuracy`` (float): of the trial in the search.
         - ``part`` (string): "public_test", "private_test" or "test" (class folders do not tell them apart); with
-          ``_new``, without the images whose pixels were trained on.
-        - ``images`` (int), ``seeds`` (int): how many, those that failed left out.
+          suffix ``_new``, without the images whose pixels were trained on.
+        - ``images``, ``seeds`` (int): number of images; number of seeds, without failed ones.
         - ``accuracy``, ``low``, ``high`` (float): mean over the seeds and its 95% interval
-          (``statistics.repeated_interval``; an ensemble's is Wilson's); ``least``, ``most``: of the seeds.
+          (``inference.repeated_interval``; an ensemble's is Wilson's); ``least``, ``most``: range over the seeds.
+        - ``balanced_accuracy``, ``macro_f1`` (float): mean over the seeds; NaN where they were not recorded.
 
     Raises:
         UserError: confirm.json is broken; the message names it.
@@ -51,124 +65,136 @@ def load_confirmation(run: str | Path) -> pd.DataFrame:
     try:
         return _table(_rows(record))
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise UserError(f"{file} does not hold what it should ({error!r}); confirm again with --overwrite") from error
+        raise UserError(f"{file} has unexpected content ({error!r}); confirm again with --overwrite") from error
 
 
 def notes(run: str | Path) -> list[str]:
-    """Return what must be said beside the numbers, one sentence each."""
+    """Return what qualifies the numbers, one sentence each."""
     record = read_json(Path(run) / FILE)
     seeds, images = record["settings"]["--seeds"], record["trained"]
-    found = [
-        f"Each design was trained {formatting.plural(seeds, 'time')} on {images:,} images, those that the search validated "
-        "on included, for a number of epochs set beforehand; the test images were looked at after that.",
-        'The column "without copies" leaves out the test images whose pixels were trained on.',
+    lines = [
+        f"Each design was trained {formatting.plural(seeds, 'time')} on {images:,} images (training and validation "
+        "images together) for a number of epochs fixed beforehand, and then tested.",
+        '"Without duplicates" leaves out the test images whose pixels are also in the training images.',
     ]
-    failed = [one for one in record["trainings"] if "why" in one]
+    failed = [training for training in record["trainings"] if "why" in training]
     if failed:
-        found.append(f"{formatting.plural(len(failed), 'training')} failed: {failed[0]['why']}.")
+        lines.append(f"{formatting.plural(len(failed), 'training')} failed: {failed[0]['why']}.")
     if record["looks"] > 1:
-        found.append(
-            f"The test images of this run were looked at {record['looks']} times; who chose designs in between has "
-            "accuracies that are too high."
+        lines.append(
+            f"The test images of this run were evaluated {record['looks']} times; if designs were chosen in between, "
+            "their test accuracies are too high."
         )
-    return [*found, *filter(None, [network_sentence(run)])]
+    return [*lines, *filter(None, [network_sentence(run)])]
 
 
 def confirmed_as_json(run: Path) -> str:
     """Return the table of ``load_confirmation`` as JSON, a list of objects."""
-    return json.dumps(load_confirmation(run).to_dict("records"))
+    return load_confirmation(run).to_json(orient="records")
 
 
-def in_words(found: pd.DataFrame) -> str:
+def tested_rows(confirmed: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the first design's single networks, a row a test split; empty where nothing was confirmed.
+
+    Args:
+        confirmed: from ``load_confirmation``.
+    """
+    single = confirmed[(confirmed["networks"] == "single") & ~confirmed["part"].str.endswith(NEW)]
+    return single[single["design"] == single["design"].iloc[0]] if len(single) else single
+
+
+def in_words(confirmed: pd.DataFrame) -> str:
     """Return what the best design reached, in one sentence; "" where nothing was confirmed.
 
     Args:
-        found: from ``load_confirmation``.
+        confirmed: from ``load_confirmation``.
     """
-    single = found[(found["networks"] == "single") & ~found["part"].str.endswith(NEW)]
-    if single.empty:
+    rows = tested_rows(confirmed)
+    if rows.empty:
         return ""
-    first = single[single["design"] == single["design"].iloc[0]]
-    parts = [f"{formatting.with_interval(row)} on {row['part'].replace('_', ' ')}" for _, row in first.iterrows()]
-    seeds = int(first["seeds"].iloc[0])
-    mean = f", the mean of {seeds} seeds" if seeds > 1 else ""
-    return f"Trained again and tested once, {first['design'].iloc[0]} has {' and '.join(parts)}{mean}."
+    parts = [f"{formatting.with_interval(row)} on {row['part'].replace('_', ' ')}" for _, row in rows.iterrows()]
+    seeds = int(rows["seeds"].iloc[0])
+    mean = f", mean of {seeds} seeds" if seeds > 1 else ""
+    metrics = [("balanced accuracy", "balanced_accuracy"), ("macro F1", "macro_f1")]
+    others = [f"{name} {formatting.percent(rows[key].mean())}" for name, key in metrics if rows[key].notna().all()]
+    suffix = f"; {', '.join(others)}" if others else ""
+    return f"Tested: {rows['design'].iloc[0]}, trained again, has {' and '.join(parts)}{mean}{suffix}."
 
 
-HEADS = (
-    "design",
-    "epochs",
-    "validation",
-    "test images",
-    "seeds",
-    "accuracy (95% interval)",
-    "lowest to highest",
-    "without copies",
-)
-
-
-def confirmed_lines(found: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the table's cells in words: a line a design and test split; last, the same without copies."""
+def confirmed_lines(confirmed: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the table's cells as text, a line a design and test split; see ``HEADS``."""
     lines: list[tuple[str, ...]] = []
-    at = found.set_index(["design", "networks", "part"])["accuracy"]
-    for row in formatting.rows(found[~found["part"].str.endswith(NEW)]):
+    accuracy = confirmed.set_index(["design", "networks", "part"])["accuracy"]
+    for row in formatting.rows(confirmed[~confirmed["part"].str.endswith(NEW)]):
         single = row.networks == "single"
-        spread = (
-            f"{formatting.percent(row.least)} to {formatting.percent(row.most)}"
-            if single and row.seeds > 1
-            else formatting.NONE
-        )
-        ends = formatting.interval(row.low, row.high)
+        spread = f"{formatting.percent(row.least)} to {formatting.percent(row.most)}"
         lines.append(
             (
-                row.design if single else f"its {row.seeds} networks together",
+                row.design if single else f"ensemble of {row.seeds} seeds",
                 str(row.epochs),
-                formatting.percent(row.val_accuracy) if single else formatting.NONE,
+                formatting.percent(row.val_accuracy) if single else formatting.DASH,
                 f"{row.images:,} {row.part.replace('_', ' ')}",
                 str(row.seeds),
-                f"{formatting.percent(row.accuracy)} ({ends})",
-                spread,
-                formatting.percent(at[row.design, row.networks, row.part + NEW]),
+                f"{formatting.percent(row.accuracy)} ({formatting.interval(row.low, row.high)})",
+                spread if single and row.seeds > 1 else formatting.DASH,
+                formatting.percent(accuracy[row.design, row.networks, row.part + NEW]),
+                formatting.percent(row.balanced_accuracy),
+                formatting.percent(row.macro_f1),
             )
         )
     return lines
 
 
 def confirmed_table(run: Path) -> Table:
-    """Return what ``fer-search confirm`` prints."""
-    found = load_confirmation(run)
+    """Return the table that ``fer-search confirm`` prints."""
+    confirmed = load_confirmation(run)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, caption=" ".join(notes(run)), caption_justify="left")
-    for at, head in enumerate(HEADS):
-        table.add_column(head, justify="right" if at else "left")
-    for line in confirmed_lines(found):
+    for index, head in enumerate(HEADS):
+        table.add_column(head, justify="right" if index else "left")
+    for line in confirmed_lines(confirmed):
         table.add_row(*line)
     return table
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
-    for at, candidate in enumerate(record["candidates"]):
-        single = [one["tests"] for one in record["trainings"] if one["candidate"] == at and "tests" in one]
-        together = [one for one in record["ensembles"] if one["candidate"] == at]
+    for index, candidate in enumerate(record["candidates"]):
+        trainings = [one for one in record["trainings"] if one["candidate"] == index and "tests" in one]
         about = {"design": candidate["title"], "trial": candidate["trial"], "epochs": candidate["epochs"]}
         about |= {"val_accuracy": candidate["val_accuracy"]}
-        for part in single[0] if single else ():
-            values = np.array([tests[part]["accuracy"] for tests in single])
-            images = single[0][part]["images"]
-            mean, low, high = repeated_interval(values, images)
-            counts = {"images": images, "seeds": len(values), "least": values.min(), "most": values.max()}
+        for part in trainings[0]["tests"] if trainings else ():
             rows.append(
-                about | counts | {"networks": "single", "part": part, "accuracy": mean, "low": low, "high": high}
+                about | {"networks": "single", "part": part} | _single([one["tests"][part] for one in trainings])
             )
-        for one in together:
-            for part, tests in one["tests"].items():
+        for ensemble in (one for one in record["ensembles"] if one["candidate"] == index):
+            for part, tests in ensemble["tests"].items():
                 low, high = map(float, wilson_interval(tests["accuracy"], tests["images"]))
-                ends = {"accuracy": tests["accuracy"], "low": low, "high": high}
-                counts = {"images": tests["images"], "seeds": one["members"]}
-                rows.append(about | counts | ends | {"networks": "ensemble", "part": part})
+                numbers = {"accuracy": tests["accuracy"], "low": low, "high": high, "seeds": ensemble["members"]}
+                numbers |= {"images": tests["images"], **_metrics([tests])}
+                rows.append(about | {"networks": "ensemble", "part": part} | numbers)
     return rows
 
 
+def _single(tests: list[dict[str, Any]]) -> dict[str, Any]:
+    values, images = np.array([test["accuracy"] for test in tests]), tests[0]["images"]
+    mean, low, high = repeated_interval(values, images)
+    numbers = {"accuracy": mean, "low": low, "high": high, "least": values.min(), "most": values.max()}
+    return numbers | {"images": images, "seeds": len(values), **_metrics(tests)}
+
+
+def _metrics(tests: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the means over some tests; balanced accuracy from the recalls where it was not recorded."""
+    balanced = [test.get("balanced_accuracy") or _mean_recall(test) for test in tests]
+    f1 = [test["macro_f1"] for test in tests if test.get("macro_f1") is not None]
+    return {"balanced_accuracy": float(np.mean(balanced)), "macro_f1": float(np.mean(f1)) if f1 else float("nan")}
+
+
+def _mean_recall(test: dict[str, Any]) -> float:
+    recalls = [
+        value for name, value in test.items() if name.startswith(RECALL) and value is not None and value == value
+    ]
+    return float(np.mean(recalls)) if recalls else float("nan")
+
+
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    first = ("design", "trial", "networks", "epochs", "val_accuracy", "part", "images", "seeds")
-    return pd.DataFrame(rows, columns=[*first, "accuracy", "low", "high", "least", "most"])
+    return pd.DataFrame(rows, columns=[*FIRST_COLUMNS, *NUMBERS])

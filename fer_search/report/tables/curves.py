@@ -14,22 +14,23 @@ from fer_search.errors import UserError
 from fer_search.runfolder.json_files import repair_hint
 from fer_search.runfolder.trial_files import TrialRecord, read_trial_records
 
-COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # there even where empty
+COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # always present, even if empty
 
 
 def load_epochs(run: str | Path) -> pd.DataFrame:
     """Return every trial's learning curve, one row a trial and epoch.
 
     A trial that Hyperband promoted has its ancestors' rows before its own, with ``inherited`` True, so that its curve
-    starts at epoch 1; select ``~inherited`` to count each epoch once. A last line that a kill tore does not count.
+    starts at epoch 1; select ``~inherited`` to count each epoch once. An incomplete last line is ignored.
 
     Args:
-        run: the run folder. Of a stock Keras Tuner project, the metrics that it kept epoch by epoch, if it did.
+        run: the run folder. For a stock Keras Tuner project, the metrics that it recorded per epoch, if any.
 
     Returns:
         Columns ``trial`` (its id, str), ``epoch`` (int, 1 is the first), ``inherited`` (bool), ``loss``, ``accuracy``,
-        ``val_loss``, ``val_accuracy``, ``learning_rate``, ``seconds`` (of the epoch), and what else epochs.csv has:
-        ``clean_val_loss``, ``clean_val_accuracy``, ``recall_angry`` and so on. Accuracies and recalls are from 0 to 1.
+        ``val_loss``, ``val_accuracy``, ``learning_rate``, ``seconds`` (of the epoch), and all other columns of
+        epochs.csv: ``clean_val_loss``, ``clean_val_accuracy``, ``recall_angry`` and so on. Accuracies and recalls are
+        from 0 to 1.
 
     Raises:
         UserError: a file is broken; the message names it.
@@ -44,11 +45,11 @@ def read_curves(records: Sequence[TrialRecord]) -> pd.DataFrame:
 
 
 def chain(own: pd.DataFrame, parents: Mapping[str, str | None]) -> pd.DataFrame:
-    """Put the rows of the trials that a trial went on from before its own.
+    """Put the rows of the trials that a trial was promoted from before its own.
 
     Args:
         own: the epochs that each trial trained itself: columns ``trial`` and ``epoch``, and any others.
-        parents: trial -> the trial that it went on from, if any.
+        parents: trial -> the trial that it was promoted from, if any.
 
     Returns:
         The same columns and ``inherited`` (bool), by trial in the order of ``parents``, then by epoch; of an ancestor
@@ -119,7 +120,7 @@ def _parse(header: str, group: Sequence[tuple[TrialRecord, str, int]]) -> pd.Dat
 
 
 def _observations(record: TrialRecord) -> pd.DataFrame:
-    """Return what Keras Tuner kept of a trial's metrics, if it kept more than the best epoch's."""
+    """Return the metrics that Keras Tuner recorded of a trial, if it recorded more than the best epoch's."""
     columns: dict[str, Any] = {
         name: {int(one["step"]): float(np.mean(one["value"])) for one in metric.get("observations", ())}
         for name, metric in record.metrics.items()

@@ -16,27 +16,18 @@ from fer_search.runfolder.run_json import RunInfo, load_run
 from fer_search.runfolder.trial_files import TrialRecord, best_observation, infer_objective, read_trial_records
 
 CHOICE = "choice."  # before the name of a choice in a column of the table
+METRICS = ("balanced_accuracy", "macro_f1", "clean_accuracy")  # of the epoch with the best validation accuracy
+RECALL = "recall_"  # before the name of a class in a column of epochs.csv
 TYPES = {
     **dict.fromkeys(("trial", "name", "status", "message", "parent", "went_on_as"), "string"),
-    **dict.fromkeys(("accuracy", "low", "high", "clean_accuracy", "score", "seconds"), "float64"),
+    **dict.fromkeys(("accuracy", "low", "high", *METRICS, "score", "seconds"), "float64"),
     **dict.fromkeys(("order", "epochs", "best_epoch", "parameters", "flops", "bracket", "round"), "Int64"),
     "indistinguishable_from_best": "bool",
 }
 COLUMNS = (
-    *(
-        "order",
-        "trial",
-        "name",
-        "status",
-        "accuracy",
-        "low",
-        "high",
-        "indistinguishable_from_best",
-        "best_epoch",
-        "epochs",
-        "seconds",
-    ),
-    *("clean_accuracy", "score", "parameters", "flops", "message", "bracket", "round", "parent", "went_on_as"),
+    *("order", "trial", "name", "status", "accuracy", "low", "high", "indistinguishable_from_best"),
+    *("balanced_accuracy", "macro_f1", "best_epoch", "epochs", "seconds", "clean_accuracy", "score"),
+    *("parameters", "flops", "message", "bracket", "round", "parent", "went_on_as"),
 )
 
 
@@ -52,30 +43,33 @@ def load_trials(run: str | Path) -> pd.DataFrame:
         One row a trial, with the columns
 
         - ``order`` (Int64): 1 for the trial that was started first.
-        - ``trial`` (string): its id; the folder is ``trial_ID``.
-        - ``name`` (string): of the baseline that it is; <NA> for the tuner's own.
+        - ``trial`` (string): its id; its folder is ``trial_ID``.
+        - ``name`` (string): name of the baseline that it is; <NA> for the tuner's own proposals.
         - ``status`` (string): "completed", "running" (or interrupted) or "failed".
         - ``accuracy`` (float64): validation accuracy of the best epoch, from 0 to 1; of a running trial, so far; NaN
           for a failed one, and where a stock Keras Tuner project recorded none.
-        - ``low``, ``high`` (float64): its 95% Wilson interval over the validation images; NaN where their number is not
-          known.
-        - ``indistinguishable_from_best`` (bool): completed, and not to be told apart from the best one
-          (``statistics.indistinguishable_from_best``); False for all where the number of validation images is not known.
-        - ``best_epoch`` (Int64): the epoch of ``accuracy``, 1 being the first.
-        - ``epochs`` (Int64): the last epoch trained, those of the trials that it went on from included.
+        - ``low``, ``high`` (float64): its 95% Wilson interval over the validation images; NaN where their number is
+          not known.
+        - ``indistinguishable_from_best`` (bool): completed, and not significantly different from the best trial
+          (``inference.indistinguishable_from_best``); False for all where the number of validation images is not known.
+        - ``balanced_accuracy``, ``macro_f1`` (float64): mean recall and mean F1 over the classes in the same epoch; NaN
+          where they were not recorded (balanced accuracy is then the mean of the recorded recalls).
+        - ``best_epoch`` (Int64): the epoch of ``accuracy``, counted from 1.
+        - ``epochs`` (Int64): last epoch trained, including those of the trials that it was promoted from.
         - ``seconds`` (float64): wall time of the epochs that it trained itself.
-        - ``clean_accuracy`` (float64): in the same epoch, over the same images without augmentation; differs from
-          ``accuracy`` with ``--protocol report`` alone.
-        - ``score`` (float64): what the tuner compared: ``accuracy``, or a stock project's own objective.
-        - ``parameters`` (Int64): of the network. ``flops`` (Int64): of one image's forward pass, 2 a multiply-add.
-        - ``message`` (string): why it failed.
+        - ``clean_accuracy`` (float64): accuracy in the same epoch over the same images without augmentation; differs
+          from ``accuracy`` only with ``--protocol report``.
+        - ``score`` (float64): the tuner's objective: ``accuracy``, or a stock project's own.
+        - ``parameters`` (Int64): number of parameters. ``flops`` (Int64): floating-point operations of one image's
+          forward pass, 2 a multiply-add.
+        - ``message`` (string): reason of a failure.
         - ``bracket``, ``round`` (Int64), ``parent``, ``went_on_as`` (string): Hyperband's bracket and rung, the trial
-          whose weights it went on from, and the one that went on from it.
+          that it was promoted from, and the one that it was promoted to.
         - ``choice.NAME`` for each choice of the space, in its order: Int64, Float64, boolean or string (object where
-          values are of several types); <NA> where the choice was not active.
+          the values are of several types); <NA> where the choice was not active.
 
     Raises:
-        UserError: the folder is missing or no run, or a file in it is broken; the message names it.
+        UserError: the folder is missing or not a run, or a file in it is broken; the message names it.
     """
     info, records = load_run(run), read_trial_records(Path(run))
     return build_trials(info, records, read_curves(records))
@@ -98,7 +92,7 @@ def build_trials(info: RunInfo, records: Sequence[TrialRecord], curves: pd.DataF
     table["went_on_as"] = table["trial"].map({r.parent: r.trial for r in records if r.parent}).astype("string")
     _add_intervals(table, info.validation)
     table = pd.concat([table, _choice_columns(info.choices, records)], axis=1)
-    return _ranked(table, direction)
+    return rank_trials(table, direction)
 
 
 class _Facts:
@@ -111,7 +105,13 @@ class _Facts:
 def _best_rows(own: pd.DataFrame) -> dict[str, dict[str, Any]]:
     scored = own[own["val_accuracy"].notna()]
     best = scored.loc[scored.groupby("trial")["val_accuracy"].idxmax()]
-    columns = [c for c in ("epoch", "val_accuracy", "clean_val_accuracy") if c in best]
+    recalls = [column for column in best.columns if column.startswith(RECALL)]
+    if "val_balanced_accuracy" not in best:
+        best = best.assign(val_balanced_accuracy=float("nan"))
+    mean = best[recalls].mean(axis=1) if recalls else float("nan")
+    best = best.assign(val_balanced_accuracy=best["val_balanced_accuracy"].fillna(mean))
+    known = ("epoch", "val_accuracy", "clean_val_accuracy", "val_balanced_accuracy", "val_macro_f1")
+    columns = [column for column in known if column in best]
     return dict(zip(best["trial"], best[columns].to_dict("records"), strict=True))
 
 
@@ -131,6 +131,8 @@ def _row(record: TrialRecord, facts: _Facts) -> dict[str, Any]:
         "best_epoch": epoch,
         "epochs": facts.last.get(record.trial, values.get("tuner/epochs")),
         "seconds": facts.seconds.get(record.trial),
+        "balanced_accuracy": best.get("val_balanced_accuracy"),
+        "macro_f1": best.get("val_macro_f1"),
         "clean_accuracy": best.get("clean_val_accuracy"),
         "score": record.score,
         "parameters": design.get("parameters"),
@@ -158,10 +160,17 @@ def _add_intervals(table: pd.DataFrame, images: int | None) -> None:
         table["indistinguishable_from_best"] = indistinguishable_from_best(completed.to_numpy(), images)
 
 
-def _ranked(table: pd.DataFrame, direction: str) -> pd.DataFrame:
-    """Sort by status, then accuracy (the score where no trial has one), then order."""
+def rank_trials(table: pd.DataFrame, direction: str | None = None) -> pd.DataFrame:
+    """Sort by status, then accuracy (the score where no trial has one), then order.
+
+    Args:
+        table: rows of ``load_trials``.
+        direction: of the score, "max" or "min"; None keeps the order of the scores that the table has.
+    """
     goal = table["accuracy"]
-    if goal.isna().all():
+    if goal.isna().all() and direction is None:
+        goal = pd.Series(-np.arange(len(table), dtype=float))
+    elif goal.isna().all():
         goal = table["score"] if direction == "max" else -table["score"]
     status = table["status"].map({"completed": 0, "running": 1, "failed": 2}).to_numpy(float)
     by = np.lexsort((table["order"].to_numpy(float), goal.fillna(-np.inf).mul(-1).to_numpy(float), status))

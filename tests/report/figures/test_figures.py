@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ from fer_search import report
 from fer_search.errors import UserError
 from fer_search.report import figures
 from fer_search.report.figures.export import figure_names
-from fer_search.report.figures.theme import group_references
+from fer_search.report.figures.theme import epoch_ticks, group_references
 from fer_search.report.page.comparison import write_comparison
-from fer_search.report.page.watch import watch_report
 from fer_search.report.statistics.budgets import levels
 from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 from fer_search.report.tables.predictions import calibration, confusion, per_class
@@ -33,29 +33,64 @@ def analysis(tmp_path: Path) -> RunAnalysis:
 
 def test_choice_figure_has_the_table(analysis: RunAnalysis) -> None:
     choice = next(one for one in analysis.varied if one.name == "downsample")
-    figure = figures.plot_choice(analysis.trials, choice, analysis.curves)
+    compared = analysis.compared(analysis.budget)
+    figure = figures.plot_choice(compared, choice, majority=("happy", 0.25))
     dots, star, means = figure.data
-    compared = analysis.compared(analysis.budget).trials
-    assert sorted(dots.y) == pytest.approx(sorted(compared["accuracy"]), abs=1e-5)
-    assert list(star.y) == pytest.approx([compared["accuracy"].iloc[0]], abs=1e-5)
-    assert list(means.y) == pytest.approx([one.mean for one in levels(compared, choice) or []], abs=1e-5)
+    assert sorted(dots.y) == pytest.approx(sorted(compared.trials["accuracy"]), abs=1e-5)
+    assert list(star.y) == pytest.approx([compared.trials["accuracy"].iloc[0]], abs=1e-5)
+    assert list(means.y) == pytest.approx([one.mean for one in levels(compared.trials, choice) or []], abs=1e-5)
     assert figure.layout.xaxis.ticktext[0].startswith("max_pool<br>n = ")
     with pytest.raises(KeyError):
-        figures.plot_choice(analysis.trials, analysis.varied[0].__class__("none"))
+        figures.plot_choice(compared, choice.__class__("none"))
 
 
 def test_number_is_drawn_on_the_spaces_scale(analysis: RunAnalysis) -> None:
     choice = next(one for one in analysis.varied if one.name == "rate")
-    figure = figures.plot_choice(analysis.trials, choice, analysis.curves)
+    figure = figures.plot_choice(analysis.compared(analysis.budget), choice)
     assert figure.layout.xaxis.type == "log"
     assert 3 <= len(figure.data[2].x) <= 5  # its trend, in ranges
 
 
 def test_curves_figure(analysis: RunAnalysis) -> None:
-    figure = figures.plot_learning_curves(analysis.trials, analysis.curves)
-    best = analysis.curves[analysis.curves["trial"] == analysis.trials["trial"].iloc[0]]
-    assert list(figure.data[1].y) == pytest.approx(best["val_accuracy"].tolist(), abs=1e-5)
-    assert sum(one is None for one in figure.data[0].x) == (analysis.trials["status"] == "completed").sum() - 1
+    figure = figures.plot_learning_curves(analysis.designs, analysis.curves)
+    best = analysis.curves[analysis.curves["trial"] == analysis.designs["trial"].iloc[0]]
+    assert list(figure.data[-1].y) == pytest.approx(best["val_accuracy"].tolist(), abs=1e-5)
+    assert sum(one is None for one in figure.data[0].x) == (analysis.designs["status"] == "completed").sum() - 1
+
+
+def test_a_promoted_design_is_one_curve(tmp_path: Path) -> None:
+    analysis = load_analysis(runs.write_hyperband(tmp_path / "run"))
+    assert len(analysis.designs) == 9
+    assert analysis.counts == (9, 13)
+    others, _, best = figures.plot_learning_curves(analysis.designs, analysis.curves).data
+    assert sum(one is None for one in others.x) == 8
+    assert list(best.x) == list(range(1, 10))  # from its first epoch, over three rungs, to its last
+    assert list(best.x) != []
+    row = analysis.designs.iloc[0]
+    assert len(row["trials"]) == 3
+    assert row["seconds"] == pytest.approx(9 * 12.5)
+
+
+@pytest.mark.parametrize(("last", "step"), [(3, 1), (9, 1), (12, 2), (50, 5)])
+def test_epoch_ticks_are_whole_epochs(last: int, step: int) -> None:
+    assert epoch_ticks(last)["dtick"] == step
+
+
+def test_majority_line_is_near_or_named(analysis: RunAnalysis) -> None:
+    """Accuracies are about 60%: a class of 55% is a line, one of 25% would flatten the figure."""
+    near = figures.plot_learning_curves(analysis.designs, analysis.curves, majority=("happy", 0.5))
+    assert any(shape.name == "majority" for shape in near.layout.shapes)
+    far = figures.plot_choice(analysis.compared(9), analysis.varied[0], majority=("happy", 0.05))
+    assert not far.layout.shapes
+    assert "below the plot: always happy 5.0%" in far.layout.title.subtitle.text
+
+
+def test_importance_figure_marks_what_matters(analysis: RunAnalysis) -> None:
+    figure = figures.plot_importances(analysis.importances)
+    table = analysis.importances.iloc[::-1]
+    assert figure.data[0].x == pytest.approx((100 * table["difference"]).tolist(), abs=1e-3)
+    symbols = ["circle" if verdict == "matters" else "circle-open" for verdict in table["verdict"]]
+    assert list(figure.data[0].marker.symbol) == symbols
 
 
 @pytest.mark.parametrize("against", ["trials", "epochs", "hours"])
@@ -68,7 +103,7 @@ def test_best_so_far_never_falls(analysis: RunAnalysis, against: str) -> None:
 
 def test_every_figure_can_be_drawn(analysis: RunAnalysis) -> None:
     made = {name: make() for name, make in figure_names(analysis).items()}
-    assert {"importance", "effects", "curves", "confusion", "path", "cost:flops", "choice:rate"} <= set(made)
+    assert {"importance", "emotions", "curves", "confusion", "path", "cost:flops", "choice:rate"} <= set(made)
     for name, figure in made.items():
         assert isinstance(figure, go.Figure), name
         assert figure.layout.title.text, name
@@ -115,18 +150,18 @@ def test_broken_predictions_are_named(analysis: RunAnalysis) -> None:
 def test_page_shows_the_best_network(analysis: RunAnalysis) -> None:
     text = report.write_report(analysis.info.path).read_text()
     assert "data:image/png;base64," in text
-    assert "The worst mistakes" in text
+    assert "Worst mistakes" in text
     assert "were not saved" not in text
 
 
 def test_predictions_of_the_one_that_was_best_before(analysis: RunAnalysis) -> None:
     runs.write_predictions(analysis.info.path, analysis.trials["trial"].iloc[1])
-    assert "has no predictions yet" in report.write_report(analysis.info.path).read_text()
+    assert "has no saved predictions" in report.write_report(analysis.info.path).read_text()
 
 
 def test_predictions_are_those_that_a_search_writes(analysis: RunAnalysis) -> None:
     """The arrays' names are those of the search's own writer."""
-    written = (Path(report.__file__).parents[1] / "search" / "trials" / "predictions.py").read_text()
+    written = (Path(report.__file__).parents[1] / "runfolder" / "predictions.py").read_text()
     with np.load(analysis.info.path / "predictions.npz") as arrays:
         assert all(f'"{name}"' in written for name in arrays)
 
@@ -167,6 +202,8 @@ def test_several_runs(tmp_path: Path) -> None:
     text = write_comparison([first, second, failed], tmp_path / "both.html").read_text()
     assert "62.6%" in text
     assert "no trial completed" in text
+    difference = re.search(r"\N{MINUS SIGN}1\.8 \(\N{MINUS SIGN}4\.\d to \+0\.\d\)", text)
+    assert difference  # of the bests, in points, with the interval of two proportions on 2,871 images
     with pytest.raises(ValueError, match="two runs"):
         write_comparison([first], tmp_path / "one.html")
     with pytest.raises(UserError, match="twice"):
@@ -178,22 +215,4 @@ def test_runs_on_different_data_are_said_to_be(tmp_path: Path) -> None:
     other = runs.run_json("second")["data"] | {"fingerprint": "other"}
     second = runs.write_random(tmp_path / "second", data=other)
     text = write_comparison([first, second], tmp_path / "both.html", plotly="cdn").read_text()
-    assert "saw different data" in text
-
-
-def test_watch_writes_until_the_run_has_finished(tmp_path: Path) -> None:
-    run = runs.write_random(tmp_path / "run", trials=2, state="running")
-    told: list[str] = []
-
-    def sleep(seconds: float) -> None:
-        """The search, while the report sleeps: a torn file, then a finished run."""
-        if len(told) == 1:
-            assert '"watch": 7' in (run / "report.html").read_text().replace('"watch":7', '"watch": 7')
-            (run / "run.json").write_text("")
-        elif len(told) == 2:
-            (run / "run.json").write_text(json.dumps(runs.run_json("run")))
-
-    page = watch_report(run, plotly="cdn", seconds=7, told=told.append, sleep=sleep)
-    assert len(told) == 3
-    assert "cannot be read" in told[1]
-    assert '"watch":null' in page.read_text()
+    assert "have different data" in text

@@ -17,6 +17,7 @@ pytestmark = NEEDED
 
 # From chart to chart, a screen at a time; then which are there, and which of them were drawn.
 SCROLL = """
+document.querySelectorAll("main details").forEach(one => { one.open = true; });
 const done = arguments[0], shown = elements.filter(one => one.offsetParent);
 (async () => {
   for (const one of shown) {
@@ -28,7 +29,7 @@ const done = arguments[0], shown = elements.filter(one => one.offsetParent);
 """
 
 
-@pytest.mark.parametrize("kind", ["random", "hyperband", "stock", "evil", "empty", "one", "failed"])
+@pytest.mark.parametrize("kind", ["random", "hyperband", "stock", "evil", "empty", "failed"])
 def test_every_kind_opens_clean(browser: Browser, tmp_path: Path, kind: str) -> None:
     make: dict[str, Callable[[Path], Path]] = {
         "random": runs.write_random,
@@ -36,7 +37,6 @@ def test_every_kind_opens_clean(browser: Browser, tmp_path: Path, kind: str) -> 
         "stock": runs.write_stock,
         "evil": evil_run,
         "empty": lambda path: runs.write_random(path, trials=0),
-        "one": lambda path: runs.write_random(path, trials=1),
         "failed": lambda path: runs.write_failed(path),
     }
     file = report.write_report(make[kind](tmp_path / "run"))
@@ -82,6 +82,7 @@ def test_choices_filter_everything_and_live_in_the_hash(browser: Browser, page: 
     before = browser.js("now.shown.length")
     at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
     browser.driver.execute_script(f"form.elements['c{at}'][1].click()")
+    open_all(browser)
     assert browser.js("now.shown.length") < before
     assert browser.js(f"now.listed.every(row => table.choices[{at}].place[row] === 1)")
     browser.draw("choice-0")
@@ -93,27 +94,84 @@ def test_choices_filter_everything_and_live_in_the_hash(browser: Browser, page: 
     assert browser.js(f"form.elements['c{at}'][1].checked && now.shown.length < {before}")
 
 
+def open_all(browser: Browser) -> None:
+    """Open everything that is folded, as a reader may."""
+    browser.driver.execute_script("document.querySelectorAll('main details').forEach(one => { one.open = true; })")
+
+
+def test_page_as_it_opens_is_short(browser: Browser, page: Path) -> None:
+    """At most 12 charts and 900 words, and the verdict with its chart on one screen of 1280 by 900."""
+    committed = Path(__file__).parents[3] / "results" / "report_search_cpu"
+    size = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        for file in (page, report.write_report(committed, page.parent / "committed.html")):
+            browser.open(file)
+            assert browser.js("elements.filter(one => one.checkVisibility()).length") <= 12
+            words = browser.js("document.body.innerText.split(/\\s+/).filter(word => /\\w/.test(word)).length")
+            assert words <= 900
+            assert browser.js("document.getElementById('verdict').getBoundingClientRect().bottom") <= 900
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_ranking_fits_at_1600(browser: Browser, page: Path) -> None:
+    size = {"width": 1600, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.open(page)
+        assert browser.js("ranked.parentNode.scrollWidth <= ranked.parentNode.clientWidth + 1")
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_ranking_says_that_nothing_matches(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.choose("q", "nothing has these words")
+    assert browser.js("ranked.tBodies[0].innerText").strip() == "No design matches the filter."
+
+
+def test_all_rows_on_demand(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    assert browser.js("ranked.tBodies[0].rows.length") == 10
+    browser.driver.execute_script("document.getElementById('more').click()")
+    assert browser.js("ranked.tBodies[0].rows.length") == browser.js("table.trial.length") == 34
+
+
+def test_best_design_is_highlighted_at_any_budget(browser: Browser, tmp_path: Path) -> None:
+    """Also one whose last rung is beyond the budget compared at: its whole curve, over all rungs."""
+    run = runs.write_hyperband(tmp_path / "run")
+    browser.open(report.write_report(run))
+    browser.draw("curves-chart")
+    drawn = browser.js("document.getElementById('curves-chart').data.find(one => one.meta?.role === 'curve')")
+    assert drawn["x"] == list(range(1, 10))
+    assert f"Trial {int(report.load_designs(run)['trial'].iloc[0])}" in drawn["hovertemplate"].capitalize()
+    ticks = browser.js("[...document.querySelectorAll('#curves-chart .xtick text')].map(one => one.textContent)")
+    assert ticks == sorted(set(ticks), key=int)
+
+
 def test_budget_moves_the_dots(browser: Browser, page: Path) -> None:
     browser.open(page)
+    open_all(browser)
     browser.draw("choice-0")
     first = browser.js("Math.max(...document.getElementById('choice-0').data[0].y)")
-    assert browser.js("[...document.querySelectorAll('[data-budget=\"9\"]')].every(one => !one.hidden)")
+    before = browser.js("document.getElementById('verdict').innerText")
     browser.choose("b", "3")
     browser.draw("choice-0")
     assert browser.js("Math.max(...document.getElementById('choice-0').data[0].y)") < first - 0.05
-    assert browser.js("[...document.querySelectorAll('[data-budget=\"9\"]')].every(one => one.hidden)")
-    assert browser.js("[...document.querySelectorAll('[data-budget=\"3\"]')].every(one => !one.hidden)")
+    assert browser.js("document.getElementById('verdict').innerText") == before  # one verdict, of all budgets
 
 
 def test_means_are_those_of_the_figure(browser: Browser, page: Path) -> None:
     """The script's means and intervals at the default budget are those that Python gives."""
-    from fer_search.report.statistics.budgets import at_epochs, levels
+    from fer_search.report.statistics.budgets import levels
     from fer_search.report.tables.analysis import load_analysis
 
     analysis = load_analysis(page.parent)
     choice = next(one for one in analysis.varied if one.name == "mixup_alpha")
-    expected = levels(at_epochs(analysis.trials, analysis.curves).trials, choice) or []
+    expected = levels(analysis.compared(analysis.budget).trials, choice) or []
     browser.open(page)
+    open_all(browser)
     chart = browser.js(
         "elements.find(one => charts[one.id].data.some(trace => trace.meta?.choice === 'mixup_alpha')).id"
     )
@@ -123,8 +181,18 @@ def test_means_are_those_of_the_figure(browser: Browser, page: Path) -> None:
     assert drawn["error_y"]["array"] == pytest.approx([one.high - one.mean for one in expected], rel=0.02)
 
 
+@pytest.mark.parametrize("dof", [1, 2, 4, 5, 9, 30, 400])
+def test_student_quantile_is_scipys(browser: Browser, page: Path, dof: int) -> None:
+    from scipy.special import stdtrit
+
+    if browser.js("typeof table") != "object":
+        browser.open(page)
+    assert browser.js(f"student({dof})") == pytest.approx(stdtrit(dof, 0.975), rel=2e-3)
+
+
 def test_colour_by_a_choice(browser: Browser, page: Path) -> None:
     browser.open(page)
+    open_all(browser)
     browser.draw("choice-0")
     at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
     browser.choose("colour", str(at))
@@ -136,8 +204,9 @@ def test_colour_by_a_choice(browser: Browser, page: Path) -> None:
     ]
 
 
-def test_a_selected_trial_is_marked_everywhere(browser: Browser, page: Path) -> None:
+def test_a_selected_design_is_marked_everywhere(browser: Browser, page: Path) -> None:
     browser.open(page)
+    open_all(browser)
     browser.driver.execute_script("ranked.tBodies[0].rows[4].querySelector('th button').click()")
     trial = browser.js("table.trial[now.state.trial]")
     assert f"t={trial}" in browser.js("location.hash")
@@ -145,13 +214,15 @@ def test_a_selected_trial_is_marked_everywhere(browser: Browser, page: Path) -> 
     assert command.startswith("fer-search run --space search_spaces/report.py --width 0.125 --tuner random")
     assert f"--max-epochs 9 --name run_trial_{trial} --fix downsample=" in command
     assert "classes" not in command  # it is Fixed
+    box = browser.js("(one => [one.top, one.bottom])(document.getElementById('selected').getBoundingClientRect())")
+    assert 0 <= box[0] < box[1] <= browser.js("innerHeight")  # on the screen
+    browser.wait("document.querySelector('#selected #trial-chart svg.main-svg')")
+    caption = browser.js("document.getElementById('trial-chart').parentNode.querySelector('figcaption').textContent")
+    assert caption.startswith(f"Trial {int(trial)}")
     browser.draw("choice-0")
     assert browser.js(
         "document.getElementById('choice-0').data.some(one => one.marker?.symbol === 'circle-open' && one.x.length)"
     )
-    browser.draw("trial-chart")
-    caption = browser.js("document.getElementById('trial-chart').parentNode.querySelector('figcaption').textContent")
-    assert caption.startswith(f"Trial {int(trial)}")
 
 
 def test_failed_trial_says_why(browser: Browser, page: Path) -> None:
@@ -162,6 +233,7 @@ def test_failed_trial_says_why(browser: Browser, page: Path) -> None:
 
 def test_brushing_an_axis_filters(browser: Browser, page: Path) -> None:
     browser.open(page)
+    open_all(browser)
     browser.draw("parallel")
     axis = browser.js("charts.parallel.axes.indexOf('downsample')")
     before = browser.js("now.shown.length")
@@ -171,22 +243,27 @@ def test_brushing_an_axis_filters(browser: Browser, page: Path) -> None:
     to = f"(layout => layout.xaxis.l2p({axis}))(document.getElementById('parallel')._fullLayout)"
     top = "(layout => layout.yaxis.l2p(1.06))(document.getElementById('parallel')._fullLayout)"
     middle = "(layout => layout.yaxis.l2p(0.7))(document.getElementById('parallel')._fullLayout)"
-    x, y = size[0] + browser.js(to) - 18, size[1] + browser.js(top)
+    x, y = size[0] + browser.js(to) + 4, size[1] + browser.js(top)
     actions = webdriver.ActionChains(browser.driver, duration=60)
     drag = actions.w3c_actions.pointer_action
     drag.move_to_location(round(x), round(y))
     drag.pointer_down()
-    drag.move_to_location(round(x + 20), round(y + 20))
-    drag.move_to_location(round(x + 36), round(size[1] + browser.js(middle)))
+    drag.move_to_location(round(x), round(y + 20))
+    drag.move_to_location(round(x), round(size[1] + browser.js(middle)))  # a straight drag
     drag.pointer_up()
     actions.perform()
     browser.wait(f"now.shown.length < {before}")
     at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
     assert browser.js(f"now.shown.every(row => table.choices[{at}].place[row] === 1)")
+    assert browser.js("now.shown.length") > 0
+    ticked = browser.js("[...form.elements].filter(one => one.type === 'checkbox' && one.checked).map(one => one.name)")
+    assert set(ticked) == {f"c{at}"}  # one choice alone
+    assert "NaN" not in browser.js("document.getElementById('parallel').textContent")
 
 
 def test_pair_of_choices_is_chosen(browser: Browser, page: Path) -> None:
     browser.open(page)
+    open_all(browser)
     at = browser.js("table.choices.findIndex(one => one.name === 'flip')")
     browser.choose("x", str(at))
     browser.draw("pair")

@@ -143,7 +143,7 @@ def test_odd_runs(tmp_path: Path, kind: str) -> None:
     said = {
         "empty": "No trial yet",
         "no oracle": "No trial yet",
-        "one": "only trial with a result",
+        "one": "only design with a result",
         "all failed": "all 3 trials failed",
         "stock": "61.0%",
         "stock min": "0.5",

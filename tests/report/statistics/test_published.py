@@ -11,7 +11,7 @@ import pytest
 import runs
 
 from fer_search import report
-from fer_search.report.statistics.ablation_path import path
+from fer_search.report.statistics.ablation_path import ablation_path
 from fer_search.report.statistics.inference import (
     difference_of_means,
     repeated_interval,
@@ -60,15 +60,15 @@ def test_pairs_against_the_first(run: Path) -> None:
         ("strided_conv", "figure_1", 3),
         ("mixup_strided", "figure_1", 3),
     ]
-    assert pairs[0].found.difference == pytest.approx(0.005)
-    assert pairs[0].verdict == "too few seeds to tell"
-    assert pairs[1].verdict == "better"
+    assert pairs[0].result.difference == pytest.approx(0.005)
+    assert pairs[0].verdict == "not significantly different"
+    assert pairs[1].verdict == "significantly better"
 
 
 def test_one_seed_each_tells_nothing(tmp_path: Path) -> None:
     path = runs.write_random(tmp_path / "run", trials=3)
     pairs = baseline_pairs(published_rows(report.load_run(path), report.load_trials(path)))
-    assert {one.verdict for one in pairs} == {"one seed each: cannot be told"}
+    assert {one.verdict for one in pairs} == {"inconclusive: one seed each"}
 
 
 def test_every_output_says_it(run: Path) -> None:
@@ -76,11 +76,11 @@ def test_every_output_says_it(run: Path) -> None:
     page = report.write_report(run, plotly="cdn").read_text()
     for text in (markdown, page):
         assert "strided_conv minus figure_1" in text.replace("\\_", "_")
-        assert "too few seeds to tell" in text
+        assert "not significantly different" in text
     row = next(one for one in content["baselines"] if one["name"] == "figure_1")
     assert (row["seeds"], len(row["trials"])) == (3, 3)
     assert row["low"] < row["accuracy"] < row["high"]
-    assert content["baseline_pairs"][0]["verdict"] == "too few seeds to tell"
+    assert content["baseline_pairs"][0]["verdict"] == "not significantly different"
 
 
 def test_the_reports_own_settings_are_alike(tmp_path: Path) -> None:
@@ -94,11 +94,11 @@ def test_the_reports_own_settings_are_alike(tmp_path: Path) -> None:
 
     assert said() == ""
     assert said(epochs=10) == "at most 10 epochs instead of 50"
-    assert said(batch_size=64) == "batches of 64 instead of 256"
-    assert said(labels="ferplus") == "labels of ferplus"
-    assert said(width=0.125) == "filter counts times 0.125"
-    assert said(limit_train=4000) == "trained on 4,000 images"
-    assert said(drop_duplicates=True) == "without repeated training images"
+    assert said(batch_size=64) == "batch size 64 instead of 256"
+    assert said(labels="ferplus") == "ferplus labels"
+    assert said(width=0.125) == "width 0.125"
+    assert said(limit_train=4000) == "4,000 training images"
+    assert said(drop_duplicates=True) == "without duplicate training images"
 
 
 def measured(rng: np.random.Generator, truth: np.ndarray, images: int, seeds: int, spread: float) -> np.ndarray:
@@ -149,21 +149,17 @@ def test_luck_of_the_best_is_that_of_a_simulation(rng: np.random.Generator) -> N
 
 def test_verdict_and_path_take_the_mean_over_seeds(run: Path) -> None:
     analysis = load_analysis(run)
-    found = verdict(analysis.info, analysis.trials)
-    assert any("trained with 3 seeds: on average 71.0%" in line for line in found.details)
-    assert any("luck alone lifts the best" in line for line in found.details)
-    steps = path(
-        analysis.compared(analysis.budget),
-        analysis.info.choices,
-        list(analysis.info.baselines),
-        analysis.info.validation,
-    )
+    statement = verdict(analysis)
+    assert "71.0%" in statement.headline
+    assert any("Selection bias" in line for line in statement.details)
+    info, compared = analysis.info, analysis.compared(analysis.budget)
+    steps = ablation_path(compared, analysis.fit, info.choices, list(info.baselines), info.validation)
     assert steps[0].accuracy == pytest.approx(0.61)
-    assert steps[-1].known == "measured, 3 seeds, their mean"
+    assert steps[-1].source == "measured, mean of 3 seeds"
 
 
 @pytest.mark.parametrize("protocol", ["holdout", "report"])
 def test_only_a_run_that_held_images_out_is_told_to_confirm(run: Path, protocol: str) -> None:
     analysis = load_analysis(run)
-    details = verdict(replace(analysis.info, protocol=protocol), analysis.trials).details
-    assert ("fer-search confirm" in " ".join(details)) == (protocol == "holdout")
+    analysis.info = replace(analysis.info, protocol=protocol)
+    assert ("fer-search confirm" in " ".join(verdict(analysis).details)) == (protocol == "holdout")

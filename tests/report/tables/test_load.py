@@ -19,7 +19,7 @@ from fer_search.report.tables.trials import CHOICE, COLUMNS, TYPES
 
 def test_columns_are_documented_and_typed(tmp_path: Path) -> None:
     table = report.load_trials(runs.write_random(tmp_path / "run"))
-    said = set(re.findall(r"``([a-z_]+)``", report.load_trials.__doc__ or ""))
+    said = set(re.findall(r"``([a-z_0-9]+)``", report.load_trials.__doc__ or ""))
     assert set(COLUMNS) <= said
     assert list(table.columns[: len(COLUMNS)]) == list(COLUMNS)
     assert {name: str(table[name].dtype) for name in COLUMNS} == TYPES

@@ -1,4 +1,6 @@
 // The page as a whole: one change of the form, one update of everything.
+const EMPTY = { trial: [], rows: {}, status: [], accuracy: { any: [] }, choices: [], columns: [], curves: {}, tags: [] };  // several runs
+
 function select(row) {
   form.elements.t.value = row < 0 ? "" : table.trial[row];
   update();
@@ -7,13 +9,10 @@ function select(row) {
 function update() {
   const state = chosen();
   now = { state, ...filtered(state), version: (now?.version ?? 0) + 1 };
-  for (const part of document.querySelectorAll("[data-budget]"))
-    if (!(part.hidden = part.dataset.budget !== state.budget && !(state.budget === "any" && part.dataset.budget === settings.budget)))
-      showWords(part);
   if (form) {
     writeHash();
-    const count = now.shown.length === table.trial.length ? "" : ` of ${table.trial.length.toLocaleString("en")}`;
-    document.getElementById("count").textContent = `${now.shown.length.toLocaleString("en")}${count} trials`;
+    const total = table.trial.length, count = now.shown.length === total ? "" : ` of ${total.toLocaleString("en")}`;
+    document.getElementById("count").textContent = `${now.shown.length.toLocaleString("en")}${count} designs`;
     drawLegend(state);
     for (const box of form.querySelectorAll("fieldset"))
       box.classList.toggle("used", [...box.elements].some(one => one.checked));
@@ -34,53 +33,51 @@ function drawLegend(state) {
   }));
 }
 
-// While a run goes on: load the page again every so often, at the same place, unless it is being used.
-function watch(seconds) {
-  const tall = document.querySelector(".tall"), place = JSON.parse(sessionStorage.getItem("place") || "null");
-  if (place) { scrollTo(0, place[0]); tall?.scrollTo(0, place[1]); }
-  let used = 0;
-  for (const name of ["pointerdown", "keydown", "wheel"]) addEventListener(name, () => { used = Date.now(); });
-  setInterval(() => {
-    if (document.hidden || Date.now() - used < 3000) return;
-    sessionStorage.setItem("place", JSON.stringify([scrollY, tall?.scrollTop || 0]));
-    location.reload();
-  }, 1000 * seconds);
+async function load(root = document) {
+  const content = JSON.parse(await unpack("content-gzip", root));
+  table = content.table.trial ? content.table : EMPTY;
+  charts = content.charts;
 }
 
 async function start() {
-  const content = JSON.parse(await unpack("content-gzip"));
-  table = content.table;
-  charts = content.charts;
-  if (!table.trial) table = { trial: [], accuracy: { any: [] }, choices: [], columns: [], curves: {}, recalls: {} };  // of several runs
-  settings.budget = document.querySelector("[data-budget]:not([hidden])")?.dataset.budget;
+  await load();
   prepareRanking();
-  if (form) {
-    form.hidden = false;
-    readHash();
-    document.addEventListener("input", event => { if (event.target.form === form) { rowsShown = MOST_ROWS; update(); } });
-    form.addEventListener("submit", event => event.preventDefault());
-    form.addEventListener("reset", () => setTimeout(() => {
-      form.elements.t.value = form.elements.sort.value = "";  // a reset leaves hidden controls as they are
-      update();
-    }));
-    addEventListener("hashchange", () => {
-      const hash = location.hash;  // which the reset empties
-      if (hash.includes("=")) { form.reset(); setTimeout(() => { readHash(hash); update(); }); }
-    });
-    const pick = form.querySelector(".pick");  // it closes as menus do
-    document.addEventListener("click", event => { if (pick && !pick.contains(event.target)) pick.open = false; });
-    document.addEventListener("keydown", event => { if (pick && event.key === "Escape") pick.open = false; });
-    for (const link of document.querySelectorAll("a[href^='#']")) link.addEventListener("click", follow);
-    document.addEventListener("click", event => { if (event.target.closest("#selected a")) follow(event); });
-  }
+  if (form) prepareForm();
   update();
   if (elements.length) await loadPlotly().then(drawCharts);
-  if (settings.watch) watch(settings.watch);
+  if (settings.live) followRun(settings.live);
 }
 
-function follow(event) {  // to a section, without losing the state in the hash
+function prepareForm() {
+  form.hidden = false;
+  readHash();
+  document.addEventListener("input", event => { if (event.target.form === form) { rowsShown = FIRST_ROWS; update(); } });
+  form.addEventListener("submit", event => event.preventDefault());
+  form.addEventListener("reset", () => setTimeout(() => {
+    form.elements.t.value = form.elements.sort.value = "";  // a reset leaves hidden controls as they are
+    update();
+  }));
+  addEventListener("hashchange", () => {
+    const hash = location.hash;  // which the reset empties
+    if (hash.includes("=")) { form.reset(); setTimeout(() => { readHash(hash); update(); }); }
+  });
+  const pick = () => form.querySelector(".pick");  // it closes as menus do
+  document.addEventListener("click", event => { if (pick() && !pick().contains(event.target)) pick().open = false; });
+  document.addEventListener("keydown", event => {
+    if (event.key !== "Escape") return;
+    if (pick()?.open) pick().open = false;
+    else if (now.state.trial >= 0) select(-1);
+  });
+  document.addEventListener("click", event => { if (event.target.closest("a[href^='#']")) follow(event); });
+}
+
+// Goes to a section, opening it, without losing the state in the hash.
+function follow(event) {
   event.preventDefault();
-  document.querySelector(event.target.getAttribute("href"))?.scrollIntoView();
+  const target = document.querySelector(event.target.closest("a").getAttribute("href"));
+  const folded = target?.querySelector(":scope > details");
+  if (folded) folded.open = true;
+  target?.scrollIntoView();
 }
 
 start().catch(error => {

@@ -1,7 +1,7 @@
-// How each kind of trace (its meta.role, given by the figure) shows what the reader chose. Each takes the trace as the
-// figure made it, and the view {state, accuracy, shown, among, listed, chart}; it returns what to draw in its place.
-const MOST_DOTS = 400, MOST_LINES = 500, MOST_CURVES = 300;
-const roles = { dots, star, means, front, best, flow, time, lines, cells, curves, curve, trial };
+// How each kind of trace (its meta.role, set by the figure) shows the reader's choices. Each function takes the trace as the
+// figure made it and the view {state, accuracy, shown, among, listed, chart, layout}, and returns what to draw instead.
+const MAX_DOTS = 400, MAX_LINES = 500, MAX_CURVES = 300;
+const roles = { dots, trainings, star, means, front, best, flow, time, lines, cells, curves, running, curve, trial };
 const RISING = ["#5a6fc0", "#2a9d9d", "#52b96a", "#b5c334", "#eab71a"];  // legible on light and dark
 
 function colourOf(row, state, otherwise) {
@@ -12,52 +12,58 @@ function colourOf(row, state, otherwise) {
   return RISING[Math.round(place / Math.max(1, choice.groups.length - 1) * (RISING.length - 1))];
 }
 
-// The dots of a trace that are shown: their positions, thinned evenly by rank where they are too many to draw.
+// The dots of a trace that are shown, thinned evenly by rank where they are too many to draw.
 function points(trace, view, thinned = true) {
-  const own = trace.meta.y === "own", y = own ? table.accuracy.any : view.accuracy;
-  const keep = own ? new Set(view.listed) : view.among;
-  let at = trace.customdata.map((row, k) => k).filter(k => keep.has(trace.customdata[k]) && y[trace.customdata[k]] >= 0);
-  if (thinned && at.length > MOST_DOTS) {
-    at.sort((a, b) => y[trace.customdata[b]] - y[trace.customdata[a]]);
-    at = at.filter((_, k) => k % Math.ceil(at.length / MOST_DOTS) === 0 || trace.customdata[at[k]] === view.state.trial);
-  }
-  return at.map(k => ({ row: trace.customdata[k], x: trace.x[k], y: y[trace.customdata[k]] }));
+  const y = view.accuracy, rows = trace.customdata;
+  let kept = [...rows.keys()].filter(k => view.among.has(rows[k]) && y[rows[k]] >= 0);
+  if (thinned) kept = thin(kept, k => y[rows[k]], k => rows[k] === view.state.trial);
+  return kept.map(k => ({ row: rows[k], x: trace.x[k], y: y[rows[k]] }));
+}
+
+function thin(kept, value, keep) {
+  if (kept.length <= MAX_DOTS) return kept;
+  kept.sort((a, b) => value(b) - value(a));
+  return kept.filter((k, rank) => rank % Math.ceil(kept.length / MAX_DOTS) === 0 || keep(k));
 }
 
 function dots(trace, view) {
   const found = points(trace, view);
-  const drawn = {
+  view.limits = limitsOf(view.shown.map(row => view.accuracy[row]));
+  view.of = `${counted(points(trace, view, false).length)} ${budgetWords(view.state.budget)}`;
+  return marked(trace, view, found);
+}
+
+// Dots that are single trainings, each with an accuracy of its own: the rungs of Hyperband, the search's progress.
+function trainings(trace, view) {
+  const listed = new Set(view.listed), rows = trace.customdata;
+  const kept = [...rows.keys()].filter(k => listed.has(rows[k]));
+  const found = thin([...kept], k => trace.y[k], k => rows[k] === view.state.trial)
+    .map(k => ({ row: rows[k], x: trace.x[k], y: trace.y[k] * SCALE }));
+  if (kept.length < rows.length) view.of = `${kept.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} trainings, filtered`;
+  return marked(trace, view, found);
+}
+
+function marked(trace, view, found) {
+  const ring = found.filter(one => one.row === view.state.trial);
+  return [{
     ...trace, x: found.map(one => one.x), y: found.map(one => one.y / SCALE), customdata: found.map(one => one.row),
     text: found.map(one => describe(one.row, one.y)),
     marker: { ...trace.marker, color: found.map(one => colourOf(one.row, view.state, trace.marker.color)) },
-  };
-  const ring = found.filter(one => one.row === view.state.trial);
-  const around = { type: "scatter", mode: "markers", hoverinfo: "skip", x: ring.map(one => one.x), y: ring.map(one => one.y / SCALE),
-    marker: { symbol: "circle-open", size: 18, color: view.ink, opacity: 1, line: { width: 3 } } };
-  if (trace.meta.y !== "own") {
-    view.layout.yaxis.range = ends(view.shown.map(row => view.accuracy[row]));
-    view.of = `${counted(points(trace, view, false).length)} ${budgetWords(view.state.budget)}`;
-  } else ownCaption(view);
-  return [drawn, around];
+  }, {
+    type: "scatter", mode: "markers", hoverinfo: "skip", x: ring.map(one => one.x), y: ring.map(one => one.y / SCALE),
+    marker: { symbol: "circle-open", size: 18, color: view.ink, opacity: 1, line: { width: 3 } },
+  }];
 }
 
-// Of trials at their own epochs: how many of them are left, and where they are, if the figure does not say.
-function ownCaption(view) {
-  const every = view.chart.data.filter(one => one.meta?.role === "dots");
-  const [left, all] = [every.flatMap(one => points(one, view, false)), every.flatMap(one => one.customdata)];
-  view.layout.yaxis.range ??= ends(left.map(one => one.y));
-  if (left.length < all.length) view.of = `${left.length.toLocaleString("en")} of ${counted(all.length)}, filtered`;
-}
-
-// The ends of an accuracy axis that holds all of these, with some room; the same in all panels of the trials shown.
-function ends(accuracies) {
+// The limits of an accuracy axis for these values, with a margin.
+function limitsOf(accuracies) {
   if (!accuracies.length) return [0, 1];
   const [high, low] = [Math.max, Math.min].map(end => accuracies.reduce((a, b) => end(a, b)) / SCALE), room = Math.max(0.08 * (high - low), 0.004);
   return [low - room, high + 1.3 * room];
 }
 
-const counted = n => `${n.toLocaleString("en")} trial${n === 1 ? "" : "s"}`;
-const budgetWords = budget => budget === "any" ? "whatever the epochs" : `at ${budget} epoch${budget === "1" ? "" : "s"}`;
+const counted = n => `${n.toLocaleString("en")} design${n === 1 ? "" : "s"}`;
+const budgetWords = budget => budget === "any" ? "at any epochs" : `at ${budget} epoch${budget === "1" ? "" : "s"}`;
 
 function star(trace, view) {
   const source = view.chart.data.find(one => one.meta?.role === "dots");
@@ -80,11 +86,12 @@ function means(trace, view) {
   return [{
     ...trace, x: full.map(k => trace.x[k]), y: full.map(k => found[k].mean),
     error_y: { ...trace.error_y, array: full.map(k => found[k].half || 0) },
-    text: full.map(k => `<b>${escaped(choice.groups[k])}</b><br>mean of ${found[k].n} trials ${percent(found[k].mean)}`
+    text: full.map(k => `<b>${escaped(choice.groups[k])}</b><br>mean of ${found[k].n} designs ${percent(found[k].mean)}`
       + (found[k].half ? `<br>95% interval ${percent(found[k].mean - found[k].half)} to ${percent(found[k].mean + found[k].half)}` : "")),
   }];
 }
 
+// The Pareto front of those shown.
 function front(trace, view) {
   const source = view.chart.data.find(one => one.meta?.role === "dots");
   let best = -1;
@@ -93,20 +100,21 @@ function front(trace, view) {
   return [{ ...trace, x: found.map(one => one.x), y: found.map(one => one.y / SCALE) }];
 }
 
-// The best so far of those shown.
+// The best so far of the trainings shown.
 function best(trace, view) {
-  const found = points(view.chart.data.find(one => one.meta?.role === "dots"), view, false).sort((a, b) => a.x - b.x);
+  const source = view.chart.data.find(one => one.meta?.role === "trainings"), listed = new Set(view.listed);
+  const kept = [...source.customdata.keys()].filter(k => listed.has(source.customdata[k])).sort((a, b) => source.x[a] - source.x[b]);
   let high = 0;
-  return [{ ...trace, x: found.map(one => one.x), y: found.map(one => (high = Math.max(high, one.y)) / SCALE) }];
+  return [{ ...trace, x: kept.map(k => source.x[k]), y: kept.map(k => (high = Math.max(high, source.y[k]))) }];
 }
 
-// From each promoted trial to where it went, a piece of three points, where both are shown.
+// From rung to rung, three points for each promotion (the last one a gap), where both designs are shown.
 function flow(trace, view) {
   const listed = new Set(view.listed), keep = (_, k) => listed.has(trace.customdata[k - k % 3]) && listed.has(trace.customdata[k - k % 3 + 1]);
   return [{ ...trace, x: trace.x.filter(keep), y: trace.y.filter(keep) }];
 }
 
-// Where the time of the listed trials went: a trace for each place of a choice's values.
+// The training time of the listed designs: a trace for each position among a choice's values.
 function time(trace, view) {
   if (view.listed.length === table.trial.length) return [trace];
   const seconds = table.columns.find(one => one.name === "seconds").values, spent = rows => rows.reduce((sum, row) => sum + (seconds[row] || 0), 0);
@@ -125,7 +133,7 @@ function duration(seconds) {
   return size ? `${(seconds / size).toFixed(1)} ${unit}` : `${seconds.toFixed(0)} s`;
 }
 
-// Parallel coordinates: every trial's line, found once in the figure, then put into the band of its rank.
+// Parallel coordinates: every design's line, read once from the figure, then put into the band of its rank.
 function segments(chart) {
   if (chart.segments) return chart.segments;
   chart.segments = new Map();
@@ -139,10 +147,10 @@ function segments(chart) {
 }
 
 function lines(trace, view) {
-  const known = segments(view.chart), rows = view.shown.filter(row => known.has(row)).slice(0, MOST_LINES);
+  const known = segments(view.chart), rows = view.shown.filter(row => known.has(row)).slice(0, MAX_LINES);
   const ranked = rows.filter((row, k) => (k + 1) / rows.length > trace.meta.from && (k + 1) / rows.length <= trace.meta.to);
   view.of = `${counted(rows.length)} ${budgetWords(view.state.budget)}${rows.length < view.shown.length ? ", the best" : ""}; colour: rank`;
-  const high = view.accuracy[rows[0]], low = view.accuracy[rows.at(-1)];
+  const high = view.accuracy[rows[0]] ?? NaN, low = view.accuracy[rows.at(-1)] ?? NaN;
   for (const note of view.layout.annotations || []) {
     if (note.name === "low") note.text = percent(low / SCALE);
     if (note.name === "high") note.text = percent(high / SCALE);
@@ -179,9 +187,23 @@ function cells(trace, view) {
 }
 
 function curves(trace, view) {
-  const rows = view.shown.filter(row => table.ended[row] && row !== view.focus && table.curves.val_accuracy[row]).slice(0, MOST_CURVES);
+  const rows = view.listed.filter(row => row !== view.focus && table.status[row] !== "running" && table.curves.val_accuracy[row]);
+  const kept = rows.sort((a, b) => table.accuracy.any[b] - table.accuracy.any[a]).slice(0, MAX_CURVES);
+  view.of = counted(view.listed.filter(row => table.curves.val_accuracy[row]).length);
+  view.limits = limitsOf([...kept, view.focus, ...view.listed.filter(row => table.status[row] === "running")]
+    .flatMap(row => (table.curves.val_accuracy[row] || []).filter(value => value >= 0)));
+  const lines = view.chart.layout.shapes?.filter(one => one.name !== "majority").map(one => one.y0) || [];
+  view.limits[1] = Math.max(view.limits[1], ...lines.map(y => y + 0.03 * (y - view.limits[0])));
+  return [joined(trace, kept)];
+}
+
+// The curves of trials in progress.
+function running(trace, view) {
+  return [joined(trace, view.listed.filter(row => table.status[row] === "running" && row !== view.state.trial && table.curves.val_accuracy[row]))];
+}
+
+function joined(trace, rows) {
   const drawn = { ...trace, x: [], y: [], text: [], customdata: [] };
-  view.of = counted(rows.length + 1);
   for (const row of rows) {
     const curve = table.curves.val_accuracy[row], title = escaped(table.title[row]);
     curve.forEach((value, k) => { drawn.x.push(k + 1); drawn.y.push(value < 0 ? null : value / SCALE); });
@@ -189,21 +211,22 @@ function curves(trace, view) {
     drawn.y.push(null);
     for (let k = 0; k <= curve.length; k++) { drawn.text.push(title); drawn.customdata.push(row); }
   }
-  return [drawn];
+  return drawn;
 }
 
 function curve(trace, view) {
   const values = table.curves.val_accuracy[view.focus] || [];
+  if (table.status[view.focus] === "running" && view.state.trial < 0) return [{ ...trace, x: [], y: [] }];
   const title = escaped(cut(table.title[view.focus] || "", 34));
   return [{ ...trace, x: [...values.keys()].map(k => k + 1), y: values.map(value => value < 0 ? null : value / SCALE),
-    hovertemplate: `${title}<br>epoch %{x}: %{y:.1%}<extra></extra>` }];
+    mode: values.length < 3 ? "lines+markers" : "lines", hovertemplate: `${title}<br>epoch %{x}: %{y:.1%}<extra></extra>` }];
 }
 
-// Training beside validation where it was best: how far it overfits.
+// Training and validation accuracy at the best epoch: their difference is the overfitting.
 function gap(row) {
   const validation = table.curves.val_accuracy[row] || [], training = table.curves.accuracy[row] || [];
   const at = validation.indexOf(Math.max(...validation));
-  if (at < 0 || !(training[at] >= 0)) return "training beside validation";
+  if (at < 0 || !(training[at] >= 0)) return "training and validation accuracy";
   const [high, low] = [training[at], validation[at]].map(value => percent(value / SCALE));
   return `at its best epoch, ${at + 1}: training ${high}, validation ${low}`;
 }
@@ -213,5 +236,6 @@ function trial(trace, view) {
   const scale = trace.meta.column === "learning_rate" ? 1 : SCALE;
   view.caption = table.title[view.focus];
   view.of = gap(view.focus);
+  view.layout.xaxis.dtick = Math.max(1, Math.ceil((table.epochs[view.focus] || 1) / 10));
   return [{ ...trace, x: [...values.keys()].map(k => k + 1), y: values.map(value => value === null || value < 0 ? null : value / scale) }];
 }

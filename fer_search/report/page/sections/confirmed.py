@@ -1,4 +1,4 @@
-"""The best designs on images that no search saw."""
+"""The best designs on test images."""
 
 from __future__ import annotations
 
@@ -10,17 +10,10 @@ from fer_search.report.tables.confirmed import HEADS, confirmed_lines, notes
 
 
 def section(analysis: RunAnalysis) -> Section:
-    """What ``fer-search confirm`` found; how to run it where it was not."""
-    title, found = "Tested once", analysis.confirmed
-    nothing = found.empty and not (analysis.trials["status"] == "completed").any()
-    if nothing or analysis.info.protocol != "holdout":
-        return Section("confirmed", title, Markup())
-    if found.empty:
-        text = (
-            "Not yet. The accuracies above chose the designs, so the best ones are too high. fer-search confirm trains "
-            f"the best again with several seeds and tests them once on images that no trial saw: fer-search confirm "
-            f"{analysis.info.path}"
-        )
-        return Section("confirmed", title, note(text))
-    body = table(HEADS, confirmed_lines(found), numbers=range(1, len(HEADS)))
-    return Section("confirmed", title, join(*(note(text) for text in notes(analysis.info.path)), body))
+    """Return the table of what ``fer-search confirm`` found; nothing where the run was not confirmed."""
+    confirmed = analysis.confirmed
+    if confirmed.empty:
+        return Section("confirmed", "Test results", Markup())
+    body = table(HEADS, confirmed_lines(confirmed), numbers=range(1, len(HEADS)))
+    text = (note(line) for line in notes(analysis.info.path))
+    return Section("confirmed", "Test results", join(*text, body), folded=True)

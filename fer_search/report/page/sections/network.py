@@ -1,7 +1,8 @@
-"""The best network: layers, confusion, per-class numbers, worst mistakes, calibration."""
+"""The best network: confusion matrix; per-class numbers, calibration, worst mistakes and layers on demand."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from fer_search.report import formatting
@@ -11,45 +12,38 @@ from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.page.sections.table import folded, note, table
 from fer_search.report.statistics.verdict import completed
 from fer_search.report.tables.analysis import RunAnalysis
-from fer_search.report.tables.predictions import (
-    Predictions,
-    calibration,
-    confusion,
-    per_class,
-    picture,
-)
-from fer_search.runfolder.predictions import load_layers, load_predictions
+from fer_search.report.tables.predictions import calibration, confusion, per_class, picture
+from fer_search.runfolder.predictions import Predictions, load_layers
 
-MOST_MISTAKES = 24
+MAX_MISTAKES = 24
 
 
 def section(analysis: RunAnalysis) -> Section:
-    """What is known of the best trial; of the best one with predictions, where the search saved none of the best."""
-    scored, title = completed(analysis.trials), "The best network"
+    """Return what is known of the best design, or of the best one with predictions where the best one has none."""
+    scored, title = completed(analysis.designs), "Best network"
     if scored.empty:
         return Section("network", title, Markup())
-    found = load_predictions(analysis.info.path)
-    at = list(scored.index[scored["trial"] == found.trial]) if found is not None else []
-    best = scored.iloc[0]
-    shown = scored.loc[at[0]] if len(at) else best
-    layers = load_layers(analysis.info.path, str(shown["trial"]))
+    predictions, best = analysis.predictions, scored.iloc[0]
+    row = analysis.row_of(predictions.trial) if predictions is not None else None
+    shown = analysis.designs.iloc[row] if row is not None else best
+    layers = _layers(load_layers(analysis.info.path, str(shown["trial"])))
     facts = {
         "Trial": formatting.trial(shown),
-        "Design": formatting.design(shown),
         "Parameters": formatting.count(shown["parameters"]),
-        "FLOP an image": formatting.count(shown["flops"]),
+        "FLOPs per image": formatting.count(shown["flops"]),
     }
-    known = {name: fact for name, fact in facts.items() if fact not in ("", formatting.NONE)}
-    record = tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in known.items()), class_="record")
+    known = {name: fact for name, fact in facts.items() if fact not in ("", formatting.DASH)}
+    record = tag("p", " · ".join(f"{name} {fact}" for name, fact in known.items()), class_="note")
+    if predictions is None or row is None:
+        missing = note("Its predictions were not saved, so its confusion matrix and calibration are unknown.")
+        return Section("network", title, join(record, missing, layers), folded=True)
     other = None
     if shown["trial"] != best["trial"]:
-        other = note(f"The best {formatting.title(best)} has no predictions yet; this is the one that was best before.")
-    parts = [record, other, _layers(layers)]
-    if found is None or not len(at):
-        parts.append(note("Its predictions were not saved, so confusions, calibration and mistakes are not known."))
-        return Section("network", title, join(*parts))
-    body, charts = _predictions(found)
-    return Section("network", title, join(*parts, body), charts)
+        other = note(
+            f"The best design, {formatting.title(best)}, has no saved predictions; this is an earlier best one."
+        )
+    body, charts = _predictions(predictions)
+    return Section("network", title, join(record, other, body, layers), charts)
 
 
 def _layers(layers: list[dict]) -> Markup | None:
@@ -65,43 +59,47 @@ def _layers(layers: list[dict]) -> Markup | None:
         for layer in layers
     ]
     heads = ("layer", "kind", "output", "parameters")
-    return folded(f"Its {formatting.plural(len(layers), 'layer')}", table(heads, rows, numbers=(2, 3)))
+    return folded(formatting.plural(len(layers), "layer"), table(heads, rows, numbers=(2, 3)))
 
 
-def _predictions(found: Predictions) -> tuple[Markup, list[Chart]]:
-    counts = confusion(found)
-    bins, error = calibration(found)
-    charts = [
-        Chart("confusion", plot_confusion(counts, found.classes), "square"),
-        Chart("confusion-counts", plot_confusion(counts, found.classes, normalised=False), "square"),
-        Chart("calibration", plot_calibration(bins, error), "square"),
-    ]
-    panels = tag("div", *(chart.placeholder() for chart in charts), class_="charts")
-    return join(panels, _per_class(per_class(counts, found.classes)), _mistakes(found)), charts
+def _predictions(predictions: Predictions) -> tuple[Markup, list[Chart]]:
+    counts = confusion(predictions)
+    shares = Chart("confusion", plot_confusion(counts, predictions.classes), "square")
+    images = Chart("confusion-counts", plot_confusion(counts, predictions.classes, normalised=False), "square")
+    reliability = Chart("calibration", plot_calibration(*calibration(predictions)), "square")
+    panels = tag("div", images.placeholder(), reliability.placeholder(), class_="charts")
+    more = folded("Each emotion, counts and calibration", _per_class(per_class(counts, predictions.classes)), panels)
+    return join(shares.placeholder(), more, _mistakes(predictions)), [shares, images, reliability]
 
 
-def _per_class(found: pd.DataFrame) -> Markup:
+def _per_class(scores: pd.DataFrame) -> Markup:
     def cell(row: pd.Series, name: str) -> str:
-        ends = formatting.interval(row[f"{name}_low"], row[f"{name}_high"])
-        return formatting.percent(row[name]) + (f" ({ends})" if ends else "")
+        interval = formatting.interval(row[f"{name}_low"], row[f"{name}_high"])
+        return formatting.percent(row[name]) + (f" ({interval})" if interval else "")
 
     rows = [
         (str(row["class"]), f"{row['images']:,}", *(cell(row, name) for name in ("precision", "recall", "f1")))
-        for _, row in found.iterrows()
+        for _, row in scores.iterrows()
     ]
     heads = ("emotion", "images", "precision (95% interval)", "recall (95% interval)", "F1 (95% interval)")
-    return join(tag("h3", "Each emotion"), table(heads, rows, numbers=range(1, 5)))
+    return table(heads, rows, numbers=range(1, 5))
 
 
-def _mistakes(found: Predictions) -> Markup | None:
-    if not len(found.mistakes):
+def _mistakes(predictions: Predictions) -> Markup | None:
+    if not len(predictions.mistakes):
         return None
-    items = []
-    for row, image in list(zip(found.mistakes, found.images, strict=True))[:MOST_MISTAKES]:
-        said, label = found.classes[found.predicted[row]], found.classes[found.labels[row]]
-        sure = f"{found.probabilities[row].max():.0%}"
-        picture_of = tag("img", src=picture(image), alt=f"a face labelled {label}", width=72, height=72)
-        text = tag("figcaption", tag("b", said), f" {sure}", tag("span", f"label: {label}", class_="of"))
-        items.append(tag("figure", picture_of, text))
-    text = note("The validation images that it was most surely wrong about: what it says, and what the data set says.")
-    return join(tag("h3", "The worst mistakes"), text, tag("div", *items, class_="faces"))
+    items: list[Markup] = []
+    seen: set[bytes] = set()  # FER2013 holds many images several times
+    for row, image in zip(predictions.mistakes, predictions.images, strict=True):
+        pixels = np.asarray(image, np.uint8).tobytes()
+        if pixels in seen or len(items) == MAX_MISTAKES:
+            continue
+        seen.add(pixels)
+        predicted = predictions.classes[predictions.predicted[row]]
+        label = predictions.classes[predictions.labels[row]]
+        face = tag("img", src=picture(image), alt=f"a face labelled {label}", width=72, height=72)
+        confidence = f" {predictions.probabilities[row].max():.0%}"
+        text = tag("figcaption", tag("b", predicted), confidence, tag("span", f"label: {label}", class_="of"))
+        items.append(tag("figure", face, text))
+    text = note("The most confident wrong predictions on validation images, without duplicates.")
+    return folded("Worst mistakes", text, tag("div", *items, class_="faces"))

@@ -1,4 +1,4 @@
-"""From the baseline to the best, one change at a time."""
+"""From the baseline to the best design, one change at a time."""
 
 from __future__ import annotations
 
@@ -7,35 +7,30 @@ from fer_search.report.figures.path import plot_path
 from fer_search.report.page.html import Chart, Section
 from fer_search.report.page.markup import Markup, join
 from fer_search.report.page.sections.table import folded, note, table
-from fer_search.report.statistics.ablation_path import Step, path
+from fer_search.report.statistics.ablation_path import Step, ablation_path
 from fer_search.report.tables.analysis import RunAnalysis
 
 
 def section(analysis: RunAnalysis) -> Section:
-    """The ablation path; nothing where no baseline was measured at the default budget, or it is the best."""
-    title, compared = "From the baseline to the best", analysis.compared(analysis.budget)
-    steps = path(compared, analysis.info.choices, list(analysis.info.baselines), analysis.info.validation)
+    """Return the ablation path; nothing where no baseline was measured at the default budget, or it is the best."""
+    title, compared, info = "From the baseline to the best", analysis.compared(analysis.budget), analysis.info
+    steps = ablation_path(compared, analysis.fit, info.choices, list(info.baselines), info.validation)
     if len(steps) < 2:
         return Section("path", title, Markup())
     chart = Chart("path-chart", plot_path(steps), "rows")
-    at = (
-        f" Compared at {formatting.plural(analysis.budget, 'epoch')}, whatever is chosen above."
-        if analysis.budget
-        else ""
-    )
+    epochs = f" At {formatting.plural(analysis.budget, 'epoch')}." if analysis.budget else ""
     text = note(
-        "One change at a time, the one with the largest estimated gain first. Filled: measured, a trial had this very "
-        f"design. Hollow: estimated from all trials.{at} To measure a step, add it to the space's baselines. The last "
-        "one was picked because it was best, by luck too: its gain is likely a little smaller."
+        "One change at a time, the one with the largest estimated gain first. Filled: measured; hollow: estimated from "
+        f"all designs.{epochs} The best design was selected, so its gain is probably too large."
     )
-    rows = [_row(k, steps) for k in range(len(steps))]
-    heads = ("change", "accuracy (95% interval)", "adds, points", "how it is known")
-    body = join(text, chart.placeholder(), folded("The same as a table", table(heads, rows, numbers=(1, 2))))
-    return Section("path", title, body, [chart])
+    rows = [_row(index, steps) for index in range(len(steps))]
+    heads = ("change", "accuracy (95% interval)", "adds, points", "source")
+    body = join(text, chart.placeholder(), folded("As a table", table(heads, rows, numbers=(1, 2))))
+    return Section("path", title, body, [chart], folded=True, link="Path")
 
 
-def _row(k: int, steps: list[Step]) -> tuple[str, str, str, str]:
-    step = steps[k]
-    ends = formatting.interval(step.low, step.high)
-    gain = formatting.points(step.accuracy - steps[k - 1].accuracy) if k else ""
-    return step.change, formatting.percent(step.accuracy) + (f" ({ends})" if ends else ""), gain, step.known
+def _row(index: int, steps: list[Step]) -> tuple[str, str, str, str]:
+    step = steps[index]
+    interval = formatting.interval(step.low, step.high)
+    gain = formatting.signed_points(step.accuracy - steps[index - 1].accuracy) if index else ""
+    return step.change, formatting.percent(step.accuracy) + (f" ({interval})" if interval else ""), gain, step.source

@@ -1,4 +1,4 @@
-"""The space's baselines and references beside what was measured here, and the baselines beside each other."""
+"""The space's baselines and references beside this run's accuracies, and the baselines compared with each other."""
 
 from __future__ import annotations
 
@@ -21,49 +21,48 @@ from fer_search.report.tables.analysis import RunAnalysis
 
 
 def section(analysis: RunAnalysis) -> Section:
-    """Each baseline and reference: published, ours, the difference with its interval, and what is not alike."""
-    found = published_rows(analysis.info, analysis.trials)
-    shown = columns_shown(found)
-    title = "The report's table, again" if len(shown) == len(HEADS) else "The baselines"
-    if not found:
+    """Return each baseline and reference: published, this run, the difference with its interval, and comparability."""
+    rows = published_rows(analysis.info, analysis.trials)
+    shown = columns_shown(rows)
+    all_columns = len(shown) == len(HEADS)
+    title = "Published accuracies" if all_columns else "Baselines"
+    if not rows:
         return Section("published", title, Markup())
-    ways = protocol_differences(analysis.info)
-    lines = [published_line(row, analysis.info.toy, ways) for row in found]
-    body = table(
-        [HEADS[k] for k in shown],
-        [[line[k] for k in shown] for line in lines],
-        range(1, 6 if len(shown) == len(HEADS) else 4),
-    )
-    how = _how(found, ways if len(shown) == len(HEADS) else None)
-    return Section("published", title, join(note(how), body, _pairs(baseline_pairs(found))))
+    differences = protocol_differences(analysis.info)
+    lines = [published_line(row, analysis.info.toy, differences) for row in rows]
+    heads, cells = [HEADS[index] for index in shown], [[line[index] for index in shown] for line in lines]
+    body = table(heads, cells, range(1, 6 if all_columns else 4))
+    how = _explanation(rows, differences if all_columns else None)
+    content = join(note(how), body, _pairs(baseline_pairs(rows)))
+    return Section("published", title, content, folded=True, link="Published" if all_columns else "")
 
 
-def _how(found: list[PublishedRow], ways: str | None) -> str:
-    """What the numbers are; ``ways`` is None where nothing is published to be like."""
-    alike = f"Not like for like: here, {ways}. " if ways else "The same protocol, width and images as the report's. "
-    alike = "" if ways is None else alike
-    most = max(row.seeds for row in found)
-    if most == 0:
-        return alike.strip()
-    if most == 1:
+def _explanation(rows: list[PublishedRow], differences: str | None) -> str:
+    """Return what the numbers are; ``differences`` is None where nothing was published."""
+    same = "The protocol, width and images are those of the course report. "
+    comparable = "" if differences is None else f"Not comparable: {differences}. " if differences else same
+    seeds = max(row.seeds for row in rows)
+    if seeds == 0:
+        return comparable.strip()
+    if seeds == 1:
         return (
-            f"{alike}One seed each: the intervals are of which images were drawn; training again would move each "
-            "accuracy too, by an unknown amount (--repeats 5 measures it)."
+            f"{comparable}One seed each: the intervals cover the sampling of images, not the variation between seeds "
+            "(--repeats 5 measures it)."
         )
     return (
-        f"{alike}Here: the mean over the seeds. Its interval holds what another seed would change (Student's t) and "
-        "which images were drawn; that of the difference also that the published network is one seed alone."
+        f"{comparable}This run: mean over the seeds; its interval covers seeds (Student's t) and the sampling of "
+        "images, that of the difference also the single seed of the published network."
     )
 
 
-def _pairs(found: list[BaselinePair]) -> Markup | None:
-    if not found:
+def _pairs(pairs: list[BaselinePair]) -> Markup | None:
+    if not pairs:
         return None
-    repeated = any(pair.found.dof for pair in found)
+    repeated = any(pair.result.dof for pair in pairs)
     text = (
-        "Over the seeds of both (Student's t, Holm's correction for the number of comparisons), on these images."
+        "Over the seeds of both (Student's t, Holm's correction), on these images."
         if repeated
-        else "With one seed each, the interval is of the images alone, and no difference can be trusted: see --repeats."
+        else "With one seed each, the interval covers the images only, and no difference is conclusive: see --repeats."
     )
-    heading = tag("h3", f"Each baseline against {found[0].against}")
-    return join(heading, note(text), table(PAIR_HEADS, [pair_line(pair) for pair in found], numbers=(1, 2)))
+    heading = tag("h3", f"Each baseline against {pairs[0].against}")
+    return join(heading, note(text), table(PAIR_HEADS, [pair_line(pair) for pair in pairs], numbers=(1, 2)))

@@ -13,8 +13,9 @@ from fer_search.runfolder.run_json import RunInfo
 
 
 def section(analysis: RunAnalysis) -> Section:
-    """The command, seed, data, settings, versions, and the space's text."""
-    return Section("repeat", "How to repeat this", Markup() if analysis.info.stock else _content(analysis.info))
+    """Return the command, seed, data, settings, versions, and the space's source."""
+    content = Markup() if analysis.info.stock else _content(analysis.info)
+    return Section("repeat", "How to repeat this", content, folded=True, link="Repeat")
 
 
 def _content(info: RunInfo) -> Markup:
@@ -32,7 +33,7 @@ def _content(info: RunInfo) -> Markup:
     known = ((name, str(fact)) for name, fact in facts.items() if fact not in (None, ""))
     items = (tag("div", tag("dt", name), tag("dd", fact)) for name, fact in known)
     text = space.get("text")
-    source = tag("details", tag("summary", "The space's text"), tag("pre", text, tabindex=0)) if text else None
+    source = tag("details", tag("summary", "Source of the space"), tag("pre", text, tabindex=0)) if text else None
     command = tag("pre", info.command, tabindex=0) if info.command else None
     return join(command, tag("dl", *items, class_="record"), source)
 
@@ -42,9 +43,7 @@ def _pairs(table: Mapping[str, Any]) -> str:
     return ", ".join(f"{'' if key == 'name' else formatting.label(key)} {_value(known[key])}".strip() for key in known)
 
 
-def _value(given: Any) -> str:
-    return (
-        " ".join(f"{k}={formatting.value(v)}" for k, v in given.items())
-        if isinstance(given, Mapping)
-        else formatting.value(given)
-    )
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={formatting.value(entry)}" for key, entry in value.items())
+    return formatting.value(value)

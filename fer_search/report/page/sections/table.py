@@ -8,20 +8,24 @@ from fer_search.report.page.markup import Child, Markup, tag
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Child]], numbers: Sequence[int] = ()) -> Markup:
-    """Return a table that scrolls sideways where it must.
+    """Return a table that scrolls sideways where it is too wide.
 
     Args:
-        heads: of the columns.
+        heads: headings of the columns.
         rows: cells; the first one is the row's heading.
-        numbers: columns that hold numbers.
+        numbers: indices of the columns that hold numbers.
     """
 
-    def kind(at: int) -> str | None:
-        return "n" if at in numbers else None
+    def kind(index: int) -> str | None:
+        return "n" if index in numbers else None
 
-    head = tag("tr", *(tag("th", name, scope="col", class_=kind(at)) for at, name in enumerate(heads)))
+    head = tag("tr", *(tag("th", name, scope="col", class_=kind(index)) for index, name in enumerate(heads)))
     body = (
-        tag("tr", tag("th", row[0], scope="row"), *(tag("td", c, class_=kind(at)) for at, c in enumerate(row[1:], 1)))
+        tag(
+            "tr",
+            tag("th", row[0], scope="row"),
+            *(tag("td", cell, class_=kind(i)) for i, cell in enumerate(row[1:], 1)),
+        )
         for row in rows
     )
     return tag("div", tag("table", tag("thead", head), tag("tbody", *body)), class_="scroll")

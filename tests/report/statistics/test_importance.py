@@ -1,0 +1,303 @@
+"""Importances, effects, interactions, the ablation path, promotions, the Pareto front."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import runs
+
+from fer_search import report
+from fer_search.report.statistics.ablation_path import ablation_path
+from fer_search.report.statistics.budgets import at_epochs, bins, common_epochs, level_of
+from fer_search.report.statistics.effects import effects, in_words, recall_effects
+from fer_search.report.statistics.importance import MATTERS, conclusion, importances, importances_of, is_first
+from fer_search.report.statistics.inference import holm
+from fer_search.report.statistics.interactions import pair_interactions
+from fer_search.report.statistics.joint_model import JointFit, Measurements, fit_joint_model
+from fer_search.report.statistics.measurements import gather_measurements
+from fer_search.report.statistics.pareto import front
+from fer_search.report.statistics.promotions import promotions, rank_correlation
+from fer_search.report.tables.analysis import load_analysis
+from fer_search.runfolder.choices import Choice
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+CHOICES = (
+    Choice("a", "Choice", ("x", "y")),
+    Choice("b", "Choice", (1, 2, 3)),
+    Choice("c", "Float", log=True),
+    Choice("d", "Choice", ("p", "q"), conditions=((("a", ("x",)),),)),
+)
+
+
+def planted(
+    n: int, rng: np.random.Generator, *, a: float = 0, c: float = 0, d: float = 0, ab: float = 0, noise: float = 0.01
+) -> Measurements:
+    """Make up designs: y adds ``a``, c adds ``c`` a decade, q adds ``d``, y and 3 together add ``ab``."""
+    table = pd.DataFrame(
+        {
+            "choice.a": rng.choice(["x", "y"], n),
+            "choice.b": rng.choice([1, 2, 3], n),
+            "choice.c": 10 ** rng.uniform(-4, -2, n),
+            "choice.d": rng.choice(["p", "q"], n),
+        }
+    )
+    is_y, is_q = table["choice.a"] == "y", table["choice.d"] == "q"
+    table["choice.d"] = table["choice.d"].mask(is_y)
+    accuracy = 0.6 + a * is_y + c * (np.log10(table["choice.c"]) + 3) + d * (is_q & ~is_y)
+    accuracy += ab * (is_y & (table["choice.b"] == 3)) + rng.normal(0, noise, n)
+    return Measurements(table, np.arange(n), np.zeros(n, int), accuracy.to_numpy(float), [10])
+
+
+def fitted(measurements: Measurements) -> JointFit:
+    fit = fit_joint_model(measurements, CHOICES)
+    assert fit is not None
+    return fit
+
+
+def test_planted_choice_is_first(rng: np.random.Generator) -> None:
+    table = importances(planted(60, rng, a=0.04), CHOICES)
+    row = table.iloc[0]
+    assert row["choice"] == "a"
+    assert is_first(table)
+    assert row["share"] == pytest.approx(0.8, abs=0.12)  # 0.02 squared of 0.02 squared and 0.01 squared
+    assert (row["value"], row["against"]) == ("y", "x")
+    assert row["difference"] == pytest.approx(0.04, abs=0.01)
+    assert conclusion(table) == "Only a has a significant effect (95%, Holm)."
+
+
+def test_nothing_planted_has_no_significant_effect(rng: np.random.Generator) -> None:
+    said = [conclusion(importances(planted(40, rng), CHOICES)) for _ in range(40)]
+    assert (
+        sum(one.startswith("No choice has a significant effect") for one in said) >= 34
+    )  # 95% less three standard errors
+
+
+def test_unbiased_and_covered_shares(rng: np.random.Generator) -> None:
+    """a explains 0.01 squared of 0.01 squared and 0.015 squared: 0.31."""
+    rows = [importances(planted(60, rng, a=0.02, noise=0.015), CHOICES).set_index("choice").loc["a"] for _ in range(80)]
+    assert np.mean([row["share"] for row in rows]) == pytest.approx(0.31, abs=0.04)
+    assert np.mean([row["share_low"] <= 0.31 <= row["share_high"] for row in rows]) > 0.85
+
+
+def test_shares_add_up_to_one_at_most(rng: np.random.Generator) -> None:
+    """Also where choices are confounded, and their effects suppress each other."""
+    for _ in range(20):
+        measurements = planted(40, rng, a=0.05, c=0.05, noise=0.002)
+        designs = measurements.designs.copy()
+        swap = rng.random(len(designs)) < 0.9
+        designs.loc[swap, "choice.b"] = np.where(designs["choice.a"] == "y", 3, 1)[swap]
+        accuracy = measurements.accuracy - 0.045 * (designs["choice.b"] == 3).to_numpy()
+        table = importances(measurements._replace(designs=designs, accuracy=accuracy), CHOICES)
+        assert table["share"].sum() <= 1 + 1e-9
+        assert table["share"].between(0, 1).all()
+
+
+def test_conditional_choice_is_found(rng: np.random.Generator) -> None:
+    assert importances(planted(80, rng, d=0.06), CHOICES)["choice"].iloc[0] == "d"
+
+
+def test_number_is_found(rng: np.random.Generator) -> None:
+    assert is_first(importances(planted(60, rng, c=0.04), CHOICES))
+
+
+def test_interaction_is_found_and_none_invented(rng: np.random.Generator) -> None:
+    strongest = pair_interactions(fitted(planted(90, rng, ab=0.06))).iloc[0]
+    assert {strongest["choice"], strongest["other"]} == {"a", "b"}
+    assert strongest["verdict"] == MATTERS
+    none = [(pair_interactions(fitted(planted(60, rng, a=0.03)))["verdict"] == MATTERS).any() for _ in range(30)]
+    assert np.mean(none) < 0.2
+
+
+def test_too_few_designs_say_so(rng: np.random.Generator) -> None:
+    assert conclusion(importances(planted(3, rng), CHOICES), 3) == (
+        "Too few designs (3 designs) to separate the effects of the choices."
+    )
+
+
+def test_simultaneous_intervals_cover_all_at_once(rng: np.random.Generator) -> None:
+    """Of choices without effect, all intervals of a search hold zero in at least 95% of searches."""
+    tables = [importances(planted(40, rng), CHOICES) for _ in range(120)]
+    assert np.mean([((table["low"] <= 0) & (table["high"] >= 0)).all() for table in tables]) >= 0.91
+
+
+def test_interval_agrees_with_the_verdict(rng: np.random.Generator) -> None:
+    """An interval without zero is of a choice that matters; a share above the noise floor too, and only there."""
+    for k in range(40):
+        table = importances(planted(50, rng, **({"a": 0.02} if k % 2 else {})), CHOICES)
+        matters = table["verdict"] == MATTERS
+        assert (matters | (table["low"] <= 0)).all()
+        assert ((table["share"] > table["noise_floor"]) == matters).all()
+
+
+def test_effect_intervals_cover(rng: np.random.Generator) -> None:
+    table = pd.concat([effects(fitted(planted(40, rng, a=0.02))) for _ in range(150)])
+    of_a = table[table["choice"] == "a"]
+    assert of_a["difference"].mean() == pytest.approx(0.02, abs=0.001)
+    assert np.mean((of_a["low"] <= 0.02) & (of_a["high"] >= 0.02)) == pytest.approx(0.95, abs=0.05)
+    none = table[table["choice"] == "b"]
+    assert np.mean((none["low"] <= 0) & (none["high"] >= 0)) == pytest.approx(0.95, abs=0.04)
+
+
+def test_confounded_effects_are_separated(rng: np.random.Generator) -> None:
+    """A search that prefers y together with large c must not credit y with the effect of c."""
+    whole = planted(200, rng, c=0.05)
+    designs = whole.designs
+    keep = ((designs["choice.a"] == "y") == (designs["choice.c"] > 1e-3)) | (rng.random(len(designs)) < 0.2)
+    part, accuracy = designs[keep].reset_index(drop=True), whole.accuracy[keep]
+    mixed = Measurements(part, np.arange(len(part)), np.zeros(len(part), int), accuracy, [10])
+    row = effects(fitted(mixed)).set_index(["choice", "value"]).loc[("a", "y")]
+    assert abs(row["difference"]) < 0.01
+    raw = pd.Series(accuracy).groupby(part["choice.a"]).mean()
+    assert raw["y"] - raw["x"] > 0.02
+
+
+def test_effects_in_words(rng: np.random.Generator) -> None:
+    text = in_words(effects(fitted(planted(60, rng, a=0.04))).iloc[0])
+    assert text.startswith("a y instead of x: +")
+    assert text.count("95%") == 1
+
+
+def test_many_designs_can_be_negligible(rng: np.random.Generator) -> None:
+    assert set(importances(planted(3000, rng), CHOICES)["verdict"]) <= {"negligible", MATTERS}
+
+
+def test_values_are_compared_with_the_spaces_first(rng: np.random.Generator) -> None:
+    measurements = planted(60, rng)
+    fit = fit_joint_model(measurements, (Choice("b", "Choice", (2, 1, 3)),))
+    assert effects(fit)[["value", "against"]].to_numpy().tolist() == [["1", "2"], ["3", "2"]]
+    assert level_of(measurements.designs, Choice("b", "Choice", (2, 1, 3)))[0] == [1, 2, 3]
+
+
+def test_different_numbers_are_written_differently(rng: np.random.Generator) -> None:
+    """0.002 instead of 0.002 says nothing."""
+    designs = pd.DataFrame({"choice.c": rng.uniform(0.00200, 0.00204, 40)})
+    measurements = Measurements(designs, np.arange(40), np.zeros(40, int), rng.normal(0.5, 0.01, 40), [3])
+    row = importances(measurements, CHOICES[2:3]).iloc[0]
+    assert row["value"] != row["against"]
+
+
+def test_many_whole_numbers_are_on_a_scale(rng: np.random.Generator) -> None:
+    table = pd.DataFrame({"choice.n": pd.array(rng.integers(1, 100, 50), "Int64"), "accuracy": rng.random(50)})
+    assert level_of(table, Choice("n", "Int"))[0] == []
+    assert len(bins(table, Choice("n", "Int"))[0]) == 5
+
+
+def test_effects_on_recalls(tmp_path: Path) -> None:
+    analysis = load_analysis(runs.write_random(tmp_path / "run", trials=40))
+    table = recall_effects(analysis.trials, analysis.curves, analysis.varied)
+    assert set(table["emotion"]) == {name.removeprefix("recall_") for name in runs.RECALLS}
+    strided = table[(table["value"] == "strided") & (table["emotion"] == "disgust")].iloc[0]
+    assert strided["difference"] == pytest.approx(0.03, abs=0.015)
+
+
+def test_all_budgets_count_once(tmp_path: Path) -> None:
+    """Nine designs at one epoch, three at three; the one at nine alone is no budget to compare at."""
+    run = runs.write_hyperband(tmp_path / "run")
+    measurements = gather_measurements(report.load_trials(run), report.load_epochs(run))
+    assert measurements.budgets == [1, 3]
+    assert len(measurements.designs) == 9
+    assert np.bincount(measurements.budget).tolist() == [9, 3]
+
+
+def test_seeds_of_a_design_are_averaged(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for k, accuracy in enumerate((0.5, 0.6, 0.7)):
+        runs.write_trial(run, f"{k:04d}", runs.DEFAULTS, [accuracy])
+    runs.write_trial(run, "0003", runs.DEFAULTS | {"blocks": 3}, [0.4])
+    runs.write_trial(run, "0004", runs.DEFAULTS | {"blocks": 1}, [0.3])
+    runs.write_oracle(run, [f"{k:04d}" for k in range(5)])
+    measurements = gather_measurements(report.load_trials(run), report.load_epochs(run))
+    assert sorted(measurements.accuracy) == pytest.approx([0.3, 0.4, 0.6])
+
+
+def test_benchmark_of_importance() -> None:
+    """Of 10 planted searches the planted choice is first in at least 9; of 10 without, one has a wrong one at most."""
+    import importance as benchmark
+
+    first, wrong = 0, 0
+    for seed in range(10):
+        case = benchmark.make_case(seed, benchmark.CHOICES[seed % 7].name)
+        first += benchmark.ours(case, benchmark.CHOICES)["choice"].iloc[0] == case.planted
+        none = benchmark.ours(benchmark.make_case(100 + seed, None), benchmark.CHOICES)
+        wrong += int((none["verdict"] == MATTERS).any())
+    assert first >= 9
+    assert wrong <= 2
+
+
+def test_holm_known_answer() -> None:
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_budget_compares_like_with_like(tmp_path: Path) -> None:
+    run = runs.write_hyperband(tmp_path / "run")
+    designs, curves = report.load_designs(run), report.load_epochs(run)
+    assert common_epochs(designs, curves) == 1  # three designs of nine were promoted: too few to compare
+    compared = at_epochs(designs, curves, 1)
+    assert len(compared.trials) == 9
+    first = curves[(curves["epoch"] == 1)].set_index("trial")["val_accuracy"].loc[compared.trials["trial"].tolist()]
+    assert compared.trials["accuracy"].tolist() == pytest.approx(first.tolist())
+    assert at_epochs(designs, curves, 9).shorter == 8
+
+
+def test_bins_of_numbers_are_equally_full(rng: np.random.Generator) -> None:
+    names, places = bins(planted(100, rng).designs, CHOICES[2])
+    assert len(names) == 5
+    assert np.bincount(places.astype(int)).tolist() == [20] * 5
+
+
+def test_path_is_measured_where_it_can_be(tmp_path: Path) -> None:
+    run = runs.write_random(tmp_path / "run", trials=12)
+    analysis = load_analysis(run)
+    info, curves, fit = analysis.info, analysis.curves, analysis.fit
+    steps = ablation_path(at_epochs(analysis.designs, curves), fit, info.choices, list(info.baselines), info.validation)
+    assert [step.trials for step in steps] == [("0000",), ("0001",), ("0002",)]
+    assert steps[1].change == "downsample strided, was max_pool"  # its pool_size goes with it
+    without = analysis.designs[analysis.designs["trial"] != "0001"]
+    few = ablation_path(at_epochs(without, curves), fit, info.choices, list(info.baselines), info.validation)
+    assert [step.trials for step in few] == [("0000",), (), ("0002",)]
+
+
+def test_promotions(tmp_path: Path) -> None:
+    table = promotions(report.load_trials(runs.write_hyperband(tmp_path / "run")))
+    assert table[["epochs", "trials", "promoted"]].to_numpy(int).tolist() == [[1, 9, 3], [3, 3, 1], [9, 1, 0]]
+    assert promotions(report.load_trials(runs.write_random(tmp_path / "other"))).empty
+
+
+def test_rank_correlation() -> None:
+    a = np.array([1.0, 2, 3, 4, 5])
+    assert rank_correlation(a, a**3) == pytest.approx(1)
+    assert rank_correlation(a, -a) == pytest.approx(-1)
+    assert np.isnan(rank_correlation(a[:3], a[:3]))
+
+
+def test_front() -> None:
+    cost = np.array([1, 2, 2, 3, 4, np.nan])
+    accuracy = np.array([0.5, 0.6, 0.7, 0.65, 0.8, 0.99])
+    assert front(cost, accuracy).tolist() == [0, 2, 4]
+    assert front(np.array([]), np.array([])).tolist() == []
+
+
+def test_verdicts_of_the_committed_search() -> None:
+    """results/report_search_cpu: no choice is named that a joint fit does not support (two were, one by one)."""
+    run = Path(__file__).parents[3] / "results" / "report_search_cpu"
+    analysis = load_analysis(run)
+    assert analysis.fit is not None
+    table = importances_of(analysis.fit)
+    assert not (table["verdict"] == MATTERS).any()
+    assert table["share"].sum() <= 1
+
+
+def test_budget_is_the_one_that_a_third_of_the_designs_reached(tmp_path: Path) -> None:
+    """Of 30 designs 10 trained 9 epochs and 20 trained 3."""
+    run = runs.write_random(tmp_path / "run", trials=0)
+    for k in range(30):
+        curve = [0.5 + 0.001 * k] * (9 if k < 10 else 3)
+        runs.write_trial(run, f"{k:04d}", runs.DEFAULTS | {"rate": 1e-3 + 1e-5 * k}, curve)
+    runs.write_oracle(run, [f"{k:04d}" for k in range(30)])
+    designs, curves = report.load_designs(run), report.load_epochs(run)
+    assert common_epochs(designs, curves) == 9
+    assert common_epochs(designs[designs["trial"] != "0009"], curves) == 3
