@@ -75,8 +75,12 @@ def at_epochs(designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = 
     if budget is None:
         return Comparison(_sorted(designs[designs["accuracy"].notna()]), None, 0, int(failed.sum()))
     trial = designs["trial"].astype(object)
-    last = trial.map(curves.groupby("trial")["epoch"].max()).astype(float)
-    accuracy = trial.map(curves[curves["epoch"] <= budget].groupby("trial")["val_accuracy"].max()).astype(float)
+    reached = curves.groupby("trial")["epoch"].max()
+    within = curves[curves["epoch"] <= budget].groupby("trial")["val_accuracy"].max()
+    last, accuracy = trial.map(reached).astype(float), trial.map(within).astype(float)
+    for row in designs.index[designs["seeds"] > 1]:  # the mean over its seeds
+        trials = [name for name in designs.at[row, "trials"] if reached.get(name, 0) >= budget]
+        accuracy[row] = within.reindex(trials).mean() if trials else np.nan
     kept = designs.assign(accuracy=accuracy)[(last >= budget) & ~failed & accuracy.notna()]
     shorter = ~failed & (last < budget)
     return Comparison(_sorted(kept), budget, int(shorter.sum()), int(failed.sum()))

@@ -1,4 +1,4 @@
-"""Importances, effects, interactions, the ablation path, promotions, the Pareto front."""
+"""Importances, effects and interactions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ import pytest
 import runs
 
 from fer_search import report
-from fer_search.report.statistics.ablation_path import ablation_path
-from fer_search.report.statistics.budgets import at_epochs, bins, common_epochs, level_of
+from fer_search.report.statistics.budgets import bins, level_of
 from fer_search.report.statistics.effects import effects, in_words, recall_effects
 from fer_search.report.statistics.importance import MATTERS, conclusion, importances, importances_of, is_first
 from fer_search.report.statistics.inference import holm
 from fer_search.report.statistics.interactions import pair_interactions
 from fer_search.report.statistics.joint_model import JointFit, Measurements, fit_joint_model
 from fer_search.report.statistics.measurements import gather_measurements
-from fer_search.report.statistics.pareto import front
-from fer_search.report.statistics.promotions import promotions, rank_correlation
 from fer_search.report.tables.analysis import load_analysis
 from fer_search.runfolder.choices import Choice
 
@@ -232,53 +229,10 @@ def test_holm_known_answer() -> None:
     assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
-def test_budget_compares_like_with_like(tmp_path: Path) -> None:
-    run = runs.write_hyperband(tmp_path / "run")
-    designs, curves = report.load_designs(run), report.load_epochs(run)
-    assert common_epochs(designs, curves) == 1  # three designs of nine were promoted: too few to compare
-    compared = at_epochs(designs, curves, 1)
-    assert len(compared.trials) == 9
-    first = curves[(curves["epoch"] == 1)].set_index("trial")["val_accuracy"].loc[compared.trials["trial"].tolist()]
-    assert compared.trials["accuracy"].tolist() == pytest.approx(first.tolist())
-    assert at_epochs(designs, curves, 9).shorter == 8
-
-
 def test_bins_of_numbers_are_equally_full(rng: np.random.Generator) -> None:
     names, places = bins(planted(100, rng).designs, CHOICES[2])
     assert len(names) == 5
     assert np.bincount(places.astype(int)).tolist() == [20] * 5
-
-
-def test_path_is_measured_where_it_can_be(tmp_path: Path) -> None:
-    run = runs.write_random(tmp_path / "run", trials=12)
-    analysis = load_analysis(run)
-    info, curves, fit = analysis.info, analysis.curves, analysis.fit
-    steps = ablation_path(at_epochs(analysis.designs, curves), fit, info.choices, list(info.baselines), info.validation)
-    assert [step.trials for step in steps] == [("0000",), ("0001",), ("0002",)]
-    assert steps[1].change == "downsample strided, was max_pool"  # its pool_size goes with it
-    without = analysis.designs[analysis.designs["trial"] != "0001"]
-    few = ablation_path(at_epochs(without, curves), fit, info.choices, list(info.baselines), info.validation)
-    assert [step.trials for step in few] == [("0000",), (), ("0002",)]
-
-
-def test_promotions(tmp_path: Path) -> None:
-    table = promotions(report.load_trials(runs.write_hyperband(tmp_path / "run")))
-    assert table[["epochs", "trials", "promoted"]].to_numpy(int).tolist() == [[1, 9, 3], [3, 3, 1], [9, 1, 0]]
-    assert promotions(report.load_trials(runs.write_random(tmp_path / "other"))).empty
-
-
-def test_rank_correlation() -> None:
-    a = np.array([1.0, 2, 3, 4, 5])
-    assert rank_correlation(a, a**3) == pytest.approx(1)
-    assert rank_correlation(a, -a) == pytest.approx(-1)
-    assert np.isnan(rank_correlation(a[:3], a[:3]))
-
-
-def test_front() -> None:
-    cost = np.array([1, 2, 2, 3, 4, np.nan])
-    accuracy = np.array([0.5, 0.6, 0.7, 0.65, 0.8, 0.99])
-    assert front(cost, accuracy).tolist() == [0, 2, 4]
-    assert front(np.array([]), np.array([])).tolist() == []
 
 
 def test_verdicts_of_the_committed_search() -> None:
@@ -289,15 +243,3 @@ def test_verdicts_of_the_committed_search() -> None:
     table = importances_of(analysis.fit)
     assert not (table["verdict"] == MATTERS).any()
     assert table["share"].sum() <= 1
-
-
-def test_budget_is_the_one_that_a_third_of_the_designs_reached(tmp_path: Path) -> None:
-    """Of 30 designs 10 trained 9 epochs and 20 trained 3."""
-    run = runs.write_random(tmp_path / "run", trials=0)
-    for k in range(30):
-        curve = [0.5 + 0.001 * k] * (9 if k < 10 else 3)
-        runs.write_trial(run, f"{k:04d}", runs.DEFAULTS | {"rate": 1e-3 + 1e-5 * k}, curve)
-    runs.write_oracle(run, [f"{k:04d}" for k in range(30)])
-    designs, curves = report.load_designs(run), report.load_epochs(run)
-    assert common_epochs(designs, curves) == 9
-    assert common_epochs(designs[designs["trial"] != "0009"], curves) == 3
