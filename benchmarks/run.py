@@ -34,10 +34,11 @@ SUITE: dict[str, list[str]] = {  # benchmark -> its options in a suite that is t
     "fixed_cost": [],
     "loading": [],
     "memory": [],
+    "workers": [],
     "importance": [],
     "proposals": ["--seeds", "2", "--trials", "21", "--timing-trials", "60"],
 }
-MORE: dict[str, list[str]] = {"parity": []}  # by name alone
+MORE: dict[str, list[str]] = {"parity": [], "many_workers": []}  # by name alone
 
 
 def run(name: str, options: list[str], folder: Path) -> dict[str, Any] | None:

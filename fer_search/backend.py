@@ -11,18 +11,36 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fer_search.errors import UserError
 
 BACKENDS = ("tensorflow", "jax")
+GPU_SHARE = "FER_SEARCH_GPU_SHARE"  # environment variable: fraction of a GPU that this process may use
+_gpus_hidden = False
 JAX_GPU_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")  # CPU features with bfloat16 faster than float32
 BFLOAT16_CAPABILITY = (8, 0)  # first NVIDIA compute capability with it
+
+
+def gpu_count() -> int:
+    """Return the number of NVIDIA GPUs that this process may use, without starting a backend."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def hide_gpus() -> None:
+    """Leave the GPUs to the workers: this process computes nothing on them. Must precede ``start``."""
+    global _gpus_hidden
+    _gpus_hidden = True
 
 
 def start() -> str:
@@ -72,6 +90,8 @@ def choose() -> tuple[str, str]:
         return "tensorflow", "JAX is not installed"
     if not any(map(_installed, JAX_GPU_PLUGINS)):
         return "tensorflow", "JAX is installed without GPU support, and TensorFlow is faster on CPUs"
+    if _gpus_hidden and any(Path("/dev").glob("nvidia[0-9]*")):
+        return "jax", "JAX is installed with GPU support, and there is a GPU"
     import jax
 
     if jax.default_backend() == "cpu":
@@ -187,10 +207,27 @@ def _prepare_tensorflow() -> None:
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):  # TensorFlow was already used: keep its configuration
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
+        gpus = tf.config.list_physical_devices("GPU")
+        if _gpus_hidden:
+            tf.config.set_visible_devices([], "GPU")
+        elif share := float(os.environ.get(GPU_SHARE, 0)):
+            for gpu in gpus:  # a fixed limit, so that a trial's memory does not depend on its neighbours'
+                limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(share * _gpu_megabytes(gpu)))
+                tf.config.set_logical_device_configuration(gpu, [limit])
+        else:
+            for gpu in gpus:
+                tf.config.experimental.set_memory_growth(gpu, True)
         # With more threads, gradients are summed in order of arrival and two runs differ in the last bits.
         tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _gpu_megabytes(gpu: Any) -> float:
+    """Return 90% of a GPU's memory in MiB; the rest is for the CUDA contexts of the processes that share it."""
+    index = int(gpu.name.rsplit(":", 1)[-1])
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    number = visible.split(",")[index] if visible else str(index)
+    command = ["nvidia-smi", f"--id={number}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    return 0.9 * float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def _prepare_jax() -> None:
@@ -199,6 +236,8 @@ def _prepare_jax() -> None:
 
     from fer_search.data.cache import cache_folder
 
+    if _gpus_hidden:
+        jax.config.update("jax_platforms", "cpu")
     folder = cache_folder() / "jax"
     with contextlib.suppress(OSError):  # without a cache folder, programs are compiled every time
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 TEMP_PREFIX = ".part-"  # file names of unfinished writes start with this
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_guards: list[Callable[[], None]] = []
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
@@ -30,11 +32,31 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp creates private files
+        check_write_guard()
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def guard_writes(check: Callable[[], None]) -> Iterator[None]:
+    """Call ``check`` before every change to a trial's files; what it raises prevents the change.
+
+    A worker may be given up for lost and still run; its guard keeps it from writing over its successor.
+    """
+    _guards.append(check)
+    try:
+        yield
+    finally:
+        _guards.remove(check)
+
+
+def check_write_guard() -> None:
+    """Raise what the guards of this process raise, if a file must not be changed any more."""
+    for check in _guards:
+        check()
 
 
 class MemoryFile(io.BytesIO):

@@ -2,6 +2,7 @@
 
     python tests/soak.py 100                 # SIGKILL 100 times, over all tuners; about 6 s a kill on two idle cores
     python tests/soak.py 20 --tuner grid --seed 7
+    python tests/soak.py 100 --workers 2     # kills workers and drivers of parallel searches, on Ray
 
 Each tuner searches a tiny space on the toy faces, once in peace and again and again killed, anywhere between the start
 of the process and its end. The folders must then agree: every trial.json and epochs.csv (their times left out),
@@ -16,6 +17,7 @@ killed twice at most before its trial gets on.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -54,6 +56,8 @@ TUNERS = {
     "hyperband": ["--max-trials", "9", "--max-epochs", "4", "--factor", "2", "--max-disk", "0.2MB"],
 }
 LONGEST = 3  # trials that a start may live for
+AHEAD = 3  # window of the parallel searches
+PARALLEL: list[str] = []  # options of the searches that are killed, but not of those in peace
 
 
 def options(folder: Path, tuner: str) -> list[str]:
@@ -61,10 +65,10 @@ def options(folder: Path, tuner: str) -> list[str]:
     return ["run", *where, "--limit-train", "128", "--tuner", tuner, *TUNERS[tuner]]
 
 
-def run_in_peace(folder: Path, tuner: str) -> float:
+def run_in_peace(folder: Path, tuner: str, more: list[str] | None = None) -> float:
     """Run a search to its end; return how long that took."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "fer_search.cli", *options(folder, tuner)]
+    command = [sys.executable, "-m", "fer_search.cli", *options(folder, tuner), *(more or [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return time.monotonic() - began
@@ -80,7 +84,7 @@ def start(folder: Path, tuner: str) -> int:
         out = os.open(folder.with_suffix(".txt"), os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
         os.dup2(out, 1)
         os.dup2(out, 2)
-        sys.argv = ["fer-search", *options(folder, tuner)]
+        sys.argv = ["fer-search", *options(folder, tuner), *PARALLEL]
         cli.main()
     except SystemExit as ended:
         code = ended.code or 0
@@ -106,6 +110,24 @@ def kill(process: int, folder: Path) -> bool:
             return True
         os.kill(process, signal.SIGCONT)
         time.sleep(0.2)
+
+
+def kill_workers(folder: Path, seconds: float, process: int, rng: random.Random) -> int:
+    """Kill workers of a search for some time, each in the middle of a trial; return how many."""
+    killed, deadline = 0, time.monotonic() + seconds
+    running = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while time.monotonic() < deadline and os.waitid(os.P_PID, process, running) is None:
+        time.sleep(rng.uniform(0.2, 3.0))
+        locks = list(folder.glob("*/.workers/*/.lock"))
+        rng.shuffle(locks)
+        for lock in locks:
+            marker = lock.parents[2] / f"trial_{lock.parent.name}" / "training.json"
+            with contextlib.suppress(OSError, ValueError, KeyError):  # it has just ended
+                if json.loads(marker.read_text())["starts"] < 3:
+                    os.kill(json.loads(lock.read_text())["pid"], signal.SIGKILL)
+                    killed += 1
+                    break
+    return killed
 
 
 def state(run: Path) -> dict:
@@ -139,19 +161,23 @@ def weights(path: Path) -> dict[str, bytes]:
 def soak(tuner: str, kills: int, rng: random.Random, root: Path) -> tuple[int, bool]:
     """Return how many kills hit, and whether every killed search ended as the one in peace."""
     peace, killed = root / f"{tuner}-peace", root / f"{tuner}-killed"
-    began, seconds = time.monotonic(), run_in_peace(peace, tuner)
+    window = ["--ahead", str(AHEAD)] if PARALLEL else []
+    began, seconds = time.monotonic(), run_in_peace(peace, tuner, window)
     expected = state(peace / "tiny")
     longest = LONGEST * seconds / (len(expected) - 1)
     hits, same = 0, []
     while hits < kills:
         process = start(killed, tuner)
-        time.sleep(rng.uniform(0, longest))
+        if PARALLEL:
+            hits += kill_workers(killed, rng.uniform(0, 4 * longest), process, rng)
+        else:
+            time.sleep(rng.uniform(0, longest))
         if kill(process, killed):
             hits += 1
         else:  # it came to its end; the next one starts anew
             same.append(state(killed / "tiny") == expected)
             shutil.rmtree(killed)
-    run_in_peace(killed, tuner)
+    run_in_peace(killed, tuner, PARALLEL)
     same.append(state(killed / "tiny") == expected)
     said = "all equal bit for bit" if all(same) else f"{same.count(False)} DIFFERENT"
     took = f"{time.monotonic() - began:.0f} s"
@@ -164,10 +190,14 @@ def main() -> int:
     parser.add_argument("count", type=int, help="how many kills in all")
     parser.add_argument("--tuner", choices=list(TUNERS), help="one tuner instead of all four")
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
+    parser.add_argument("--workers", type=int, default=1, help="kill searches with so many workers, and the workers")
     args = parser.parse_args()
+    if args.workers > 1:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # sums of another number of threads have other last digits
+        PARALLEL.extend(["--workers", str(args.workers), "--ahead", str(AHEAD)])
     tuners = [args.tuner] if args.tuner else list(TUNERS)
     backend.start()
-    for module in ("search.run", "search.views", "report"):  # what a start would import
+    for module in ("search.run", "search.display", "report"):  # what a start would import
         importlib.import_module(f"fer_search.{module}")
     rng, results = random.Random(args.seed), []
     with tempfile.TemporaryDirectory() as folder:

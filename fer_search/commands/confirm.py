@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from fer_search.commands.options import RESULTS, AsJson, Devices, FerplusCsv, ResultsDir, Run
+from fer_search.commands.options import (
+    RESULTS,
+    AsJson,
+    ClusterAddress,
+    Devices,
+    FerplusCsv,
+    GpusPerTrial,
+    ResultsDir,
+    Run,
+    Workers,
+)
 
 
 def confirm(
@@ -31,6 +41,9 @@ def confirm(
     ferplus_csv: FerplusCsv = None,
     weights_dir: Annotated[Path | None, typer.Option(help="Folder with pretrained weights.")] = None,
     devices: Devices = "1",
+    workers: Workers = "1",
+    gpus_per_trial: GpusPerTrial = None,
+    cluster: ClusterAddress = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Confirm again; the report states how often the test set was used.")
     ] = False,
@@ -50,10 +63,13 @@ def confirm(
     from fer_search.commands.results import wide_console
     from fer_search.report import newest_run
 
+    if workers != "1" or cluster is not None:
+        backend.hide_gpus()
     backend.start()
     from fer_search.confirm.run import Settings, run_confirm
     from fer_search.report.tables.confirmed import confirmed_as_json, confirmed_table
-    from fer_search.search.settings import parse_devices
+    from fer_search.search.executors.request import WorkerRequest
+    from fer_search.search.settings import parse_count, parse_devices
 
     folder = run or newest_run(results_dir)
     settings = Settings(
@@ -65,7 +81,8 @@ def confirm(
         data=data,
         ferplus_csv=ferplus_csv,
         weights_dir=weights_dir,
-        devices=parse_devices(devices, backend.device_count()),
+        devices=1 if devices == "1" else parse_devices(devices, backend.device_count()),
+        workers=WorkerRequest(parse_count(workers, "--workers"), gpus_per_trial, cluster),
         overwrite=overwrite,
         command=shlex.join(["fer-search", *sys.argv[1:]]),
     )

@@ -92,6 +92,14 @@ Space = Annotated[
 ]
 Run = Annotated[Path | None, typer.Argument(help="Run folder. [default: the newest in the results folder]")]
 Devices = Annotated[str, typer.Option(help="Number of GPUs that share each batch of a trial, or all.")]
+Workers = Annotated[str, typer.Option(help="Number of trainings at the same time.")]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option(help="GPUs of each worker; 0.25 trains four at a time on one. [default: an equal share, at most 1]"),
+]
+ClusterAddress = Annotated[
+    str | None, typer.Option("--cluster", help="Ray cluster to train on: auto or HOST:PORT. [default: this machine]")
+]
 GivenRun = Annotated[Path, typer.Argument(help="Run folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

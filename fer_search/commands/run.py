@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import sys
-from dataclasses import fields
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,11 +17,13 @@ from fer_search.commands.options import (
     RESULTS,
     Baselines,
     Classes,
+    ClusterAddress,
     Colour,
     Data,
     Devices,
     DropDuplicates,
     FerplusCsv,
+    GpusPerTrial,
     GroupBy,
     ImageSize,
     Labels,
@@ -38,6 +40,9 @@ from fer_search.commands.options import (
     parse_sources,
     parse_validation,
 )
+
+if TYPE_CHECKING:
+    from fer_search.search.settings import Settings
 
 
 def run(
@@ -118,6 +123,18 @@ def run(
         typer.Option(help="If pretrained weights are unavailable: skip those designs, use random weights, or fail."),
     ] = MissingWeights.skip,
     devices: Devices = "1",
+    workers: Annotated[
+        str, typer.Option(help="Number of trials to train at the same time, or auto to choose by measuring.")
+    ] = "1",
+    gpus_per_trial: GpusPerTrial = None,
+    cluster: ClusterAddress = None,
+    ahead: Annotated[
+        str | None,
+        typer.Option(
+            help="Trials that may begin before an earlier one has ended: a number, which makes the search repeatable, "
+            "or any. [default: twice --workers]"
+        ),
+    ] = None,
     max_disk: Annotated[str, typer.Option(help="Disk space limit for checkpoints: 800MB, 5GB, none.")] = "1GB",
     extend: Annotated[
         bool,
@@ -151,30 +168,50 @@ def run(
     a signal.
     """
     options = dict(locals())
-    backend.start()
+    options["workers"] = _start_backend(workers, gpus_per_trial, cluster)
     from fer_search.search.display import choose_reporter
     from fer_search.search.run import run_search
-    from fer_search.search.settings import Settings, parse_bytes, parse_devices, parse_duration, parse_fixed
 
-    given: dict[str, Any] = {
-        name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()
-    }
-    given |= {
-        "space": choose_space(space, silent=quiet or json),
-        "data": parse_sources(data),
-        "data_options": parse_data_options(classes, map, image_size, colour, test, group_by),
-        "validation": parse_validation(validation),
-        "fix": parse_fixed(fix or []),
-        "drop_duplicates": {None: False, DropDuplicates.exact: True}.get(drop_duplicates, "near"),
-        "time_budget": None if time_budget is None else parse_duration(time_budget),
-        "devices": parse_devices(devices, backend.device_count()),
-        "max_disk": parse_bytes(max_disk),
-        "command": shlex.join(["fer-search", *sys.argv[1:]]),
-    }
-    settings = Settings(**{field.name: given[field.name] for field in fields(Settings)})
+    settings = _parse_settings(options)
     if dry_run:
         from fer_search.search.display.dry_run import print_dry_run
 
         print_dry_run(settings)
         return
     raise typer.Exit(run_search(settings, choose_reporter(quiet, json)))
+
+
+def _start_backend(workers: str, gpus_per_trial: float | None, cluster: str | None) -> str:
+    """Start the backend, on no GPU if workers train; return the number of workers, or "auto" if it is measured."""
+    if workers == "auto" and cluster is None and (gpus := backend.gpu_count()):
+        workers = str(max(int(gpus / (gpus_per_trial or 1)), 1))
+    if workers != "1" or cluster is not None:
+        backend.hide_gpus()
+    backend.start()
+    return workers
+
+
+def _parse_settings(options: dict[str, Any]) -> Settings:
+    """Return the settings of a run from the options of the command, by name."""
+    from fer_search.search import settings as parsing
+
+    given = {name: value.value if isinstance(value, Enum) else value for name, value in options.items()}
+    duration, devices = given["time_budget"], given["devices"]
+    parsed = {
+        "space": choose_space(given["space"], silent=given["quiet"] or given["json"]),
+        "data": parse_sources(given["data"]),
+        "data_options": parse_data_options(
+            *(given[name] for name in ("classes", "map", "image_size", "colour", "test", "group_by"))
+        ),
+        "validation": parse_validation(given["validation"]),
+        "fix": parsing.parse_fixed(given["fix"] or []),
+        "drop_duplicates": {None: False, "exact": True}.get(given["drop_duplicates"], "near"),
+        "time_budget": None if duration is None else parsing.parse_duration(duration),
+        "devices": 1 if devices == "1" else parsing.parse_devices(devices, backend.device_count()),
+        "workers": parsing.parse_workers(given["workers"]),
+        "ahead": parsing.parse_ahead(given["ahead"]),
+        "max_disk": parsing.parse_bytes(given["max_disk"]),
+        "command": shlex.join(["fer-search", *sys.argv[1:]]),
+    }
+    names = {field.name for field in dataclasses.fields(parsing.Settings)}
+    return parsing.Settings(**{name: value for name, value in given.items() if name in names} | parsed)

@@ -46,11 +46,12 @@ class ConfirmProgress:
         description = f"{self.title}: epoch {progress.epoch}, accuracy {progress.accuracy:.3f}"
         self.bar.update(self.task, completed=self.done + fraction, description=description)
 
-    def epoch(self, row: Row) -> None:
-        """Show that an epoch was trained."""
+    def epoch(self, row: Row, training: str = "") -> None:
+        """Show that an epoch was trained; ``training`` says of which training, where several run."""
         self.done += 1
         if not self.interactive:
-            self.say(f"  epoch {row['epoch']:.0f}: training accuracy {row['accuracy']:.3f}, {row['seconds']:.1f} s")
+            accuracy = f"training accuracy {row['accuracy']:.3f}"
+            self.say(f"  {training}epoch {row['epoch']:.0f}: {accuracy}, {row['seconds']:.1f} s")
 
     def skip(self, epochs: int) -> None:
         """Count the remaining epochs of a failed training as done."""

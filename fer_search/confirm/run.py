@@ -13,10 +13,11 @@ from rich.console import Console
 
 from fer_search import backend
 from fer_search.confirm.candidates import Candidate, choose_candidates
-from fer_search.confirm.network import save_and_predict
+from fer_search.confirm.job import ConfirmData, ConfirmJob
 from fer_search.confirm.progress import ConfirmProgress
 from fer_search.confirm.settings import Settings
-from fer_search.confirm.testset import TestSet, make_test_set
+from fer_search.confirm.testset import make_test_set
+from fer_search.confirm.trainings import FIRST_TRIAL_NUMBER, ConfirmListener, open_confirm_executor, run_trainings
 from fer_search.data.dataset import Dataset
 from fer_search.data.load import load_dataset
 from fer_search.data.options import DataOptions
@@ -36,19 +37,18 @@ from fer_search.runfolder.confirmation import (
     read_test_predictions,
     training_dir,
     write_confirm_json,
-    write_test_predictions,
 )
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, ConfirmJson
-from fer_search.search.trials.crash_guard import CRASH_MESSAGE, MAX_CRASHES, CrashMarker
-from fer_search.search.trials.failures import reason
+from fer_search.search.executors.outcome import Outcome
+from fer_search.search.trials.crash_guard import CrashMarker
 from fer_search.search.trials.signals import Stop, stopping
 from fer_search.space import load_functions
 from fer_search.training.checkpoint import remove_other_checkpoints
-from fer_search.training.trial import Stopped, Trial, TrialData, TrialFailed, TrialHooks, train
+from fer_search.training.trial import Trial, TrialData
 
-FIRST_TRIAL_NUMBER = 1_000_000  # beyond any search, so that the trainings have random numbers of their own
+Plan = list[tuple[int, int]]  # candidate and seed of each training
 
 
 def run_confirm(settings: Settings, console: Console) -> int:
@@ -95,8 +95,8 @@ class _Confirmation:
         self.dataset = self._load_dataset()
         rows = self._training_rows()
         images, labels = self.dataset.images, self.dataset.labels
-        self.data = TrialData(images[rows], labels[rows], images[:0], labels[:0], class_names=self.dataset.classes)
-        self.test: TestSet = make_test_set(self.dataset, rows)
+        training = TrialData(images[rows], labels[rows], images[:0], labels[:0], class_names=self.dataset.classes)
+        self.data = ConfirmData(training, make_test_set(self.dataset, rows), self.dataset.spec)
         self.record = self._open_record(len(rows))
 
     def run(self, stop: Stop) -> int:
@@ -104,17 +104,26 @@ class _Confirmation:
         done = [(training["candidate"], training["seed"]) for training in self.record["trainings"]]
         plan = [(index, seed) for seed in range(self.settings.seeds) for index in range(len(self.candidates))]
         progress = self._announce(plan, done)
+        waiting = [number for number, key in enumerate(plan) if key not in done]
         try:
-            for number, (index, seed) in enumerate(plan):
-                if (index, seed) not in done:
-                    progress.begin(f"training {number + 1} of {len(plan)}: {self.candidates[index].title}, seed {seed}")
-                    self._run_training(number, index, seed, stop, progress)
-        except Stopped:
+            with open_confirm_executor(self.settings, self.data, self.info.space, stop) as executor:
+                listener = ConfirmListener(progress, executor.slots > 1)
+
+                def begin(number: int) -> ConfirmJob:
+                    title = f"{self.candidates[plan[number][0]].title}, seed {plan[number][1]}"
+                    listener.begin(number, f"training {number + 1} of {len(plan)}: {title}")
+                    return self._make_job(number, plan)
+
+                def end(number: int, outcome: Outcome) -> None:
+                    self._record_result(number, plan, outcome, progress)
+
+                stopped = run_trainings(waiting, begin, end, executor, stop, listener)
+        finally:
+            progress.close()
+        if stopped:
             command = "the same command without --overwrite" if self.settings.overwrite else "the same command"
             progress.say(f"Stopped; nothing is lost. Re-run {command} to resume.")
             return 128 + (stop.signum or signal.SIGINT)
-        finally:
-            progress.close()
         self._record_ensembles()
         return 0 if any("tests" in training for training in self.record["trainings"]) else EXIT_NO_TRIAL
 
@@ -198,46 +207,36 @@ class _Confirmation:
         progress = ConfirmProgress(self.console, epochs, done_epochs)
         names = ", ".join(f"{candidate.title} ({candidate.epochs} epochs)" for candidate in self.candidates)
         progress.say(
-            f"Confirming {names}: {self.settings.seeds} trainings each on {len(self.data.labels):,} images (training "
-            f"and validation images of the search), then one evaluation on {len(self.test.labels):,} test images. "
+            f"Confirming {names}: {self.settings.seeds} trainings each on {len(self.data.training.labels):,} images "
+            "(training and validation images of the search), then one evaluation on "
+            f"{len(self.data.test.labels):,} test images. "
             f"{backend.device()}, {backend.start()} backend."
         )
         if done:
             progress.say(f"Resuming: {len(done)} of {len(plan)} trainings are done.")
         return progress
 
-    def _run_training(self, number: int, index: int, seed: int, stop: Stop, progress: ConfirmProgress) -> None:
-        """Train and test one network, and record the result.
-
-        Args:
-            number: Index of the training.
-            index: Index of the candidate.
-            seed: Which of the candidate's seeds, from 0.
-            stop: Whether the process was told to stop.
-            progress: Shows progress.
-        """
-        candidate = self.candidates[index]
+    def _make_job(self, number: int, plan: Plan) -> ConfirmJob:
         folder = training_dir(self.settings.run, self.record["looks"], number)
         folder.mkdir(parents=True, exist_ok=True)
-        trial = self._make_trial(candidate, number, folder)
+        candidate = self.candidates[plan[number][0]]
+        description = f"{candidate.title}, confirmed, seed {plan[number][1]}"
+        return ConfirmJob(self._make_trial(candidate, number, folder), self.info.name, description)
+
+    def _record_result(self, number: int, plan: Plan, outcome: Outcome, progress: ConfirmProgress) -> None:
+        index, seed = plan[number]
+        folder = training_dir(self.settings.run, self.record["looks"], number)
         result: dict[str, Any] = {"candidate": index, "seed": seed}
-        marker = CrashMarker(folder)
-        try:
-            if marker.set() >= MAX_CRASHES:
-                raise TrialFailed(CRASH_MESSAGE)
-            hooks = TrialHooks(should_stop=stop, on_progress=progress.steps, on_epoch_end=progress.epoch)
-            rows = train(trial, self.data, hooks)
-            result |= {"seconds": sum(row["seconds"] for row in rows), "tests": self._test(trial, candidate, seed)}
-        except Exception as error:
-            if isinstance(error, Stopped) or disk_is_full(error):
-                marker.clear()
-                raise
-            result["why"] = reason(error)
+        if outcome.status == "completed":
+            result |= {"seconds": sum(row["seconds"] for row in outcome.rows), "tests": outcome.result}
+        else:
+            result["why"] = outcome.message
             progress.say(f"  failed: {result['why']}")
-            progress.skip(candidate.epochs - len(read_epochs(folder / EPOCHS_FILE)))
-        self.record["trainings"].append(result)
+            progress.skip(self.candidates[index].epochs - len(read_epochs(folder / EPOCHS_FILE)))
+        trainings = [*self.record["trainings"], result]
+        self.record["trainings"] = sorted(trainings, key=lambda training: (training["seed"], training["candidate"]))
         write_confirm_json(self.settings.run, self.record)
-        marker.clear()
+        CrashMarker(folder).clear()
         remove_other_checkpoints(folder, ())
 
     def _make_trial(self, candidate: Candidate, number: int, folder: Path) -> Trial:
@@ -253,20 +252,13 @@ class _Confirmation:
             schedule_losses=candidate.val_losses,
         )
 
-    def _test(self, trial: Trial, candidate: Candidate, seed: int) -> dict[str, Any]:
-        """Save a trained network and its predictions for the test images; return its scores."""
-        description = f"{candidate.title}, confirmed, seed {seed}"
-        probabilities = save_and_predict(trial, self.dataset.spec, self.info.name, description, self.test.images)
-        write_test_predictions(trial.folder, probabilities, self.test.labels)
-        return self.test.score(probabilities)
-
     def _record_ensembles(self) -> None:
         """Record the scores of the mean probabilities of each candidate's networks."""
         ensembles = []
         for index in range(len(self.candidates)):
             members = self._read_predictions(index)
             if len(members) > 1:
-                tests = self.test.score(np.mean(members, axis=0))
+                tests = self.data.test.score(np.mean(members, axis=0))
                 ensembles.append({"candidate": index, "members": len(members), "tests": tests})
         if self.record["ensembles"] != ensembles:
             self.record["ensembles"] = ensembles

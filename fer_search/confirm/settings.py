@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fer_search.errors import UserError
+from fer_search.search.executors.request import WorkerRequest
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Settings:
     ferplus_csv: Path | None = None
     weights_dir: Path | None = None
     devices: int = 1
+    workers: WorkerRequest = field(default_factory=WorkerRequest)
     overwrite: bool = False
     command: str = ""
 

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import cast
 
-from fer_search.files import write_json
+from fer_search.files import check_write_guard, write_json
 from fer_search.runfolder.json_files import read_json_if_valid
 from fer_search.runfolder.schema import CRASH_MARKER_FILE, CrashMarkerJson
 
@@ -32,5 +32,6 @@ def write_crash_marker(folder: Path, place: list[list[int]], starts: int) -> Non
 
 def remove_crash_marker(folder: Path) -> None:
     """Remove the marker: the training ended, or the process was told to stop."""
+    check_write_guard()
     with contextlib.suppress(OSError):
         (folder / CRASH_MARKER_FILE).unlink(missing_ok=True)

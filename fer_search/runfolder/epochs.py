@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_search.files import sync_folder, write_text
+from fer_search.files import check_write_guard, sync_folder, write_text
 
 Row = dict[str, float]
 METRIC_COLUMNS = (
@@ -47,6 +47,7 @@ def append_epoch(path: Path, row: Row) -> None:
         path: The epochs.csv.
         row: Values of METRIC_COLUMNS, and the other metrics; the same keys for every epoch.
     """
+    check_write_guard()
     header = read_epoch_lines(path)[0] if path.exists() else ""
     columns = header.split(",") if header else columns_of(row)  # tables of older versions have fewer
     with path.open("a", encoding="utf-8", newline="") as file:

@@ -32,6 +32,7 @@ LOCK_FILE = ".lock"
 REPORT_FILE = "report.html"
 PREDICTIONS_FILE = "predictions.npz"
 TENSORBOARD_DIR = "tensorboard"
+WORKERS_DIR = ".workers"  # locks and leases of the trials, while there are several workers
 
 TRIAL_PREFIX = "trial_"  # of the names of the trials' folders
 TRIAL_FILE = "trial.json"
@@ -123,6 +124,7 @@ class RunJson(TypedDict):
     identity: dict[str, Any]  # what must be the same for the run to be resumed
     state: str  # "running", "interrupted", "finished", "out_of_time" or "failing"
     seconds: float  # wall time so far
+    workers: NotRequired[int]  # trials trained at the same time by the last start, if several
     estimate_seconds: NotRequired[list[float]]  # lower and upper estimate of the whole search
 
 
@@ -141,6 +143,9 @@ class LiveJson(TypedDict):
     accuracy: float
     left: list[float]  # lower and upper estimate, seconds
     seconds: float  # wall time of the search
+    # with several workers: "name", "node", "device", "trial" (None if idle), "epoch", "epochs", "done" (0 to 1),
+    # "images_per_second", "memory" (bytes); the fields above are those of the running trial that began first
+    workers: NotRequired[list[dict[str, Any]]]
 
 
 class LockJson(TypedDict):
@@ -160,6 +165,7 @@ class DesignJson(TypedDict):
     flops: int  # of one image's forward pass
     epochs: int  # epoch to train up to
     values: dict[str, Any]  # choice -> value, as proposed
+    compared_with: NotRequired[int]  # trials that median pruning compares with, in a run of several workers
     micro_batches: NotRequired[int]  # gradient accumulation steps, after the trial ran out of memory
 
 

@@ -98,14 +98,7 @@ def status_lines(status: Status) -> list[str]:
     if status.best:
         lines.append(f"best: {percent(status.best['accuracy'])}, {status.best['title']}")
     if now := status.now:
-        low, high = now["left"]
-        position = f"{now['done'] / now['images']:.0%} of it, accuracy {now['accuracy']:.3f}"
-        if not now["done"]:
-            position = "building and compiling the network"
-        lines.append(
-            f"now: trial {now['trial']}, epoch {now['epoch']} of {now['epochs']}, {position}; "
-            f"{duration(low)} to {duration(high)} left"
-        )
+        lines += _now(now)
         if (silent := time.time() - now["time"]) > 120:
             lines.append(f"no sign of progress for {duration(silent)}")
     elif status.state == "running":
@@ -116,3 +109,37 @@ def status_lines(status: Status) -> list[str]:
 def status_as_json(status: Status) -> str:
     """Return the status as JSON."""
     return json.dumps(asdict(status))
+
+
+def _now(now: dict[str, Any]) -> list[str]:
+    """Return what trains now: one trial, or a table of the workers."""
+    low, high = now["left"]
+    left = f"{duration(low)} to {duration(high)} left"
+    if workers := now.get("workers"):
+        busy = sum(worker["trial"] is not None for worker in workers)
+        return [f"now: {busy} of {len(workers)} workers train; {left}", *_worker_table(workers)]
+    position = f"{now['done'] / now['images']:.0%} of it, accuracy {now['accuracy']:.3f}"
+    if not now["done"]:
+        position = "building and compiling the network"
+    return [f"now: trial {now['trial']}, epoch {now['epoch']} of {now['epochs']}, {position}; {left}"]
+
+
+def _worker_table(workers: list[dict[str, Any]]) -> list[str]:
+    rows = [("worker", "node", "trial", "epoch", "images/s", "memory", "device")]
+    for worker in workers:
+        training = worker["trial"] is not None
+        epoch = f"{worker['epoch']} of {worker['epochs']}, {worker['done']:.0%}" if "epoch" in worker else ""
+        speed, memory = worker["images_per_second"], worker["memory"]
+        rows.append(
+            (
+                worker["name"],
+                worker["node"],
+                str(worker["trial"]) if training else "idle",
+                epoch,
+                f"{speed:,.0f}" if training and speed else "",
+                f"{memory / 2**20:,.0f} MiB" if memory else "",
+                worker["device"],
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,12 +1,10 @@
-"""The loop of a search: begins trials, hands them to an executor, and commits their results in order."""
+"""The loop of a search: begins trials, hands them to an executor, and commits their results."""
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
-import time
-from typing import Any
+from collections import deque
 
 from keras_tuner.engine.trial import Trial as TunerTrial
 
@@ -14,17 +12,17 @@ from fer_search.files import disk_is_full
 from fer_search.runfolder.epochs import Row
 from fer_search.search.display import events
 from fer_search.search.executors.executor import Executor
-from fer_search.search.executors.job import Job, Outcome
-from fer_search.search.opening import update_predictions
+from fer_search.search.executors.outcome import Outcome
+from fer_search.search.heartbeat import Heartbeat
+from fer_search.search.predictions import update_predictions
 from fer_search.search.proposing.queued import adopt_queued, imported_rows, queued_count
 from fer_search.search.state import SearchState
 from fer_search.search.trials.checkpoint_retention import max_trial_bytes
 from fer_search.search.trials.failures import reason
-from fer_search.search.trials.job_maker import PreparedTrial
+from fer_search.search.trials.job_maker import PARENT, PreparedTrial
 from fer_search.search.trials.signals import Stop
+from fer_search.search.window import Window
 from fer_search.training.trial import Progress, Stopped, completed_epochs
-
-HEARTBEAT = 2.0  # seconds between two writes of live.json
 
 
 class SearchLoop:
@@ -38,26 +36,44 @@ class SearchLoop:
 
     def __init__(self, state: SearchState, executor: Executor, stop: Stop) -> None:
         self.state, self.oracle, self.executor, self.stop = state, state.oracle, executor, stop
-        self.running: dict[str, events.TrialBegun] = {}
+        self.window = Window(self.oracle, self._begin_next, state.ahead, executor.slots)
+        self.queue: deque[PreparedTrial | TunerTrial] = deque()  # began, and waits for a worker
+        self.running: dict[str, PreparedTrial] = {}
         self.without_checkpoint: set[str] = set()  # promoted trials whose parent's checkpoint is still needed
-        self.last_heartbeat = 0.0
+        self.heartbeat = Heartbeat(state, executor)
 
     def run(self) -> str:
         """Run trials; return why the search ended: "finished", "interrupted", "out_of_time" or "failing"."""
+        update_predictions(self.state, self.executor.predict)
+        pending = {trial.trial_id: trial for trial in self.oracle.pending()}
+        for trial in pending.values():
+            if trial.hyperparameters.values.get(PARENT) in pending:  # both were reset to be trained again
+                self.queue.append(trial)
+            elif trial.trial_id not in self.oracle.recorded:
+                self._enqueue(trial)
+        ending = self._run()
+        self._stop_running_jobs()
+        self.oracle.flush()
+        if not self.stop():
+            update_predictions(self.state, self.executor.predict, wait=True)
+        return ending
+
+    def _run(self) -> str:
         while not self.stop():
             if self.state.consecutive_failures() >= self.state.settings.max_failures:
                 return "failing"
-            trial = self.oracle.ongoing() or self._begin_next()
-            if trial is None:
+            decision = self.window.decide()
+            if decision.action == "finished":
                 return "finished"
-            if trial.trial_id in self.oracle.recorded:
-                self.oracle.commit(trial.trial_id)
-                self._after_commit(trial.trial_id)
-                continue
-            outcome = self._train(trial)
-            if outcome.status == "stopped":
-                break
-            self._commit(trial, outcome)
+            if decision.action == "began" and decision.trial is not None:
+                self._enqueue(decision.trial)
+            elif decision.action == "commit" and decision.trial is not None:
+                self.oracle.commit(decision.trial.trial_id)
+                self._after_commit()
+            else:
+                self._submit_queued()
+                if not self._collect():
+                    break
         return "interrupted" if self.stop.signum is not None else "out_of_time"
 
     def _begin_next(self) -> TunerTrial | None:
@@ -72,108 +88,147 @@ class SearchLoop:
             return None
         return self.oracle.propose()
 
-    def _train(self, trial: TunerTrial) -> Outcome:
+    def _enqueue(self, trial: TunerTrial) -> None:
+        """Prepare a trial that began; one that cannot be prepared has failed."""
         rows = imported_rows(self.state.folder, trial.trial_id)
         if rows is not None:
-            return Outcome("completed", rows)
+            self._end(trial.trial_id, Outcome("completed", rows))
+            return
         try:
-            job = self._prepare(trial)
+            self.queue.append(self.state.jobs.prepare(trial))
         except Exception as error:
             if isinstance(error, Stopped) or disk_is_full(error):
                 raise
-            return Outcome("failed", message=reason(error))
-        self.executor.submit(job)
-        ((_, outcome),) = self.executor.wait(self)
-        return outcome
+            self._end(trial.trial_id, Outcome("failed", message=reason(error)))
 
-    def _prepare(self, trial: TunerTrial) -> Job:
-        """Make a trial's job, make room for its checkpoints, and announce it."""
-        prepared = self.state.jobs.prepare(trial)
-        job = prepared.job
-        self.state.prune(max_trial_bytes(job.trial.design, prepared.parameters))
+    def _submit_queued(self) -> None:
+        self.oracle.flush()
+        for _ in range(len(self.queue)):
+            if len(self.running) >= self.executor.slots:
+                return
+            waiting = self.queue.popleft()
+            if isinstance(waiting, PreparedTrial):
+                self._announce(waiting)
+                self.executor.submit(waiting.job)
+            elif waiting.hyperparameters.values[PARENT] in self.oracle.end_order:
+                self._enqueue(waiting)
+            else:
+                self.queue.append(waiting)  # until its parent has ended
+
+    def _announce(self, prepared: PreparedTrial) -> None:
+        """Make room for a trial's checkpoints, and show that it starts."""
+        job, state = prepared.job, self.state
+        self.running[job.trial_id] = prepared
+        state.prune(sum(max_trial_bytes(p.job.trial.design, p.parameters) for p in self.running.values()))
         own = completed_epochs(job.trial)
-        begun = self._describe(trial, prepared, (*job.trial.history, *own))
-        self.running[trial.trial_id] = begun
         if job.trial.parent is not None:
-            self.without_checkpoint.add(trial.trial_id)
-        self.state.clock.begin_trial(len(own))
-        self.state.reporter.show(begun)
-        self._write_heartbeat(
-            begun, Progress(len(begun.curve) + 1, 0, len(self.state.data.labels), 0.0, 0.0), self.state.clock.left()
-        )
-        return job
-
-    def _describe(self, trial: TunerTrial, prepared: PreparedTrial, rows: tuple[Row, ...]) -> events.TrialBegun:
-        return events.TrialBegun(
-            number=int(trial.trial_id),
-            trials=self.state.budgets.trials,
+            self.without_checkpoint.add(job.trial_id)
+        curve = tuple(row[self.oracle.objective.name] for row in (*job.trial.history, *own))
+        state.clock.begin_trial(job.trial.number, len(own))
+        begun = events.TrialBegun(
+            number=job.trial.number,
+            trials=state.budgets.trials,
             name=prepared.name,
-            choices=trial.hyperparameters.values,
-            epochs=prepared.job.trial.epochs,
+            choices=self.oracle.trials[job.trial_id].hyperparameters.values,
+            epochs=job.trial.epochs,
             parameters=prepared.parameters,
-            curve=tuple(row[self.oracle.objective.name] for row in rows),
+            curve=curve,
         )
+        state.reporter.show(begun)
+        self.heartbeat.begin(begun, Progress(len(curve) + 1, 0, len(state.data.labels), 0.0, 0.0))
 
-    def _commit(self, trial: TunerTrial, outcome: Outcome) -> None:
-        """Tell the oracle how a trial ended.
+    def _collect(self) -> bool:
+        """Take in the jobs that ended; return False if one was stopped.
 
         Raises:
-            OSError: The disk is full; the trial resumes once there is room.
+            OSError: A disk is full; the trial resumes once there is room.
         """
-        if outcome.status == "disk_full":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), outcome.message)
-        if outcome.status == "failed":
-            self.oracle.fail(trial, outcome.message)
+        for job, outcome in self.executor.wait(self):
+            prepared = self.running.pop(job.trial_id)
+            self.without_checkpoint.discard(job.trial_id)
+            self.heartbeat.end(job.trial.number)
+            if outcome.status == "stopped":
+                return False
+            if outcome.status == "disk_full":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), outcome.message)
+            if outcome.status == "lost":
+                self._requeue(prepared, outcome)
+            else:
+                self._end(job.trial_id, outcome)
+        while self.executor.notes:
+            self.state.say(self.executor.notes.pop(0))
+        self.heartbeat.write()
+        return True
+
+    def _requeue(self, prepared: PreparedTrial, outcome: Outcome) -> None:
+        """Train a trial on from its last checkpoint, whose worker was lost; its crash marker counts these losses."""
+        number = prepared.job.trial.number
+        self.state.clock.end_trial(number, ended=False)
+        self.state.say(f"trial {number}: {outcome.message}; it resumes from its last checkpoint.")
+        trial = self.oracle.trials[prepared.job.trial_id]
+        self.queue.appendleft(self.state.jobs.prepare(trial))
+
+    def _end(self, trial_id: str, outcome: Outcome) -> None:
+        """Commit a result if it is its turn, otherwise record it; show it."""
+        first = self.oracle.ongoing()
+        if self.state.ahead is None or (first is not None and first.trial_id == trial_id):
+            trial = self.oracle.trials[trial_id]
+            if outcome.status == "failed":
+                self.oracle.fail(trial, outcome.message)
+            else:
+                trial.message = outcome.message or None
+                self.oracle.finish(trial, outcome.rows)
+            self.window.exhausted = False
         else:
-            trial.message = outcome.message or None
-            self.oracle.finish(trial, outcome.rows)
-        self.state.clock.end_trial()
-        self._after_commit(trial.trial_id)
-        self._show_end(trial)
-        self.state.write_state("running")
+            failed = outcome.status == "failed"
+            trial = self.oracle.record(trial_id, outcome.rows, outcome.message or None, failed)
+        self.state.clock.end_trial(int(trial_id))
+        self._after_commit(trial)
 
-    def _after_commit(self, trial_id: str) -> None:
-        self.running.pop(trial_id, None)
-        self.without_checkpoint.discard(trial_id)
-        self.state.prune()
-        update_predictions(self.state)
-
-    def _show_end(self, trial: TunerTrial) -> None:
+    def _after_commit(self, shown: TunerTrial | None = None) -> None:
         state = self.state
-        epoch = trial.best_step if trial.score is not None else None
-        state.reporter.show(
-            events.TrialEnded(
-                number=int(trial.trial_id),
-                name=state.jobs.name(trial.trial_id),
-                status=trial.status.lower(),
-                accuracy=trial.score,
-                best_epoch=epoch,
-                message=trial.message or "",
-                best=state.best(),
-                failed=state.failed(),
-                metric=self.oracle.objective.name.replace("val_", "validation ").replace("_", " "),
+        state.prune()
+        update_predictions(state, self.executor.predict)
+        if shown is not None:
+            state.reporter.show(
+                events.TrialEnded(
+                    number=int(shown.trial_id),
+                    name=state.jobs.name(shown.trial_id),
+                    status=shown.status.lower(),
+                    accuracy=shown.score,
+                    best_epoch=shown.best_step if shown.score is not None else None,
+                    message=shown.message or "",
+                    best=state.best(),
+                    failed=state.failed(),
+                    metric=self.oracle.objective.name.replace("val_", "validation ").replace("_", " "),
+                )
             )
-        )
+        state.write_state("running")
+
+    def _stop_running_jobs(self) -> None:
+        """Stop what still trains; results that are complete by then are recorded."""
+        if not self.running:
+            return
+        self.executor.stop()
+        while self.running:
+            for job, outcome in self.executor.wait(self):
+                del self.running[job.trial_id]
+                if outcome.status in ("completed", "failed"):
+                    self._end(job.trial_id, outcome)
 
     def progress(self, number: int, progress: Progress) -> None:
         """Show a running trial's progress."""
-        left = self.state.clock.left(progress.done / progress.images)
-        step = events.Steps(progress.epoch, progress.done, progress.images, progress.loss, progress.accuracy, left)
-        self.state.reporter.show(step)
-        if time.monotonic() - self.last_heartbeat >= HEARTBEAT:
-            self._write_heartbeat(self.running[f"{number:04d}"], progress, left)
+        self.state.clock.progress(number, progress.done / progress.images)
+        left = self.state.clock.left()
+        self.state.reporter.show(
+            events.Steps(progress.epoch, progress.done, progress.images, progress.loss, progress.accuracy, left, number)
+        )
+        self.heartbeat.progress(number, progress)
 
     def epoch(self, number: int, row: Row) -> None:
         """Show an epoch of a running trial."""
-        self.state.clock.end_epoch(row["seconds"])
+        self.state.clock.end_epoch(number, row["seconds"])
         if (trial_id := f"{number:04d}") in self.without_checkpoint:
             self.without_checkpoint.remove(trial_id)
             self.state.prune()
         self.state.reporter.show(events.EpochEnded(number, row, self.state.clock.left()))
-
-    def _write_heartbeat(self, begun: events.TrialBegun, progress: Progress, left: events.Range) -> None:
-        """Tell ``fer-search status`` how far the search is."""
-        self.last_heartbeat = time.monotonic()
-        live: dict[str, Any] = {"pid": os.getpid(), "time": time.time(), "trials": self.state.budgets.trials}
-        live |= {"trial": begun.number, "epochs": begun.epochs, "left": left, "seconds": self.state.seconds()}
-        self.state.folder.write_live(live | dataclasses.asdict(progress))

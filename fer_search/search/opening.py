@@ -6,18 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fer_search.design import Design
 from fer_search.errors import EXIT_MISMATCH, UserError
-from fer_search.files import disk_is_full
-from fer_search.runfolder.design_json import read_design_json
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.identity import BUDGET_OPTIONS, DEFAULT_IDENTITY, check_identity, first_space_change
-from fer_search.runfolder.predictions import predicted_trial
 from fer_search.runfolder.queue import read_queue
 from fer_search.runfolder.reset import completed_trials, reset_trials
 from fer_search.search.display.events import Range
+from fer_search.search.executors.executor import Executor
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.queued import enqueue_trials
 from fer_search.search.run_record import identity, new_run_record
@@ -26,17 +21,16 @@ from fer_search.search.scheduling.clock import Clock
 from fer_search.search.scheduling.estimate import Speed, equivalent_images, estimate_search
 from fer_search.search.scheduling.time_limits import TimeLimits, speed_from_json, speed_to_json
 from fer_search.search.state import SearchState
-from fer_search.search.trials.checkpoint_retention import rank_trials
 from fer_search.search.trials.crash_guard import CrashMarker
-from fer_search.search.trials.predictions import store_predictions
 from fer_search.search.trials.signals import Stop
 
 
-def open_run(state: SearchState, stop: Stop) -> None:
+def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
     """Write run.json of a new run, or read it and check that this start continues that run.
 
     Args:
         state: Its ``info``, ``resumed``, clocks and oracle are set.
+        executor: Times designs for the estimate.
         stop: Ends the time estimate.
 
     Raises:
@@ -46,8 +40,13 @@ def open_run(state: SearchState, stop: Stop) -> None:
     folder = state.folder
     info = folder.read_run_json()
     folder.check_complete()
+    ahead = _choose_ahead(state, info)
+    state.ahead = None if ahead == "any" else int(ahead)
+    state.oracle.concurrent = ahead != 1
     if info is None:
-        info = new_run_record(state.settings, state.space, state.dataset, state.split, state.skipped)
+        info = new_run_record(state.settings, state.space, state.dataset, state.split, state.skipped, executor.device)
+        if ahead != 1:
+            info["identity"]["--ahead"] = ahead
         folder.write_tuner_json()
         folder.write_run_json(info)
         if state.settings.from_run is not None:
@@ -60,35 +59,51 @@ def open_run(state: SearchState, stop: Stop) -> None:
         if state.resumed:
             state.oracle.restore()
             state.prune()
-            update_predictions(state)
     if not folder.has_oracle():
         state.oracle.save()
+        state.oracle.flush()
     if isinstance(state.oracle, HyperbandOracle):
         state.oracle.hyperband_iterations = info["tuner"].get("iterations", 1)
     state.budgets = _plan(state)
     info["tuner"]["trials"] = state.budgets.trials
+    if state.workers > 1:
+        info["workers"] = state.workers
     if "estimate_seconds" not in info:
         state.say("Timing a small and a large design to estimate the run time.")
-        info["estimate_seconds"] = [round(seconds, 1) for seconds in _estimate(state, info, stop)]
+        info["estimate_seconds"] = [round(seconds, 1) for seconds in _estimate(state, executor, info, stop)]
         folder.write_run_json(info)
     state.jobs.limits = _time_limits(state, info)
     state.info, state.started, state.seconds_before = info, time.monotonic(), _seconds_before(state, info)
     state.clock = _start_clock(state)
 
 
-def update_predictions(state: SearchState) -> None:
-    """Store the best network's validation predictions for the report; failing to do so must not end a search."""
-    best = rank_trials(state.oracle)[:1]
-    if not best or predicted_trial(state.folder.path) == best[0]:
-        return
-    data, rows = state.data, np.asarray(state.split.validation)
-    try:
-        design = Design.from_dict(read_design_json(state.folder.trial_path(best[0]))["design"])
-        store_predictions(state.folder.path, best[0], design, data, rows)
-    except Exception as error:
-        if disk_is_full(error):
-            raise
-        state.say(f"The predictions of trial {best[0]} could not be stored: {type(error).__name__}: {error}")
+def _choose_ahead(state: SearchState, info: dict[str, Any] | None) -> int | str:
+    """Return the window of pending trials: as given, as recorded by an earlier start, or by the number of workers.
+
+    Raises:
+        UserError: Another one than before is given without --extend (exit code 5).
+    """
+    given, settings = state.settings.ahead, state.settings
+    if info is None:
+        return given or (1 if state.workers == 1 else 2 * state.workers)
+    recorded: int | str = info["identity"].get("--ahead", 1)
+    if given is None or given == recorded:
+        return recorded
+    if not settings.extend:
+        raise UserError(
+            f"{state.folder.path} was started with different settings: --ahead was {recorded}, is now {given}. Add "
+            "--extend to continue it with another window, or choose another --name or --overwrite the run",
+            EXIT_MISMATCH,
+        )
+    extension = {
+        "after_trials": len(state.folder.trial_files()),
+        "from": {"--ahead": recorded},
+        "to": {"--ahead": given},
+    }
+    info["extended"] = [*info.get("extended", ()), extension]
+    info["identity"]["--ahead"] = given
+    state.folder.write_run_json(info)
+    return given
 
 
 def _time_limits(state: SearchState, info: dict[str, Any]) -> TimeLimits:
@@ -97,7 +112,7 @@ def _time_limits(state: SearchState, info: dict[str, Any]) -> TimeLimits:
     return TimeLimits(speed, images, settings.max_seconds_per_epoch, settings.time_budget)
 
 
-def _estimate(state: SearchState, info: dict[str, Any], stop: Stop) -> Range:
+def _estimate(state: SearchState, executor: Executor, info: dict[str, Any], stop: Stop) -> Range:
     """Return the estimated run time; from the small design only, if the large one crashed an earlier start.
 
     The time model that it follows from is put into ``info``.
@@ -109,7 +124,8 @@ def _estimate(state: SearchState, info: dict[str, Any], stop: Stop) -> Range:
     marker = CrashMarker(state.folder.path)
     stop.on_signal = marker.clear
     try:
-        seconds = estimate_search(state.settings, state.space, state.data, stop, marker.set() == 0, record)
+        timer, expensive = executor.time_designs, marker.set() == 0
+        seconds = estimate_search(state.settings, state.space, state.data, timer, expensive, record)
     except Exception:  # not "finally": a crash of the process must leave the marker
         marker.clear()
         raise
@@ -201,7 +217,7 @@ def _record_extension(state: SearchState, info: dict[str, Any], current: dict[st
         "to": {name: current[name] for name in raised},
     }
     info["extended"] = [*info.get("extended", ()), extension]
-    info["identity"] = current
+    info["identity"] |= current
     info["tuner"] |= {
         "max_trials": settings.max_trials,
         "max_epochs": settings.max_epochs,
@@ -219,8 +235,9 @@ def _seconds_before(state: SearchState, info: dict[str, Any]) -> float:
 def _start_clock(state: SearchState) -> Clock:
     tables = [read_epochs(path) for path in state.folder.epoch_tables()]
     seconds = [[row["seconds"] for row in rows] for rows in tables]
-    low, high = state.info["estimate_seconds"]
-    return Clock(state.budgets, (low, high), state.ended(), seconds)
+    low, high = (estimated / state.workers for estimated in state.info["estimate_seconds"])
+    ended = [int(trial_id) for trial_id in (*state.oracle.end_order, *state.oracle.recorded)]
+    return Clock(state.budgets, (low, high), ended, seconds, state.workers)
 
 
 def _names(skipped: list[dict[str, str]]) -> str:

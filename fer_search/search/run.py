@@ -14,7 +14,9 @@ from fer_search.files import disk_is_full
 from fer_search.runfolder.folder import RunFolder
 from fer_search.search.display import events
 from fer_search.search.display.messages import describe_end, describe_plan, rerun_hint
-from fer_search.search.executors.here import Here
+from fer_search.search.executors.executor import Executor
+from fer_search.search.executors.lease import wait_for_workers
+from fer_search.search.executors.open import open_executor
 from fer_search.search.loop import SearchLoop
 from fer_search.search.opening import open_run
 from fer_search.search.settings import Settings
@@ -47,10 +49,14 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
     folder = RunFolder(settings.folder)
     try:
         with folder.lock(), stopping(lambda text: reporter.show(events.Note(text))) as stop:
+            if not wait_for_workers(folder.path):
+                reporter.show(events.Note("Workers of an earlier start still run; their trials come last."))
             if settings.overwrite:
                 folder.clear()
             folder.remove_leftovers()
-            return _run(new_state(settings, space, skipped, dataset, split, folder, reporter), stop)
+            state = new_state(settings, space, skipped, dataset, split, folder, reporter)
+            with open_executor(settings, space, state.data, folder.path, stop, state.say) as executor:
+                return _run(state, executor, stop)
     except Exception as error:
         if not isinstance(error, UserError) and disk_is_full(error):
             message = (
@@ -86,14 +92,15 @@ def _near_copies(settings: Settings) -> bool:
     return info is None or bool(info["settings"].get("near_copies", False))
 
 
-def _run(state: SearchState, stop: Stop) -> int:
+def _run(state: SearchState, executor: Executor, stop: Stop) -> int:
+    state.workers = executor.slots
     try:
-        open_run(state, stop)
+        open_run(state, executor, stop)
     except Stopped:
         text = f"Stopped before the first trial. {rerun_hint(state.settings)} to start it."
         state.reporter.show(events.SearchEnded(str(state.folder.path), "interrupted", text, 0, 0, None))
         return 128 + (stop.signum or signal.SIGINT)
-    _announce(state)
+    _announce(state, executor)
     if state.settings.time_budget is not None:
         stop.deadline = time.monotonic() + state.settings.time_budget - state.seconds_before
     state.reporter.show(
@@ -107,17 +114,13 @@ def _run(state: SearchState, stop: Stop) -> int:
             best=state.best(),
         )
     )
-    executor = Here(state.data, stop)
-    try:
-        ending = SearchLoop(state, executor, stop).run()
-    finally:
-        executor.close()
+    ending = SearchLoop(state, executor, stop).run()
     state.write_state(ending)
     state.folder.remove_live()
     return _end(state, ending, stop)
 
 
-def _announce(state: SearchState) -> None:
+def _announce(state: SearchState, executor: Executor) -> None:
     settings = state.settings
     state.say(f"Protocol: {state.split.note}.")
     if settings.width != 1:
@@ -126,10 +129,17 @@ def _announce(state: SearchState) -> None:
             "networks."
         )
     shared = f"; {settings.devices} such devices share each batch" if settings.devices > 1 else ""
-    state.say(f"Device: {backend.device()}, {backend.start()} backend{shared}.")
+    state.say(f"Device: {executor.device}, {backend.start()} backend{shared}.")
+    if state.workers > 1 and state.ahead is None:
+        state.say("--ahead any: results are used as they come, so this search cannot be repeated exactly.")
+    elif state.ahead is not None and state.workers > state.ahead:
+        state.say(
+            f"This run has --ahead {state.ahead}, so only {state.ahead} of {state.workers} workers train at a time; "
+            f"--ahead {2 * state.workers} --extend uses them all."
+        )
     for entry in state.skipped:
         state.say(f"Missing here: {entry['what']} ({entry['why']}).")
-    low, high = state.info["estimate_seconds"]
+    low, high = (seconds / state.workers for seconds in state.info["estimate_seconds"])
     planned = (state.budgets.trials, state.budgets.epochs)
     for line in describe_plan(settings, state.names, state.max_trials, planned, len(state.data.labels), (low, high)):
         state.say(line)

@@ -51,7 +51,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
 
 
 def new_run_record(
-    settings: Settings, space: Space, dataset: Dataset, split: Split, skipped: list[dict[str, str]]
+    settings: Settings, space: Space, dataset: Dataset, split: Split, skipped: list[dict[str, str]], device: str
 ) -> dict[str, Any]:
     """Return the content of run.json for a run that starts now.
 
@@ -61,6 +61,7 @@ def new_run_record(
         dataset: Data set.
         split: Its images for training and validation.
         skipped: What cannot be searched here ("what"), and "why".
+        device: Description of the devices that train.
     """
     s = settings
     counts = {"train": len(split.train), "validation": len(split.validation)}
@@ -83,7 +84,7 @@ def new_run_record(
         "settings": _options(s, dataset),
         "versions": backend.versions(),
         "backend": backend.start(),
-        "device": backend.device(),
+        "device": device,
         "skipped": skipped,
         "extended": [],
         "identity": identity(settings, space, dataset),

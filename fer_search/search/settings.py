@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fer_search.data.options import DataOptions
 from fer_search.errors import UserError
+from fer_search.search.executors.request import WorkerRequest
 
 BASELINES = ("first", "only", "none")
 PROTOCOLS = ("holdout", "report")
@@ -21,7 +22,7 @@ MIN_VALUES = {
     "batch_size": 1,
     "patience": 1,
 }
-MIN_VALUES |= {"max_params": 1, "max_failures": 1, "repeats": 1}
+MIN_VALUES |= {"max_params": 1, "max_failures": 1, "repeats": 1, "workers": 1}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Settings:
 
     ``time_budget`` is in seconds, ``max_disk`` in bytes. ``validation`` None means the data set's own validation
     split, or 0.1 if it has none.
+    ``time_budget`` is in seconds, ``max_disk`` in bytes. ``workers`` None means "auto": chosen by measurement.
+    ``ahead`` is a number, "any", or None for the default; see ``fer_search.search.window``.
     """
 
     space: Path
@@ -63,6 +66,10 @@ class Settings:
     max_failures: int = 10
     time_budget: float | None = None
     devices: int = 1
+    workers: int | None = 1
+    ahead: int | str | None = None
+    gpus_per_trial: float | None = None
+    cluster: str | None = None
     max_disk: float | None = 1e9
     extend: bool = False
     extend_trials: bool = False
@@ -90,10 +97,17 @@ class Settings:
             raise UserError("--repeats trains the baselines several times, but --baselines none leaves them out")
         if self.extend_trials and not self.extend:
             raise UserError("--extend-trials is part of --extend; give both, with a larger --max-epochs")
+        if self.devices > 1 and self.workers != 1:
+            raise UserError("--devices is for one trial at a time; with --workers use --gpus-per-trial")
         if self.extend and self.overwrite:
             raise UserError("--extend continues a run and --overwrite starts it anew; give only one of them")
         if self.tuner in ("random", "bayesian") and self.max_trials is None and self.baselines != "only":
             object.__setattr__(self, "max_trials", 50)  # these tuners never end by themselves
+
+    @property
+    def worker_request(self) -> WorkerRequest:
+        """The workers asked for."""
+        return WorkerRequest(self.workers, self.gpus_per_trial, self.cluster)
 
     @property
     def folder(self) -> Path:
@@ -145,6 +159,44 @@ def parse_devices(text: str, available: int) -> int:
         raise UserError(f"--devices must be a positive number or all, not {text!r}")
     if int(text) > available:
         raise UserError(f"--devices {text}: only {available} available here; give a smaller number, or all")
+    return int(text)
+
+
+def parse_workers(text: str) -> int | None:
+    """Parse the value of ``--workers``: a number, or None for "auto".
+
+    Raises:
+        UserError: It is neither.
+    """
+    if text == "auto":
+        return None
+    return parse_count(text, "--workers", " or auto")
+
+
+def parse_ahead(text: str | None) -> int | str | None:
+    """Parse the value of ``--ahead``: a number, "any", or None where it is not given.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if text is None or text == "any":
+        return text
+    return parse_count(text, "--ahead", " or any")
+
+
+def parse_count(text: str, option: str, alternative: str = "") -> int:
+    """Parse a positive number.
+
+    Args:
+        text: What was given.
+        option: Name of the option.
+        alternative: What else is allowed, such as " or auto".
+
+    Raises:
+        UserError: It is not a positive number.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"{option} must be a positive number{alternative}, not {text!r}")
     return int(text)
 
 

@@ -43,6 +43,9 @@ class SearchState:
         info: Content of run.json.
         resumed: Whether an earlier start had begun trials.
         clock: Estimates the remaining time.
+        workers: Number of trials that train at the same time.
+        ahead: Maximum number of pending trials; None to commit results as they come (see ``window``).
+        cleaned: Ids of trials without checkpoints, for good.
         started: ``time.monotonic()`` at this start.
         seconds_before: Seconds that earlier starts took.
     """
@@ -61,8 +64,11 @@ class SearchState:
     budgets: TrialBudgets
     jobs: JobMaker
     clock: Clock
+    workers: int = 1
+    ahead: int | None = 1
     info: dict[str, Any] = field(default_factory=dict)
     resumed: bool = False
+    cleaned: set[str] = field(default_factory=set)
     started: float = 0.0
     seconds_before: float = 0.0
 
@@ -83,7 +89,7 @@ class SearchState:
         """Remove checkpoints that are not needed, and keep ``reserve`` bytes below the limit free."""
         limit = self.settings.max_disk
         max_bytes = None if limit is None or limit == float("inf") else int(limit)
-        prune_checkpoints(self.folder, self.oracle, max_bytes, reserve)
+        prune_checkpoints(self.folder, self.oracle, max_bytes, reserve, self.cleaned)
 
     def ended(self) -> int:
         """Return the number of trials that completed or failed."""
@@ -100,7 +106,7 @@ class SearchState:
 
     def best(self) -> events.Best | None:
         """Return the best trial so far; None if no trial has a score."""
-        ranked = rank_trials(self.oracle)[:1]
+        ranked = rank_trials(self.oracle, 1)
         if not ranked:
             return None
         trial = next(trial for trial in self.oracle.known_trials() if trial.trial_id == ranked[0])

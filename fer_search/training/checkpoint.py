@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import keras
 
-from fer_search.files import TEMP_PREFIX, MemoryFile, sync_folder, write_atomic, write_hdf5
+from fer_search.files import TEMP_PREFIX, MemoryFile, check_write_guard, sync_folder, write_atomic, write_hdf5
 from fer_search.runfolder.schema import BEST_WEIGHTS_FILE
 from fer_search.training.ema import ema_weights
 from fer_search.training.mid_epoch import MID_EPOCH_FILE
@@ -67,6 +67,7 @@ def link_best(folder: Path, epoch: int, model: keras.Model) -> None:
     except OSError:
         write_atomic(folder / BEST_FILE, lambda path: shutil.copyfile(checkpoint, path))
         return
+    check_write_guard()
     link.replace(folder / BEST_FILE)
     sync_folder(folder)
 
@@ -93,6 +94,7 @@ def strip_optimizer(checkpoint: h5py.File, memory: MemoryFile) -> None:
 
 def remove_other_checkpoints(folder: Path, epochs: tuple[int, ...]) -> None:
     """Remove the checkpoints of all but the given epochs, and any mid-epoch state."""
+    check_write_guard()
     (folder / MID_EPOCH_FILE).unlink(missing_ok=True)
     for epoch in checkpointed_epochs(folder):
         if epoch not in epochs:

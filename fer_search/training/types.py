@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,10 @@ class TrialData:
     def spec(self) -> DataSpec:
         """Image size, channels and class names."""
         return DataSpec(self.images.shape[1], 3 if self.images.ndim == 4 else 1, self.class_names)
+
+    def for_workers(self) -> TrialData:
+        """Return the same without what is on this process's device."""
+        return dataclasses.replace(self, _on_device={})
 
     def on_device(self, put: Callable[[np.ndarray], Any], devices: int = 1) -> list[Any]:
         """Return images, labels and validation images on the devices; only the first call copies them.

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from fer_search.confirm import job as job_module
 from fer_search.confirm import network
 from fer_search.confirm import run as confirm_module
 from fer_search.confirm.candidates import choose_candidates
@@ -40,7 +41,7 @@ def made_up(monkeypatch, copied):
         return np.random.default_rng(trial.number).dirichlet(np.ones(7), test).astype(np.float32)
 
     for name, fake in (("train", train), ("save_and_predict", save_and_predict)):
-        monkeypatch.setattr(confirm_module, name, fake)
+        monkeypatch.setattr(job_module, name, fake)
 
 
 def record(run):
@@ -136,7 +137,7 @@ def test_a_confirmation_that_tested_nothing_was_no_look(confirm, run, monkeypatc
         raise Stopped
 
     with monkeypatch.context() as patch:
-        patch.setattr(confirm_module, "train", stopped)
+        patch.setattr(job_module, "train", stopped)
         assert confirm(top=1, seeds=1) == 130
     assert confirm(top=1, seeds=2, overwrite=True) == 0
     assert record(run)["looks"] == 1
@@ -148,7 +149,7 @@ def test_a_failed_training_is_a_result(confirm, run, monkeypatch):
     def failing(trial, data, hooks):
         raise TrialFailed("the training loss was nan in epoch 1")
 
-    monkeypatch.setattr(confirm_module, "train", failing)
+    monkeypatch.setattr(job_module, "train", failing)
     assert confirm(top=1, seeds=2) == 3
     assert [one["why"] for one in record(run)["trainings"]] == ["the training loss was nan in epoch 1"] * 2
     assert load_confirmation(run).empty
@@ -158,7 +159,7 @@ def test_a_failed_training_is_a_result(confirm, run, monkeypatch):
 @pytest.mark.parametrize("step", ["train", "save_and_predict"])
 def test_a_training_that_the_process_dies_of_is_given_up(confirm, run, monkeypatch, step):
     """In the first of two trainings, or in its test."""
-    real, deaths = getattr(confirm_module, step), 0
+    real, deaths = getattr(job_module, step), 0
 
     def dying(*arguments):
         nonlocal deaths
@@ -167,7 +168,7 @@ def test_a_training_that_the_process_dies_of_is_given_up(confirm, run, monkeypat
             raise Killed
         return real(*arguments)
 
-    monkeypatch.setattr(confirm_module, step, dying)
+    monkeypatch.setattr(job_module, step, dying)
     for _ in range(3):
         with pytest.raises(Killed):
             confirm(top=1, seeds=2)
@@ -203,8 +204,8 @@ def test_the_table_gives_means_over_seeds_with_the_test_splits_apart(confirm, ru
 @pytest.mark.usefixtures("made_up")
 def test_trainings_have_random_numbers_and_losses_of_their_own(confirm, run, monkeypatch):
     """Numbers that no trial of a search has; a plateau schedule follows the validation losses of the search's trial."""
-    trials, real = [], confirm_module.train
-    monkeypatch.setattr(confirm_module, "train", lambda trial, *more: trials.append(trial) or real(trial, *more))
+    trials, real = [], job_module.train
+    monkeypatch.setattr(job_module, "train", lambda trial, *more: trials.append(trial) or real(trial, *more))
     assert confirm(top=2, seeds=2) == 0
     assert len({trial.number for trial in trials}) == 4
     assert min(trial.number for trial in trials) >= 1_000_000

@@ -16,6 +16,7 @@ from fer_search.runs.doctor import HDF5_SIGNATURE
 from fer_search.search import opening
 from fer_search.search import run as run_module
 from fer_search.search.display import Lines
+from fer_search.search.executors import here
 from fer_search.search.executors import job as job_module
 from fer_search.search.settings import Settings
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, link_best, remove_other_checkpoints
@@ -77,7 +78,7 @@ def made_up(monkeypatch, faces):
     """Make searches train nothing."""
     monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
     monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
-    monkeypatch.setattr(opening, "store_predictions", lambda *arguments: None)
+    monkeypatch.setattr(here, "store_predictions", lambda *arguments: None)
     monkeypatch.setattr(job_module, "train", fake_train)
 
 

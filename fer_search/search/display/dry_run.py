@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from rich import box
 from rich.console import Console
@@ -12,6 +15,7 @@ from fer_search.augment import augment, draw_epoch
 from fer_search.data.load import describe
 from fer_search.inspection.describe import describe_space
 from fer_search.search.display.formatting import format_range
+from fer_search.search.executors.open import open_executor
 from fer_search.search.proposing.oracles import oracle_for
 from fer_search.search.run import load_data
 from fer_search.search.scheduling.budget import baseline_names, plan_budgets, trial_limit
@@ -21,12 +25,12 @@ from fer_search.search.scheduling.estimate import (
     equivalent_images,
     estimate_seconds,
     sample_designs,
-    time_designs,
 )
 from fer_search.search.scheduling.time_limits import TimeLimits
 from fer_search.search.settings import Settings
 from fer_search.search.state import trial_data
 from fer_search.search.trials.pretrained import resolve_missing_weights
+from fer_search.search.trials.signals import Stop
 from fer_search.space import load_space
 from fer_search.training.trial import TrialData, TrialFailed
 
@@ -59,7 +63,10 @@ def print_dry_run(settings: Settings, console: Console | None = None) -> None:
     designs = sample_designs(space, names[:limit], dataset.spec)
     say(describe_batch(designs[0], data))
     budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
-    speed = time_designs(designs, data, devices=settings.devices)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        with open_executor(settings, space, data, run, Stop(), say) as executor:
+            speed, slots = executor.time_designs(designs, True), executor.slots
     unique = list(dict.fromkeys(designs))
     images = equivalent_images(len(data.labels), len(data.val_labels))
     console.print(_costs(unique, speed, images, console.width))
@@ -67,9 +74,10 @@ def print_dry_run(settings: Settings, console: Console | None = None) -> None:
     if (slow := _count_slow(unique, limits, settings.max_epochs)) > 0:
         say(f"{slow} of these {len(unique)} designs are too slow for the time given, and would be left out.")
     low, high = estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
+    workers = f" with {slots} workers" if slots > 1 else ""
     say(
         f"Search: {settings.tuner}, {budgets.trials} trials, {budgets.epochs} epochs; "
-        f"{format_range(low, high)} on this device."
+        f"{format_range(low / slots, high / slots)} on this device{workers}."
     )
 
 

@@ -55,7 +55,7 @@ class TrialBegun:
 
 @dataclass(frozen=True)
 class Steps:
-    """Progress within an epoch: ``done`` of ``images`` images, with the mean loss and accuracy so far."""
+    """Progress within an epoch of a trial: ``done`` of ``images`` images, mean loss and accuracy so far."""
 
     epoch: int
     done: int
@@ -63,6 +63,7 @@ class Steps:
     loss: float
     accuracy: float
     left: Range
+    trial: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,22 @@ class Lines:
     """
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
-        self.console, self.quiet, self.epochs = console, quiet, 0
+        self.console, self.quiet = console, quiet
+        self.epochs: dict[int, int] = {}  # number of epochs of each running trial
 
     def show(self, event: Event) -> None:
         if isinstance(event, (Note, SearchEnded)):
             self.say(event.text)
-        elif isinstance(event, TrialEnded) and (event.status == "failed" or not self.quiet):
-            self.say(format_trial_end(event))
+        elif isinstance(event, TrialEnded):
+            others = len(self.epochs.keys() - {event.number})
+            self.epochs.pop(event.number, None)
+            if event.status == "failed" or not self.quiet:
+                self.say(format_trial_end(event, named=others > 0))
         elif isinstance(event, TrialBegun) and not self.quiet:
-            self.epochs = event.epochs
+            self.epochs[event.number] = event.epochs
             self.say(format_trial_begin(event))
         elif isinstance(event, EpochEnded) and not self.quiet:
-            self.say(format_epoch(event, self.epochs))
+            self.say(format_epoch(event, self.epochs[event.trial], named=len(self.epochs) > 1))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -43,20 +47,22 @@ def format_trial_begin(event: TrialBegun) -> str:
     return f"trial {event.number} ({event.number + 1} of {event.trials}): {title}{resumed}"
 
 
-def format_epoch(event: EpochEnded, epochs: int) -> str:
-    row = event.row
-    return (
-        f"  epoch {row['epoch']:.0f} of {epochs}: accuracy {row['accuracy']:.3f}, validation {row['val_accuracy']:.3f} "
-        f"(loss {row['val_loss']:.3f}), {row['seconds']:.1f} s; {format_range(*event.left)} left"
-    )
+def format_epoch(event: EpochEnded, epochs: int, named: bool = False) -> str:
+    """Return an epoch in a line; ``named`` says of which trial, where several train."""
+    row, trial = event.row, f"trial {event.trial}: " if named else ""
+    accuracies = f"accuracy {row['accuracy']:.3f}, validation {row['val_accuracy']:.3f} (loss {row['val_loss']:.3f})"
+    left = format_range(*event.left)
+    return f"  {trial}epoch {row['epoch']:.0f} of {epochs}: {accuracies}, {row['seconds']:.1f} s; {left} left"
 
 
-def format_trial_end(event: TrialEnded) -> str:
+def format_trial_end(event: TrialEnded, named: bool = False) -> str:
+    """Return the end of a trial in a line; ``named`` says of which trial, where several train."""
     if event.status == "failed":
         line = f"trial {event.number} failed: {event.message}"
     else:
         early = f"; {event.message}" if event.message else ""
-        line = f"{event.metric} {event.accuracy:.3f} in epoch {event.best_epoch}{early}"
+        trial = f"trial {event.number}: " if named else ""
+        line = f"{trial}{event.metric} {event.accuracy:.3f} in epoch {event.best_epoch}{early}"
     return f"  {line}; best so far: {format_best(event.best)}"
 
 

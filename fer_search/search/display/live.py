@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -29,6 +30,16 @@ from fer_search.search.display.lines import format_trial_end
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = " .:-=+*#@"
 MAX_CURVE_WIDTH = 40
+MAX_LINES = 12  # running trials shown
+
+
+@dataclass
+class RunningTrial:
+    """A trial that trains: its validation accuracies so far, and its progress within the current epoch."""
+
+    begun: TrialBegun
+    curve: list[float]
+    steps: Steps | None = None
 
 
 class Live:
@@ -41,10 +52,8 @@ class Live:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.search: SearchBegun | None = None
-        self.trial: TrialBegun | None = None
-        self.steps: Steps | None = None
+        self.running: dict[int, RunningTrial] = {}
         self.best: Best | None = None
-        self.curve: list[float] = []
         self.done = self.failed = self.epochs = 0
         self.left: tuple[float, float] | None = None
         self.began = time.monotonic()
@@ -59,18 +68,22 @@ class Live:
                 self.began = time.monotonic()
                 self._live.start()
             case TrialBegun():
-                self.trial, self.curve, self.steps = event, list(event.curve), None
+                self.running[event.number] = RunningTrial(event, list(event.curve))
             case Steps():
-                self.steps, self.left = event, event.left
+                self.left = event.left
+                if event.trial in self.running:
+                    self.running[event.trial].steps = event
             case EpochEnded():
-                self.curve.append(event.row["val_accuracy"])
-                self.epochs, self.left, self.steps = self.epochs + 1, event.left, None
+                self.epochs, self.left = self.epochs + 1, event.left
+                if event.trial in self.running:
+                    self.running[event.trial].curve.append(event.row["val_accuracy"])
+                    self.running[event.trial].steps = None
             case TrialEnded():
                 self.done, self.failed, self.best = self.done + 1, event.failed, event.best
                 self._say(
                     f"trial {event.number}{f' ({event.name})' if event.name else ''}:{format_trial_end(event)[1:]}"
                 )
-                self.trial = None
+                self.running.pop(event.number, None)
             case SearchEnded():
                 self.close()
                 self._say(event.text)
@@ -87,8 +100,12 @@ class Live:
         lines: list[RenderableType] = [
             _bar(f"{self.done} of {plural(self.search.trials, 'trial')}", self._fraction_done(), self._summary())
         ]
-        if self.trial is not None:
-            lines += self._running(self.trial)
+        if len(self.running) == 1:
+            lines += self._details(*self.running.values())
+        else:
+            lines += [self._line(trial) for trial in list(self.running.values())[:MAX_LINES]]
+            if (hidden := len(self.running) - MAX_LINES) > 0:
+                lines.append(Text(f"and {plural(hidden, 'trial')} more"))
         if self.best is not None:
             name = f"{self.best.name}: " if self.best.name else ""
             lines.append(
@@ -101,21 +118,36 @@ class Live:
             Group(*lines), title=f"{self.search.tuner} in {self.search.folder}", title_align="left", box=box.ROUNDED
         )
 
-    def _running(self, trial: TrialBegun) -> list[RenderableType]:
-        title = trial.name or format_choices(trial.choices)
-        lines: list[RenderableType] = [Text(f"trial {trial.number}: {title}", overflow="ellipsis", no_wrap=True)]
-        if self.steps is not None:
-            text = f"accuracy {self.steps.accuracy:.3f}, loss {self.steps.loss:.3f}"
-            lines.append(_bar(f"epoch {self.steps.epoch} of {trial.epochs}", self.steps.done / self.steps.images, text))
-        if self.curve:
-            drawn = sparkline(self.curve[-MAX_CURVE_WIDTH:], BLOCKS if self._unicode() else ASCII_BLOCKS)
-            lines.append(Text(f"validation {drawn} {self.curve[-1]:.3f}, at best {max(self.curve):.3f}"))
+    def _details(self, trial: RunningTrial) -> list[RenderableType]:
+        begun, steps = trial.begun, trial.steps
+        title = begun.name or format_choices(begun.choices)
+        lines: list[RenderableType] = [Text(f"trial {begun.number}: {title}", overflow="ellipsis", no_wrap=True)]
+        if steps is not None:
+            text = f"accuracy {steps.accuracy:.3f}, loss {steps.loss:.3f}"
+            lines.append(_bar(f"epoch {steps.epoch} of {begun.epochs}", steps.done / steps.images, text))
+        if trial.curve:
+            best = max(trial.curve)
+            lines.append(Text(f"validation {self._sparkline(trial.curve)} {trial.curve[-1]:.3f}, at best {best:.3f}"))
         return lines
+
+    def _line(self, trial: RunningTrial) -> RenderableType:
+        """Return one of several running trials in a line."""
+        begun = trial.begun
+        done = trial.steps.done / trial.steps.images if trial.steps else 0.0
+        epoch = min(len(trial.curve) + 1, begun.epochs)
+        curve = f"{self._sparkline(trial.curve[-10:])} {trial.curve[-1]:.3f} " if trial.curve else ""
+        title = begun.name or format_choices(begun.choices)
+        row = _bar(f"trial {begun.number}: epoch {epoch} of {begun.epochs}", done, f"{curve}{title}")
+        row.columns[-1].no_wrap, row.columns[-1].overflow = True, "ellipsis"
+        return row
+
+    def _sparkline(self, curve: list[float]) -> str:
+        return sparkline(curve[-MAX_CURVE_WIDTH:], BLOCKS if self._unicode() else ASCII_BLOCKS)
 
     def _fraction_done(self) -> float:
         assert self.search is not None
-        within = len(self.curve) / self.trial.epochs if self.trial else 0.0
-        return min((self.done + min(within, 1.0)) / max(self.search.trials, 1), 1.0)
+        within = sum(min(len(trial.curve) / trial.begun.epochs, 1.0) for trial in self.running.values())
+        return min((self.done + within) / max(self.search.trials, 1), 1.0)
 
     def _summary(self) -> str:
         parts = [f"{format_range(*self.left)} left"] if self.left else []

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
 
+import numpy as np
+
+from fer_search.design import Design
 from fer_search.runfolder.epochs import Row
-from fer_search.search.executors.job import Job, Outcome
-from fer_search.training.trial import Progress
+from fer_search.search.executors.outcome import Outcome, WorkerStatus
+from fer_search.search.scheduling.estimate import SampledDesign, Speed
+from fer_search.search.trials.signals import Stop
+from fer_search.training.trial import Progress, Trial
+
+
+class Task(Protocol):
+    """A training that an executor runs; picklable."""
+
+    @property
+    def trial(self) -> Trial:
+        """What is trained, and in which folder."""
+
+    @property
+    def trial_id(self) -> str:
+        """Name of the trial, unique in its run."""
+
+    def run(self, data: Any, stop: Stop, progress: Callable[[Progress], None], epoch: Callable[[Row], None]) -> Outcome:
+        """Train from where the folder is to the end."""
+
+    def with_absolute_paths(self) -> Task:
+        """Return the task for a process with another working directory."""
 
 
 class Listener(Protocol):
@@ -23,12 +48,29 @@ class Executor(Protocol):
     """Trains trials, at most ``slots`` at the same time."""
 
     slots: int
+    notes: list[str]  # for the user; the reader empties it
 
-    def submit(self, job: Job) -> None:
+    @property
+    def device(self) -> str:
+        """Description of the devices that train."""
+
+    def time_designs(self, designs: list[SampledDesign], expensive: bool) -> Speed:
+        """Return the time model of training one trial per slot at the same time; may raise ``Stopped``."""
+
+    def submit(self, job: Task) -> None:
         """Accept a job; at most ``slots`` are submitted and not yet returned by ``wait``."""
 
-    def wait(self, listener: Listener) -> list[tuple[Job, Outcome]]:
+    def wait(self, listener: Listener) -> list[tuple[Task, Outcome]]:
         """Return the jobs that ended since the last call, after waiting for a moment or until one does."""
 
+    def stop(self) -> None:
+        """Ask all running jobs to stop; ``wait`` returns each with what it saved."""
+
+    def predict(self, run: Path, trial_id: str, design: Design, rows: np.ndarray, wait: bool) -> None:
+        """Store a trial's validation predictions (see ``store_predictions``): now with ``wait``, else soon or never."""
+
+    def status(self) -> list[WorkerStatus]:
+        """Return what each worker is doing; empty where there is one, this process."""
+
     def close(self) -> None:
-        """Release everything; jobs that still run are stopped."""
+        """Release everything; jobs that still run are killed."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from fer_search.files import disk_is_full
 from fer_search.runfolder.design_json import write_design_json
 from fer_search.runfolder.epochs import Row
+from fer_search.search.executors.lease import LeaseLost
+from fer_search.search.executors.outcome import Outcome
 from fer_search.search.scheduling.stopping import StoppingCallback, StoppingRule
 from fer_search.search.trials.checkpoint_retention import has_complete_epoch
 from fer_search.search.trials.crash_guard import CRASH_MESSAGE, MAX_CRASHES, CrashMarker
@@ -52,25 +54,25 @@ class Job:
     def trial_id(self) -> str:
         return f"{self.trial.number:04d}"
 
+    def run(
+        self,
+        data: TrialData,
+        stop: Stop,
+        progress: Callable[[Progress], None] = lambda progress: None,
+        epoch: Callable[[Row], None] = lambda row: None,
+    ) -> Outcome:
+        """Train the trial; see ``execute``."""
+        return execute(self, data, stop, progress, epoch)
+
+    def with_absolute_paths(self) -> Job:
+        """Return the job for a process with another working directory."""
+        board = self.board and dataclasses.replace(self.board, folder=self.board.folder.absolute())
+        ancestors = tuple(_with_absolute_paths(trial) for trial in self.ancestors)
+        return dataclasses.replace(self, trial=_with_absolute_paths(self.trial), ancestors=ancestors, board=board)
+
     def crash_marker(self) -> CrashMarker:
         """Return the marker that tells later starts that this trial was training when the process died."""
         return CrashMarker(self.trial.folder, [ancestor.folder for ancestor in self.ancestors])
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended; picklable.
-
-    Args:
-        status: "completed"; "failed", for good; "stopped" on request; or "disk_full". The last two leave a trial that
-            can be resumed.
-        rows: Its epochs, if it completed.
-        message: Why it failed or ended early; "" for neither.
-    """
-
-    status: Literal["completed", "failed", "stopped", "disk_full"]
-    rows: list[Row] = field(default_factory=list)
-    message: str = ""
 
 
 def execute(
@@ -91,6 +93,8 @@ def execute(
     """
     try:
         return _train(job, data, TrialHooks(should_stop=stop, on_progress=progress, on_epoch_end=epoch), stop)
+    except LeaseLost:
+        raise
     except Stopped:
         return Outcome("stopped")
     except Exception as error:
@@ -153,3 +157,8 @@ def _retrain(ancestors: Sequence[Trial], data: TrialData, stop: Callable[[], boo
     train(parent, data, TrialHooks(should_stop=stop, on_epoch_end=make_room))
     checkpoint_path(parent.folder, parent.epochs).replace(checkpoint_path(home, parent.epochs))
     shutil.rmtree(parent.folder)
+
+
+def _with_absolute_paths(trial: Trial) -> Trial:
+    paths = {name: getattr(trial, name) for name in ("folder", "parent", "weights_dir")}
+    return dataclasses.replace(trial, **{name: path and path.absolute() for name, path in paths.items()})

@@ -6,8 +6,10 @@ same order proposes the same trials and ends in the same state. If it proposes a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from fer_search.runfolder.objective import recorded_objective
 from fer_search.runfolder.queue import read_queue
 from fer_search.search.proposing.oracles import make_oracle
 from fer_search.search.proposing.safe_oracle import BROKEN, ENDED, SafeOracle
+from fer_search.search.window import Window
 
 
 def rebuild_oracle(run: Path) -> None:
@@ -32,11 +35,13 @@ def rebuild_oracle(run: Path) -> None:
         trials = [Trial.load(str(path)) for path in sorted(run.glob("trial_*/trial.json"))]
         records = [run / f"trial_{trial.trial_id}" / "design.json" for trial in trials]
         names = [json.loads(record.read_text(encoding="utf-8"))["name"] for record in records]
+        if info["identity"].get("--ahead") == "any" or any("--ahead" in change["from"] for change in _changes(info)):
+            raise ValueError("with --ahead any, or another window from some trial on, their order is not known")
         with tempfile.TemporaryDirectory() as folder:
             oracle = _new_oracle(info, trials[0], Path(folder) / run.name)
             queued = {entry.get("trial") for entry in read_queue(run)}
-            for trial, name in zip(trials, names, strict=True):
-                _replay(oracle, trial, name is not None or trial.trial_id in queued)
+            adopted = [name is not None or trial.trial_id in queued for trial, name in zip(trials, names, strict=True)]
+            _replay(oracle, info, trials, adopted)
             state = oracle.get_state()
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(f"{run / 'oracle.json'} cannot be rebuilt from the trials ({error})", BROKEN) from error
@@ -46,7 +51,7 @@ def rebuild_oracle(run: Path) -> None:
 def _new_oracle(info: dict[str, Any], trial: Trial, folder: Path) -> SafeOracle:
     """Return the oracle with which the run started; every trial records all choices of its space."""
     tuner = dict(info["tuner"])
-    for change in reversed(info.get("extended", [])):
+    for change in reversed(_changes(info)):
         tuner["max_trials"] = change["from"].get("--max-trials", tuner["max_trials"])
     choices = trial.hyperparameters.copy()
     choices.values = {choice.name: choice.default for choice in choices.space if choices.is_active(choice)}
@@ -55,13 +60,38 @@ def _new_oracle(info: dict[str, Any], trial: Trial, folder: Path) -> SafeOracle:
     folder.mkdir()
     oracle = make_oracle(tuner["name"], choices, folder, seed=info["seed"], **options)
     oracle.hyperband_iterations = tuner.get("iterations", 1)
+    oracle.concurrent = info["identity"].get("--ahead", 1) != 1
     return oracle
 
 
-def _replay(oracle: SafeOracle, trial: Trial, baseline: bool) -> None:
-    begun = oracle.adopt(trial.hyperparameters.copy()) if baseline else oracle.propose()
+def _changes(info: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each use of --extend."""
+    return list(info.get("extended", []))
+
+
+def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], adopted: Sequence[bool]) -> None:
+    """Begin and commit the trials as the search did; its window decides in which order."""
+    drained = {change["after_trials"] for change in _changes(info) if "--max-trials" in change["from"]}
+
+    def begin_next() -> Trial | None:
+        number = len(oracle.trials)
+        if number in drained and oracle.pending():
+            return None  # --max-trials was reached: all trials were committed before it was raised
+        if number == len(trials):
+            raise StopIteration
+        return _begin(oracle, trials[number], adopted[number])
+
+    window = Window(oracle, begin_next, info["identity"].get("--ahead", 1), slots=1)
+    with contextlib.suppress(StopIteration):
+        while (decision := window.decide()).action in ("began", "commit"):
+            if decision.action == "commit" and decision.trial is not None:
+                oracle.commit(decision.trial.trial_id)
+
+
+def _begin(oracle: SafeOracle, trial: Trial, adopted: bool) -> Trial:
+    begun = oracle.adopt(trial.hyperparameters.copy()) if adopted else oracle.propose()
     if begun is None or begun.hyperparameters.values != trial.hyperparameters.values:
         raise ValueError(f"trial {trial.trial_id} is not what the oracle would propose")
     if trial.status in ENDED:
-        begun.metrics, begun.status, begun.message = trial.metrics, trial.status, trial.message
-        oracle.end_trial(begun)
+        oracle.recorded[trial.trial_id] = trial
+    return begun

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fer_search.search.display.events import Range
 from fer_search.search.scheduling.budget import TrialBudgets
 
+CACHE_SECONDS = 1.0
 INTERVAL_WIDTH = 1.3  # standard deviations: the interval covers about 80% of outcomes
+
+
+@dataclass
+class _Running:
+    """A running trial.
+
+    Args:
+        done: Number of epochs trained in this and earlier starts.
+        began: Time of this start, seconds.
+        seconds: Seconds of each epoch of this start.
+        fraction: Fraction of the current epoch that is done.
+    """
+
+    done: int
+    began: float
+    seconds: list[float] = field(default_factory=list)
+    fraction: float = 0.0
 
 
 class Clock:
@@ -19,8 +39,9 @@ class Clock:
     Args:
         budgets: What the whole search trains.
         estimate: Seconds of the whole search as estimated before anything was trained, low and high.
-        ended: Number of trials that ended before this start.
+        ended: Numbers of the trials that ended before this start.
         seconds: Seconds of each epoch trained before this start, per trial.
+        workers: Number of trials that train at the same time.
         now: Monotonic clock, seconds.
     """
 
@@ -28,49 +49,81 @@ class Clock:
         self,
         budgets: TrialBudgets,
         estimate: Range,
-        ended: int = 0,
+        ended: Collection[int] = (),
         seconds: list[list[float]] | None = None,
+        workers: int = 1,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.budgets, self.estimate, self.ended, self.now = budgets, estimate, ended, now
+        self.budgets, self.estimate, self.workers, self.now = budgets, estimate, workers, now
+        self.ended = set(ended)
         self.trials = [trial for trial in seconds or [] if trial]
-        self.current: list[float] = []
-        self.done = 0  # epochs of the running trial
+        self.running: dict[int, _Running] = {}
+        self._cached: tuple[float, Range] | None = None
         self.overheads: list[float] = []  # seconds of a trial besides its epochs
-        self._began = now()
 
-    def begin_trial(self, done: int) -> None:
+    def begin_trial(self, number: int, done: int) -> None:
         """A trial starts, or resumes after ``done`` of its epochs."""
-        self.current, self.done, self._began = [], done, self.now()
+        self.running[number] = _Running(done, self.now())
 
-    def end_epoch(self, seconds: float) -> None:
-        self.current.append(seconds)
-        self.done += 1
+    def progress(self, number: int, fraction: float) -> None:
+        """A fraction of a running trial's current epoch is done."""
+        self.running[number].fraction = fraction
 
-    def end_trial(self) -> None:
-        self.overheads.append(max(self.now() - self._began - sum(self.current), 0.0))
-        if self.current:
-            self.trials.append(self.current)
-        self.current, self.done = [], 0
-        self.ended += 1
+    def end_epoch(self, number: int, seconds: float) -> None:
+        trial = self.running[number]
+        trial.seconds.append(seconds)
+        trial.done, trial.fraction = trial.done + 1, 0.0
 
-    def left(self, fraction: float = 0.0) -> Range:
-        """Return the seconds left, low and high; ``fraction`` of the running epoch is done."""
-        budgets = self.budgets.budgets[self.ended :]
-        epochs = max(sum(budgets) - self.done - fraction, 0.0)
+    def end_trial(self, number: int, ended: bool = True) -> None:
+        """A trial completed or failed; or, with ``ended`` False, its worker was lost."""
+        trial = self.running.pop(number, None)
+        if trial is not None and ended:
+            self.overheads.append(max(self.now() - trial.began - sum(trial.seconds), 0.0))
+        if trial is not None and trial.seconds:
+            self.trials.append(trial.seconds)
+        if ended:
+            self.ended.add(number)
+
+    def left(self) -> Range:
+        """Return the seconds left, low and high; with several workers computed at most once a second."""
+        if self.workers > 1 and self._cached is not None and self.now() - self._cached[0] < CACHE_SECONDS:
+            return self._cached[1]
+        self._cached = self.now(), self._left()
+        return self._cached[1]
+
+    def _left(self) -> Range:
+        running = {number: self._epochs_left(number) for number in self.running}
+        waiting = [
+            epochs
+            for number, epochs in enumerate(self.budgets.budgets)
+            if number not in self.ended and number not in running
+        ]
+        epochs = sum(running.values()) + sum(waiting)
         rates = [float(np.mean(trial)) for trial in self.trials]
-        if self.current:
-            rates.append(float(np.mean(self.current)))
+        rates += [float(np.mean(trial.seconds)) for trial in self.running.values() if trial.seconds]
         if not rates:
             part = epochs / max(self.budgets.epochs, 1)
             return self.estimate[0] * part, self.estimate[1] * part
-        mine = max(min(epochs, (budgets[0] if budgets else 0) - self.done - fraction), 0.0) if self.current else 0.0
-        certain = mine * (rates[-1] if self.current else 0.0)
-        others, trials = epochs - mine, max(len(budgets) - 1, 0)
+        return self._schedule(running, waiting, rates)
+
+    def _epochs_left(self, number: int) -> float:
+        budgets, trial = self.budgets.budgets, self.running[number]
+        budget = budgets[number] if number < len(budgets) else 0
+        return max(budget - trial.done - trial.fraction, 0.0)
+
+    def _schedule(self, running: Mapping[int, float], waiting: list[int], rates: list[float]) -> Range:
+        """Return the end of a list schedule of all epochs on the workers, and its uncertainty."""
         mean, spread = float(np.mean(rates)), _spread(rates)
-        error = spread * np.sqrt(1 / max(trials, 1) + 1 / len(rates)) * others
-        overhead = float(np.mean(self.overheads)) * trials if self.overheads else 0.0
-        middle = certain + mean * others + overhead
+        overhead = float(np.mean(self.overheads)) if self.overheads else 0.0
+        known = {n: float(np.mean(trial.seconds)) for n, trial in self.running.items() if trial.seconds}
+        free_at = [epochs * known.get(number, mean) for number, epochs in running.items()][: self.workers]
+        free_at += [0.0] * (self.workers - len(free_at))
+        heapq.heapify(free_at)
+        for epochs in waiting:
+            heapq.heappush(free_at, heapq.heappop(free_at) + epochs * mean + overhead)
+        middle = max(free_at)
+        uncertain = sum(waiting) + sum(epochs for number, epochs in running.items() if number not in known)
+        error = spread * np.sqrt(1 / max(len(waiting), 1) + 1 / len(rates)) * uncertain / self.workers
         return max(float(middle - INTERVAL_WIDTH * error), 0.7 * middle), float(middle + INTERVAL_WIDTH * error)
 
 

@@ -67,17 +67,17 @@ def estimate_search(
     settings: Settings,
     space: Space,
     data: TrialData,
-    stop: Callable[[], bool],
+    timer: Callable[[list[SampledDesign], bool], Speed],
     expensive: bool = True,
     on_speed: Callable[[Speed], None] = lambda speed: None,
 ) -> Range:
-    """Return the seconds that a whole run will probably take, low and high, from a few seconds of training.
+    """Return the seconds that the trials of a run will probably take, low and high, from a few seconds of training.
 
     Args:
         settings: Options of the run.
         space: Design space.
         data: Training and validation images.
-        stop: Polled while training; True raises ``Stopped``.
+        timer: ``time_designs`` of an executor.
         expensive: Whether to time an expensive design too.
         on_speed: Called with the fitted time model.
     """
@@ -86,7 +86,7 @@ def estimate_search(
     budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
     samples = 0 if settings.baselines == "only" else SAMPLES
     designs = sample_designs(space, names[:limit], data.spec, samples)
-    speed = time_designs(designs, data, stop, settings.devices, expensive)
+    speed = timer(designs, expensive)
     on_speed(speed)
     return estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
 

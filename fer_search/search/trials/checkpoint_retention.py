@@ -2,14 +2,19 @@
 
 A checkpoint matters while a trial may resume from it: a pending trial's own, its parent's until it has one, and those
 of the trials that Hyperband may still promote. The best trials keep the weights of their best epoch without the
-optimizer state, which is two thirds of Adam's checkpoints, also under the name where stock Keras Tuner looks for them. If that exceeds the limit, the least
-promising are removed first; a promoted trial whose parent's checkpoint was removed retrains the parent, which gives the same weights.
+optimizer state, which is two thirds of Adam's checkpoints, also under the name where stock Keras Tuner looks for them.
+If that exceeds the limit, the least promising are removed first; a promoted trial whose parent's checkpoint was removed
+retrains the parent, which gives the same weights.
 
 The limit holds at every instant: room is reserved for what a running trial needs at most (``max_trial_bytes``).
 """
 
 from __future__ import annotations
 
+import contextlib
+import heapq
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import h5py
@@ -19,7 +24,7 @@ from fer_search.design import Design
 from fer_search.files import MemoryFile, write_hdf5
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
-from fer_search.runfolder.schema import EPOCHS_FILE, TUNER_CHECKPOINT_FILE
+from fer_search.runfolder.schema import EPOCHS_FILE, TRIAL_PREFIX, TUNER_CHECKPOINT_FILE
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.trials.tuner_checkpoint import is_linked, update_tuner_checkpoint
@@ -38,7 +43,13 @@ AVERAGE_BYTES = 4  # per parameter in addition, if the optimizer keeps an averag
 HDF5_OVERHEAD = 1.01  # size of a checkpoint relative to its numbers; 1.001 for Figure 1
 
 
-def prune_checkpoints(folder: RunFolder, oracle: SafeOracle, max_bytes: int | None = None, reserve: int = 0) -> None:
+def prune_checkpoints(
+    folder: RunFolder,
+    oracle: SafeOracle,
+    max_bytes: int | None = None,
+    reserve: int = 0,
+    cleaned: set[str] | None = None,
+) -> None:
     """Remove the checkpoints that cannot matter any more, and the least promising ones beyond the limit.
 
     It depends only on what the folder holds: after a kill the next start removes what was left.
@@ -48,27 +59,31 @@ def prune_checkpoints(folder: RunFolder, oracle: SafeOracle, max_bytes: int | No
         oracle: Knows the trials.
         max_bytes: Limit on the size of all checkpoints together; None for no limit.
         reserve: Bytes below the limit to keep free for the trials that are trained next.
+        cleaned: Ids of trials that earlier calls have cleaned for good, which are skipped; added to.
     """
-    best = rank_trials(oracle)[:KEPT_WEIGHTS]
+    cleaned = set() if cleaned is None else cleaned
+    best = rank_trials(oracle, KEPT_WEIGHTS)
     promotable = oracle.promotable() if isinstance(oracle, HyperbandOracle) else []
     pending = {trial.trial_id: trial for trial in oracle.pending()}
     in_use = {trial_id for trial in pending.values() for trial_id in _in_use(folder, trial)}
-    running = pending.keys() - oracle.recorded.keys()
-    for trial_id in oracle.trials:
+    kept = {*in_use, *promotable, *best, *pending}
+    for trial_id in oracle.trials.keys() - cleaned:
         path = folder.trial_path(trial_id)
         if trial_id not in in_use and trial_id not in promotable:
             remove_other_checkpoints(path, ())
-        if trial_id in running:
-            continue
-        if trial_id in best:
-            _strip_optimizer_state(path / BEST_FILE)
-        else:
-            (path / BEST_FILE).unlink(missing_ok=True)
-        update_tuner_checkpoint(path)
+        if trial_id not in pending or trial_id in oracle.recorded:
+            if trial_id in best:
+                _strip_optimizer_state(path / BEST_FILE)
+            else:
+                (path / BEST_FILE).unlink(missing_ok=True)
+            update_tuner_checkpoint(path)
+        if trial_id not in kept:
+            cleaned.add(trial_id)
     if max_bytes is not None:
         removable = [path for i in reversed(promotable) if i not in in_use for path in _last(folder.trial_path(i))]
         removable += [folder.trial_path(i) / BEST_FILE for i in reversed(best[1:])]
-        _shrink(folder.path, removable, max_bytes - reserve)
+        folders = [folder.trial_path(trial_id) for trial_id in kept | _ancestors(oracle, pending)]
+        _shrink(folders, removable, max_bytes - reserve)
 
 
 def max_trial_bytes(design: Design, parameters: int) -> int:
@@ -82,11 +97,11 @@ def max_trial_bytes(design: Design, parameters: int) -> int:
     return int(files * bytes_per_parameter * parameters * HDF5_OVERHEAD)
 
 
-def rank_trials(oracle: SafeOracle) -> list[str]:
-    """Return the ids of the trials with a score, best first; ties are broken by the earlier trial."""
-    scored = [trial for trial in oracle.known_trials() if trial.score is not None]
+def rank_trials(oracle: SafeOracle, limit: int) -> list[str]:
+    """Return the ids of the ``limit`` best trials with a score, best first; ties are broken by the earlier trial."""
+    scored = (trial for trial in oracle.known_trials() if trial.score is not None)
     sign = 1 if oracle.objective.direction == "max" else -1
-    return [trial.trial_id for trial in sorted(scored, key=lambda trial: (-sign * trial.score, trial.trial_id))]
+    return [trial.trial_id for trial in heapq.nsmallest(limit, scored, key=lambda t: (-sign * t.score, t.trial_id))]
 
 
 def has_complete_epoch(path: Path) -> bool:
@@ -95,9 +110,15 @@ def has_complete_epoch(path: Path) -> bool:
     return bool(rows) and any(epoch <= rows[-1]["epoch"] for epoch in checkpointed_epochs(path))
 
 
-def used_bytes(path: Path) -> int:
-    """Return the disk usage of a run's checkpoints in bytes; hard links are counted once."""
-    stats = [file.stat() for file in path.glob("trial_*/**/*.h5")]
+def used_bytes(run: Path, folders: Iterable[Path] | None = None) -> int:
+    """Return the disk usage of a run's checkpoints in bytes; hard links are counted once.
+
+    Args:
+        run: Run folder.
+        folders: Its trial folders that can hold any; None for all.
+    """
+    folders = run.glob(f"{TRIAL_PREFIX}*") if folders is None else folders
+    stats = [status for folder in folders for status in _stats(folder)]
     return sum({status.st_ino: status.st_size for status in stats}.values())
 
 
@@ -131,9 +152,29 @@ def _last(path: Path) -> list[Path]:
     return [checkpoint_path(path, epoch) for epoch in checkpointed_epochs(path)]
 
 
-def _shrink(path: Path, removable: list[Path], limit: int) -> None:
+def _ancestors(oracle: SafeOracle, pending: Mapping[str, Trial]) -> set[str]:
+    """Return the trials that pending ones continue, which may be retrained for them."""
+    ancestors = set()
+    for trial in pending.values():
+        values = trial.hyperparameters.values
+        while parent := values.get("tuner/trial_id"):
+            ancestors.add(parent)
+            values = oracle.trials[parent].hyperparameters.values
+    return ancestors
+
+
+def _stats(folder: Path) -> list[os.stat_result]:
+    """Return the status of a trial's checkpoints; a worker may remove one at any moment."""
+    stats = []
+    for file in folder.glob("**/*.h5"):
+        with contextlib.suppress(FileNotFoundError):
+            stats.append(file.stat())
+    return stats
+
+
+def _shrink(folders: list[Path], removable: list[Path], limit: int) -> None:
     for file in removable:
-        if used_bytes(path) <= limit:
+        if used_bytes(file.parent.parent, folders) <= limit:
             return
         file.unlink(missing_ok=True)
         _strip_optimizer_state(file.parent / BEST_FILE)

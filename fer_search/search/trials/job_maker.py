@@ -89,13 +89,15 @@ class JobMaker:
             cost = dataclasses.asdict(measure_cost(design, self.spec))
             epochs = values.get("tuner/epochs", self.settings.max_epochs)
             record = {"name": name, "design": design.to_dict(), **cost, "epochs": epochs, "values": values}
+            if self.oracle.concurrent and self.settings.prune == "median":
+                record["compared_with"] = len(self.oracle.end_order)  # later results must not matter if it is resumed
             write_design_json(self.folder.trial_dir(trial_id), record)
         limit = self.settings.max_params
         if limit is not None and record["parameters"] > limit:
             raise TrialFailed(f"{record['parameters']:,} parameters, more than --max-params {limit:,}")
         self.limits.check(record["flops"], record["epochs"])
         trial = self._trial(proposed, design, record["epochs"])
-        stopping = self._stopping_rule(name, trial.epochs)
+        stopping = self._stopping_rule(name, trial.epochs, record.get("compared_with"))
         job = Job(trial, stopping, record, tuple(self._ancestors(proposed)), self._board(proposed, name))
         return PreparedTrial(name, job, record["parameters"])
 
@@ -138,13 +140,19 @@ class JobMaker:
             ancestors.append(dataclasses.replace(trial, folder=trial.folder / RETRAINED))
         return ancestors
 
-    def _stopping_rule(self, name: str | None, epochs: int) -> StoppingRule:
-        """Baselines never end early: other designs are compared with them."""
+    def _stopping_rule(self, name: str | None, epochs: int, compared_with: int | None) -> StoppingRule:
+        """Return when a trial ends early; never for a baseline, since other designs are compared with them.
+
+        Args:
+            name: Baseline name; None for a proposed design.
+            epochs: Number of epochs of the trial.
+            compared_with: Number of committed trials for the median; None for all of them.
+        """
         if name is not None:
             return StoppingRule(None, (), epochs, self.objective)
         tables = []
         if self.settings.prune == "median":
-            scored = [i for i in self.oracle.end_order if self.oracle.trials[i].score is not None]
+            scored = [i for i in self.oracle.end_order[:compared_with] if self.oracle.trials[i].score is not None]
             tables = [self.folder.trial_path(i) / EPOCHS_FILE for i in scored]
         curves = [[row[self.objective.name] for row in read_epochs(table)] for table in tables]
         return StoppingRule(self.settings.patience, curves, epochs, self.objective)

@@ -10,20 +10,20 @@ def test_the_clock_starts_from_the_estimate_and_then_learns():
     now = [0.0]
     clock = Clock(TrialBudgets((2, 2, 2, 2)), (80.0, 160.0), now=lambda: now[0])
     assert clock.left() == (80.0, 160.0)
-    clock.begin_trial(0)
+    clock.begin_trial(0, 0)
     for _ in range(2):
         now[0] += 5
-        clock.end_epoch(5.0)
+        clock.end_epoch(0, 5.0)
     now[0] += 1
-    clock.end_trial()
+    clock.end_trial(0)
     low, high = clock.left()
     assert low < 6 * 5 + 2 < high
-    for _ in range(2):
-        clock.begin_trial(0)
+    for number in (1, 2):
+        clock.begin_trial(number, 0)
         for _ in range(2):
             now[0] += 5
-            clock.end_epoch(5.0)
-        clock.end_trial()
+            clock.end_epoch(number, 5.0)
+        clock.end_trial(number)
     narrow = clock.left()
     assert narrow[1] - narrow[0] < high - low
     assert narrow[0] <= 10.5 <= narrow[1] + 1
@@ -44,3 +44,26 @@ def test_the_time_between_trials_counts():
     spread = 1.3 * (5 / 3) * (1 / 2 + 1) ** 0.5 * 6  # of one known trial, over six epochs
     assert high == pytest.approx(6 * 5 + 2 * 8 + spread)
     assert low == pytest.approx(max(6 * 5 + 2 * 8 - spread, 0.7 * (6 * 5 + 2 * 8)))
+
+
+def test_two_workers_take_half_as_long_and_the_last_trial_is_not_divided():
+    now = [0.0]
+    clock = Clock(TrialBudgets((4, 4, 4, 4, 4)), (80.0, 160.0), workers=2, now=lambda: now[0])
+    for number in (0, 1):
+        clock.begin_trial(number, 0)
+    for _ in range(4):
+        now[0] += 5
+        for number in (0, 1):
+            clock.end_epoch(number, 5.0)
+    for number in (0, 1):
+        clock.end_trial(number)
+    low, high = clock.left()
+    assert low <= 40 <= high  # three trials of 20 s on two workers
+    clock.begin_trial(2, 0)
+    clock.progress(2, 0.5)
+    now[0] += 2.5
+    low, high = clock.left()
+    assert low <= 37.5 <= high
+    now[0] += 2.0
+    clock.end_trial(2, ended=False)  # its worker was lost: all of it is still to be done
+    assert clock.left()[1] >= 40

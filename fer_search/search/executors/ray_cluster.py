@@ -1,0 +1,167 @@
+"""Starting or joining a Ray cluster, with settings that suit a search: quiet, on loopback, without telemetry."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, TextIO
+
+from fer_search.data.cache import cache_folder
+from fer_search.errors import UserError
+
+MAX_SOCKET_PATH = 107  # bytes that the path of a Unix socket may have
+SOCKET_SUFFIX = 70  # bytes that Ray adds to its temporary folder for its sockets
+SPARE_MEMORY = 100 * 2**20  # bytes of the object store besides the data
+MIN_MEMORY = 160 * 2**20
+ENVIRONMENT = {
+    "RAY_worker_niceness": "0",  # Ray's default of 15 starves workers on a shared machine
+    "RAY_memory_monitor_refresh_ms": "0",  # it kills the newest worker, not the largest; the kernel chooses better
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under "uv run" Ray would upload the working directory, data included
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def is_installed() -> bool:
+    """Whether Ray can be imported."""
+    return importlib.util.find_spec("ray") is not None
+
+
+def check_installed() -> None:
+    """Refuse to use workers where Ray is not installed.
+
+    Raises:
+        UserError: It is not; the message says how to install it.
+    """
+    if not is_installed():
+        raise UserError(
+            "--workers needs Ray, which is not installed: pip install 'fer-search[workers]' (Linux, macOS on ARM, or "
+            "Windows with Python 3.11 to 3.13); --workers 1 needs nothing"
+        )
+
+
+def prepare_environment(address: str | None) -> None:
+    """Set what Ray reads from the environment; must come before Ray is imported.
+
+    Args:
+        address: As of ``Cluster``; a cluster that is started here gets a new authentication token.
+
+    Raises:
+        UserError: Ray is not installed.
+    """
+    check_installed()
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
+    if address is None:  # without this, Ray writes a token to the user's home folder
+        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(16)
+
+
+class Cluster:
+    """A Ray cluster of one machine, started for this process, or one that was there before.
+
+    ``prepare_environment`` must be called first.
+
+    Args:
+        address: None to start one here; "auto" or HOST:PORT to join one.
+        cpus: Number of trials that train here at the same time.
+        data_bytes: Size of the data that every worker reads.
+    """
+
+    def __init__(self, address: str | None, cpus: int, data_bytes: int) -> None:
+        self.folder: Path | None = None
+        self._output = sys.stdout
+        if address is None:
+            self._start(cpus, max(data_bytes + SPARE_MEMORY, MIN_MEMORY))
+        else:
+            self._join(address)
+
+    def _start(self, cpus: int, memory: int) -> None:
+        self.folder = _temporary_folder()
+        try:
+            self._init(
+                address="local",
+                num_cpus=cpus,
+                object_store_memory=memory,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(self.folder),
+            )
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _join(self, address: str) -> None:
+        try:
+            self._init(address=address)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise UserError(
+                f"--cluster {address}: no Ray cluster can be joined there ({reason}); start one with: ray start --head"
+            ) from error
+
+    def _init(self, **options: Any) -> None:
+        import ray
+
+        handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+        sys.stdout = _WithoutRay(sys.stdout)  # Ray prints there that a worker died, in the middle of JSON lines
+        try:
+            ray.init(
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                configure_logging=True,
+                **options,
+            )
+        except BaseException:
+            sys.stdout = self._output
+            raise
+        finally:
+            for signum, handler in handlers.items():  # Ray replaces the handler of SIGTERM
+                signal.signal(signum, handler)
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here ends, and its logs are removed."""
+        import ray
+
+        ray.shutdown()
+        sys.stdout = self._output
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _WithoutRay:
+    """A text stream that drops the lines that Ray prints about its workers."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._dropping = False
+
+    def write(self, text: str) -> int:
+        if "(raylet" in text or "(pid=" in text:
+            self._dropping = not text.endswith("\n")
+            return len(text)
+        if self._dropping and not text.strip("\n"):
+            self._dropping = False
+            return len(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _temporary_folder() -> Path:
+    """Return a new folder for Ray's sockets and logs: in the user's cache, if its path is short enough for sockets."""
+    candidates = [cache_folder() / "ray", Path(tempfile.gettempdir())]
+    for parent in candidates:
+        if len(os.fsencode(str(parent))) + SOCKET_SUFFIX <= MAX_SOCKET_PATH:
+            with contextlib.suppress(OSError):
+                parent.mkdir(parents=True, exist_ok=True)
+                return Path(tempfile.mkdtemp(prefix="fer-", dir=parent))
+    return Path(tempfile.mkdtemp(prefix="fer-", dir="/tmp"))

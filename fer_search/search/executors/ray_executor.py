@@ -1,0 +1,244 @@
+"""The executor of a search with several workers: each is a Ray actor in a process of its own, here or on a cluster.
+
+Ray transports, schedules and supervises; only the files ``ray_*.py`` import it. What a worker does is in ``worker``. A
+worker that dies is replaced, and its trial returned as lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import ray
+
+from fer_search import backend
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
+from fer_search.search.executors.lease import remove_leases
+from fer_search.search.executors.outcome import Outcome, WorkerStatus
+from fer_search.search.executors.ray_cluster import Cluster
+from fer_search.search.executors.ray_worker import DEAD, RayWorker, WorkerOptions
+from fer_search.search.executors.worker import Worker, WorkerInfo, describe_mismatch
+
+if TYPE_CHECKING:
+    from fer_search.design import Design
+    from fer_search.search.executors.executor import Listener, Task
+    from fer_search.search.executors.request import WorkerRequest
+    from fer_search.search.scheduling.estimate import SampledDesign, Speed
+
+POLL_SECONDS = 0.25  # longest wait for results before the driver looks at signals and news
+STOP_SECONDS = 120.0  # that workers have to save what they trained
+MAX_FAILED_STARTS = 3  # of a worker, in a row
+
+
+class RayExecutor:
+    """Trains trials on Ray actors.
+
+    Args:
+        options: How workers are started.
+        cluster: Where they live.
+        run: Run folder; on a cluster every node must see it under the same path.
+        kind: Class of the workers.
+    """
+
+    def __init__(self, options: WorkerOptions, cluster: Cluster, run: Path, kind: type[Worker] = Worker) -> None:
+        self.options, self.cluster, self.run, self.kind = options, cluster, run.absolute(), kind
+        self.slots = options.workers
+        self.backlog: deque[Task] = deque()
+        self.loaded: tuple[Any, Any] | None = None  # references
+        self.stopping = False
+        self.speed: Speed | None = None
+        self.prediction: Any = None  # future
+        self.notes: list[str] = []
+        self.workers = [RayWorker(str(number), options, kind, None) for number in range(options.workers)]
+
+    def load(self, data: Any, space: Mapping[str, Any] | None = None) -> None:
+        """Put what all jobs read into Ray's object store, from where each node fetches it once.
+
+        Args:
+            data: Has ``for_workers``.
+            space: "name", "text" and "modules" of the space file, whose functions custom networks call.
+        """
+        self.loaded = ray.put(data.for_workers()), ray.put(None if space is None else dict(space))
+        for worker in self.workers:
+            worker.load(*self.loaded)
+
+    @property
+    def device(self) -> str:
+        """Description of the devices that train; waits until a worker has started."""
+        while not (started := [worker.info for worker in self.workers if worker.info]):
+            self.check_starts(POLL_SECONDS)
+        names = ", ".join(dict.fromkeys(info.device for info in started))
+        return f"{names}; {self.options.workers} workers"
+
+    def wait_for_all(self) -> None:
+        """Wait until all workers have started."""
+        while any(worker.starting is not None for worker in self.workers):
+            self.check_starts(POLL_SECONDS)
+
+    def time_designs(self, designs: list[SampledDesign], expensive: bool) -> Speed:
+        """Return the time model of training on all workers at once, measured once: the mean over the workers."""
+        if self.speed is None:
+            self.wait_for_all()
+            speeds: list[Speed] = ray.get([worker.time_designs(designs, expensive) for worker in self.workers])
+            seconds = float(np.mean([1 / speed.flops for speed in speeds]))
+            floor, trial = (float(np.mean([getattr(speed, name) for speed in speeds])) for name in ("floor", "trial"))
+            self.speed = type(speeds[0])(floor, 1 / seconds, trial)
+        return self.speed
+
+    def submit(self, job: Task) -> None:
+        self.backlog.append(job.with_absolute_paths())
+
+    def wait(self, listener: Listener) -> list[tuple[Task, Outcome]]:
+        if self.stopping and self.backlog:
+            dropped, self.backlog = list(self.backlog), deque()
+            return [(task, Outcome("stopped")) for task in dropped]
+        self.check_starts(0)
+        self._hand_out()
+        running = {worker.future: worker for worker in self.workers if worker.task is not None}
+        if not running:
+            self.check_starts(POLL_SECONDS)
+            return []
+        ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
+        done, _ = ray.wait(list(running), num_returns=len(running), timeout=0)
+        ended = [self._take_result(running[future], listener) for future in done]
+        self._hand_out()  # before the driver deals with the results
+        for worker in self.workers:
+            if worker.task is not None:
+                worker.take_news(listener)
+        return ended
+
+    def stop(self) -> None:
+        self.stopping = True
+        for worker in self.workers:
+            if worker.task is not None:
+                worker.stop()
+
+    def predict(self, run: Path, trial_id: str, design: Design, rows: np.ndarray, wait: bool) -> None:
+        """Store predictions on a worker that is idle or has just ended a trial; one at a time."""
+        if self.prediction is not None:
+            done, _ = ray.wait([self.prediction], timeout=None if wait else 0)
+            if not done:
+                return
+            future, self.prediction = self.prediction, None
+            ray.get(future)
+        started = [worker for worker in self.workers if worker.info is not None]
+        if not started:
+            return
+        worker = next((worker for worker in started if worker.idle), started[0])
+        self.prediction = worker.predict(run.absolute(), trial_id, design, rows)
+        if wait:
+            future, self.prediction = self.prediction, None
+            ray.get(future)
+
+    def status(self) -> list[WorkerStatus]:
+        return [worker.status() for worker in self.workers]
+
+    def close(self) -> None:
+        """Stop what still trains, end all workers and leave the cluster."""
+        self.stop()
+        futures = [worker.future for worker in self.workers if worker.task is not None]
+        if futures:
+            ray.wait(futures, num_returns=len(futures), timeout=STOP_SECONDS)
+        for worker in self.workers:
+            worker.kill()
+        self.cluster.close()
+        remove_leases(self.run)
+
+    def check_starts(self, timeout: float) -> None:
+        """Take in the workers that have started, after waiting for at most ``timeout`` seconds.
+
+        Raises:
+            UserError: One cannot be started, or none has the run's versions.
+        """
+        starting = {worker.starting: worker for worker in self.workers if worker.starting is not None}
+        if not starting:
+            time.sleep(timeout)
+            return
+        done, _ = ray.wait(list(starting), num_returns=len(starting) if not timeout else 1, timeout=timeout)
+        for future in done:
+            worker = starting[future]
+            try:
+                info: WorkerInfo = ray.get(future)
+            except DEAD as error:
+                if worker.failed_starts + 1 >= MAX_FAILED_STARTS:
+                    raise UserError(f"worker {worker.name} died {MAX_FAILED_STARTS} times while starting") from error
+                self._replace(worker, worker.failed_starts + 1)
+                continue
+            worker.info, worker.starting, worker.memory = info, None, info.memory
+            self._check_versions(worker, info)
+
+    def _check_versions(self, worker: RayWorker, info: WorkerInfo) -> None:
+        """Refuse a worker whose results could not be compared with those of the others."""
+        if not (difference := describe_mismatch(backend.versions(), info, backend.start())):
+            return
+        self.notes.append(f"worker {worker.name} on {info.node} is not used: {difference}.")
+        worker.kill()
+        self.workers.remove(worker)
+        self.slots = len(self.workers)
+        if not self.workers:
+            raise UserError(f"no worker can be used: on {info.node} {difference}; install the same versions there")
+
+    def _hand_out(self) -> None:
+        """Give waiting jobs to workers that are idle."""
+        for worker in self.workers:
+            if self.backlog and worker.idle:
+                worker.run(self.backlog.popleft(), self.run)
+
+    def _take_result(self, worker: RayWorker, listener: Listener) -> tuple[Task, Outcome]:
+        task = worker.task
+        assert task is not None
+        try:
+            outcome = worker.result(listener)
+        except ray.exceptions.RayTaskError as error:
+            raise UserError(f"worker {worker.name} failed: {error.cause!r}", EXIT_RUN_FOLDER) from error
+        if outcome is None:
+            node = f" on {worker.info.node}" if worker.info else ""
+            outcome = Outcome("lost", message=f"worker {worker.name}{node} died")
+            self._replace(worker)
+        elif worker.has_grown():
+            self._replace(worker)
+        return task, outcome
+
+    def _replace(self, worker: RayWorker, failed_starts: int = 0) -> None:
+        worker.kill()
+        successor = RayWorker(worker.name, self.options, self.kind, self.loaded, failed_starts)
+        self.workers[self.workers.index(worker)] = successor
+
+
+def open_ray(
+    request: WorkerRequest, data: Any, data_bytes: int, space: Mapping[str, Any], run: Path, cores: int
+) -> RayExecutor:
+    """Start workers.
+
+    Args:
+        request: How many, and where.
+        data: What all jobs read; has ``for_workers``.
+        data_bytes: Its size.
+        space: "name", "text" and "modules" of the space file.
+        run: Run folder.
+        cores: CPU cores of this machine that may be used.
+
+    Raises:
+        UserError: The cluster cannot be joined, or has too few GPUs.
+    """
+    workers = request.workers or 1
+    cluster = Cluster(request.cluster, workers, data_bytes)
+    resources = ray.cluster_resources()
+    gpus = int(resources.get("GPU", 0))
+    if request.cluster is not None:
+        cores = int(resources.get("CPU", workers))
+    share = request.gpus_per_trial
+    if share is None:
+        share = 0.0 if not gpus else 1.0 if workers <= gpus else gpus / workers
+    if share * workers > gpus + 1e-6:
+        cluster.close()
+        raise UserError(
+            f"--workers {workers} with --gpus-per-trial {share:g} needs {share * workers:g} GPUs; there are {gpus}"
+        )
+    executor = RayExecutor(WorkerOptions(workers, max(cores // workers, 1), share), cluster, run)
+    executor.load(data, space)
+    return executor

@@ -1,0 +1,35 @@
+"""Keeping the validation predictions of the best network up to date, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fer_search.design import Design
+from fer_search.files import disk_is_full
+from fer_search.runfolder.design_json import read_design_json
+from fer_search.runfolder.predictions import predicted_trial
+from fer_search.search.state import SearchState
+from fer_search.search.trials.checkpoint_retention import rank_trials
+
+
+def update_predictions(state: SearchState, predict: Callable[..., Any], wait: bool = False) -> None:
+    """Store the best network's validation predictions, if another trial's are stored; a failure ends no search.
+
+    Args:
+        state: The search.
+        predict: ``Executor.predict``.
+        wait: Return only when they are stored.
+    """
+    best = rank_trials(state.oracle, 1)
+    if not best or predicted_trial(state.folder.path) == best[0]:
+        return
+    try:
+        design = Design.from_dict(read_design_json(state.folder.trial_path(best[0]))["design"])
+        predict(state.folder.path, best[0], design, np.asarray(state.split.validation), wait)
+    except Exception as error:
+        if disk_is_full(error):
+            raise
+        state.say(f"The predictions of trial {best[0]} could not be stored: {type(error).__name__}: {error}")
