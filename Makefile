@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DATA ?= auto
-# A few minutes on two CPU cores. Your own: make search SPACE=search_spaces/report.py SEARCH="--max-epochs 50"
+# Five minutes on two CPU cores. Your own: make search SPACE=search_spaces/cpu.py SEARCH="--max-epochs 12 --time-budget 1h"
 SPACE ?= search_spaces/tiny.py
-SEARCH ?= --tuner random --max-trials 10 --max-epochs 6 --limit-train 3000
+SEARCH ?= --max-epochs 9 --limit-train 3000 --time-budget 5min
 BENCH ?=
 
 .PHONY: help search test check bench install clean

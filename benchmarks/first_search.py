@@ -5,7 +5,8 @@
 
 Each seed is a search of its own, with the options that the Makefile gives: other validation images, proposals, initial
 weights and batches. It wins where its best proposal has a higher validation accuracy than the default design, which is
-its first trial. Killed at any time it resumes with the same command: the searches are run folders under --folder.
+its first trial; accuracies are those of the best epoch, and a design that is stopped and resumed is one design. Killed
+at any time it resumes with the same command: the searches are run folders under --folder.
 """
 
 from __future__ import annotations
@@ -40,19 +41,23 @@ def search(seed: int, options: Any) -> Path:
 
 def outcome(run: Path) -> dict[str, Any]:
     """Return a search's accuracies, 0 to 1: of the default, which is trial 0, and of the best proposal."""
-    scores = {}
+    designs: dict[str, float] = {}  # first trial of a design -> its best score so far
+    first: dict[str, str] = {}
     for file in sorted(run.glob("trial_*/trial.json")):
         trial = json.loads(file.read_text(encoding="utf-8"))
+        number, parent = trial["trial_id"], trial["hyperparameters"]["values"].get("tuner/trial_id")
+        first[number] = first[parent] if parent else number
         if trial.get("score") is not None:
-            scores[int(trial["trial_id"])] = float(trial["score"])
+            score = float(trial["score"])
+            designs[first[number]] = max(score, designs.get(first[number], score))
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    proposals = {number: score for number, score in scores.items() if number > 0}
-    best = max(proposals, key=proposals.__getitem__, default=None)
+    default = designs.pop("0000", float("nan"))
+    best = max(designs, key=designs.__getitem__, default=None)
     return {
-        "default": scores.get(0, float("nan")),
-        "best": proposals.get(best, float("nan")) if best is not None else float("nan"),
+        "default": default,
+        "best": float("nan") if best is None else designs[best],
         "trial": best,
-        "trials": len(scores),
+        "designs": len(designs) + 1,
         "minutes": record["seconds"] / 60,
     }
 
@@ -78,12 +83,12 @@ def main() -> None:
 def table_of(found: dict[int, dict[str, Any]]) -> common.Table:
     """Return a row a seed, and how many seeds won."""
     table = common.Table(
-        "A first search", ["seed", "default, %", "best proposal, %", "gain, points", "trials", "minutes"]
+        "A first search", ["seed", "default, %", "best proposal, %", "gain, points", "designs", "minutes"]
     )
     for seed, one in found.items():
         accuracies = [f"{100 * one[name]:.1f}" for name in ("default", "best")]
         gain = f"{100 * (one['best'] - one['default']):+.1f}"
-        table.rows.append([str(seed), *accuracies, gain, str(one["trials"]), f"{one['minutes']:.1f}"])
+        table.rows.append([str(seed), *accuracies, gain, str(one["designs"]), f"{one['minutes']:.1f}"])
     wins = sum(one["best"] > one["default"] for one in found.values())
     gains = common.spread([100 * (one["best"] - one["default"]) for one in found.values()])
     table.notes.append(

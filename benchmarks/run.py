@@ -4,6 +4,7 @@
     python benchmarks/run.py --quick                       # a rehearsal: nothing in docs is touched
     python benchmarks/run.py epoch step --data fer2013.csv # some of them; the others' tables stay as they are
     python benchmarks/run.py parity                        # ten minutes more, not part of "all"
+    python benchmarks/run.py hour                          # ten hours: accuracy against minutes; resumable
 
 Each benchmark is a process of its own, and can be run alone for more options (``python benchmarks/epoch.py --help``).
 """
@@ -25,7 +26,17 @@ import common
 from fer_search import backend
 
 DOCS = common.ROOT / "docs"
-DATA = ("epoch", "augmentation", "step", "peak", "loading", "memory", "parity")  # what takes --data
+DATA = (
+    "epoch",
+    "augmentation",
+    "step",
+    "peak",
+    "loading",
+    "memory",
+    "parity",
+    "equal_time",
+    "hour",
+)  # take --data
 SUITE: dict[str, list[str]] = {  # benchmark -> its options in a suite that is to be over in 20 minutes
     "epoch": [],
     "augmentation": [],
@@ -38,7 +49,15 @@ SUITE: dict[str, list[str]] = {  # benchmark -> its options in a suite that is t
     "importance": [],
     "proposals": ["--seeds", "2", "--trials", "21", "--timing-trials", "60"],
 }
-MORE: dict[str, list[str]] = {"parity": [], "many_workers": []}  # by name alone
+# by name alone
+MORE: dict[str, list[str]] = {
+    "parity": [],
+    "many_workers": [],
+    "families": [],
+    "equal_time": [],
+    "hour": [],
+    "first_search": [],
+}
 
 
 def run(name: str, options: list[str], folder: Path) -> dict[str, Any] | None:

@@ -37,6 +37,10 @@ def confirm(
             help="Epochs per training run. [default: up to the trial's best epoch; cosine, one_cycle: --max-epochs]"
         ),
     ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(help="Train for as many epochs as take about this long in all, instead of --epochs: 30min, 2h."),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Path of the run's data set. [default: as in the run]")] = None,
     ferplus_csv: FerplusCsv = None,
     weights_dir: Annotated[Path | None, typer.Option(help="Folder with pretrained weights.")] = None,
@@ -69,7 +73,7 @@ def confirm(
     from fer_search.confirm.run import Settings, run_confirm
     from fer_search.report.tables.confirmed import confirmed_as_json, confirmed_table
     from fer_search.search.executors.request import WorkerRequest
-    from fer_search.search.settings import parse_count, parse_devices
+    from fer_search.search.settings import parse_count, parse_devices, parse_duration
 
     folder = run or newest_run(results_dir)
     settings = Settings(
@@ -78,6 +82,7 @@ def confirm(
         seeds=seeds,
         trials=tuple(trial or ()),
         epochs=epochs,
+        time_budget=None if time_budget is None else parse_duration(time_budget),
         data=data,
         ferplus_csv=ferplus_csv,
         weights_dir=weights_dir,

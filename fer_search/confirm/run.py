@@ -17,6 +17,7 @@ from fer_search.confirm.job import ConfirmData, ConfirmJob
 from fer_search.confirm.progress import ConfirmProgress
 from fer_search.confirm.settings import Settings
 from fer_search.confirm.testset import make_test_set
+from fer_search.confirm.time_budget import fit_epochs
 from fer_search.confirm.trainings import FIRST_TRIAL_NUMBER, ConfirmListener, open_confirm_executor, run_trainings
 from fer_search.data.dataset import Dataset
 from fer_search.data.load import load_dataset
@@ -27,7 +28,7 @@ from fer_search.design import Custom
 from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import disk_is_full
 from fer_search.models import measure_cost
-from fer_search.report import RunInfo, load_run, load_trials
+from fer_search.report import RunInfo, load_epochs, load_run, load_trials
 from fer_search.runfolder.confirmation import (
     check_settings,
     evaluation_dir,
@@ -92,6 +93,10 @@ class _Confirmation:
         )
         if any(isinstance(candidate.design.network, Custom) for candidate in self.candidates):
             load_functions(info.space)
+        if settings.time_budget is not None:
+            growth = 1 + info.data["validation"] / info.data["train"]
+            curves = load_epochs(settings.run)
+            self.candidates = fit_epochs(self.candidates, curves, settings.time_budget, settings.seeds, growth)
         self.dataset = self._load_dataset()
         rows = self._training_rows()
         images, labels = self.dataset.images, self.dataset.labels
@@ -168,6 +173,7 @@ class _Confirmation:
         settings = {
             "--seeds": self.settings.seeds,
             "--epochs": self.settings.epochs,
+            "--time-budget": self.settings.time_budget,
             "trials": [candidate.trial for candidate in self.candidates],
             "backend": backend.start(),
             "--devices": self.settings.devices,

@@ -18,6 +18,7 @@ class Settings:
     seeds: int = 3
     trials: tuple[str, ...] = ()
     epochs: int | None = None
+    time_budget: float | None = None
     data: str | None = None
     ferplus_csv: Path | None = None
     weights_dir: Path | None = None
@@ -30,3 +31,5 @@ class Settings:
         for name, value in (("--top", self.top), ("--seeds", self.seeds), ("--epochs", self.epochs)):
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, not {value}")
+        if self.epochs is not None and self.time_budget is not None:
+            raise UserError("--epochs and --time-budget both say how long to train; give one of them")

@@ -40,10 +40,11 @@ class Design:
         for name, part in PARTS.items():
             check(self, name, isinstance(getattr(self, name), part), f"a {part.__name__}")
 
-        if self.optimisation.low_resolution and (isinstance(self.network, Backbone) or self.head.pooling == "flatten"):
+        one_size = isinstance(self.network, (Backbone, Custom)) or self.head.pooling == "flatten"
+        if self.optimisation.low_resolution and one_size:
             raise DesignError(
-                "Optimisation.low_resolution must be 0 for a pretrained backbone and for Head.pooling 'flatten': the "
-                "network must take images of any size"
+                "Optimisation.low_resolution must be 0 for a pretrained backbone, a custom network and Head.pooling "
+                "'flatten': the network must take images of any size"
             )
 
     @property

@@ -139,7 +139,23 @@ def test_the_page_has_a_place_for_each_benchmark_and_each_is_a_script(module):
         assert (FOLDER / f"{name}.py").exists()
 
 
-@pytest.mark.parametrize("name", ["augmentation", "epoch", "fixed_cost", "loading", "parity", "peak", "run", "step"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "augmentation",
+        "epoch",
+        "fixed_cost",
+        "loading",
+        "parity",
+        "peak",
+        "run",
+        "step",
+        "hour",
+        "families",
+        "first_search",
+        "equal_time",
+    ],
+)
 def test_each_parses_its_arguments(module, name, monkeypatch, capsys):
     one = module(name)
     monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])

@@ -25,6 +25,7 @@ from fer_search.search.scheduling.estimate import (
     equivalent_images,
     estimate_seconds,
     sample_designs,
+    training_flops,
 )
 from fer_search.search.scheduling.time_limits import TimeLimits
 from fer_search.search.settings import Settings
@@ -104,7 +105,7 @@ def _count_slow(designs: list[SampledDesign], limits: TimeLimits, epochs: int) -
     slow = 0
     for sampled in designs:
         try:
-            limits.check(sampled.cost.flops, epochs)
+            limits.check(training_flops(sampled.design, sampled.cost.flops), epochs)
         except TrialFailed:
             slow += 1
     return slow
@@ -117,6 +118,6 @@ def _costs(designs: list[SampledDesign], speed: Speed, images: float, width: int
     table.add_column("design", no_wrap=True, overflow="ellipsis", max_width=max(width - 53, 20))
     for sampled in designs:
         cost = sampled.cost
-        seconds = images * speed.image(cost.flops)
+        seconds = images * speed.image(training_flops(sampled.design, cost.flops))
         table.add_row(f"{cost.parameters:,}", f"{cost.flops / 1e9:.3g}", f"{seconds:.3g}", sampled.name)
     return table

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_search.data.spec import DataSpec
-from fer_search.design import Backbone, Design
+from fer_search.design import IMAGE_SIZE, Backbone, Design
 from fer_search.files import disk_is_full
 from fer_search.models import Cost, measure_cost
 from fer_search.search.display.events import Range
@@ -159,7 +159,9 @@ def estimate_seconds(
         val_images: Validation images per epoch.
     """
     equivalent = equivalent_images(images, val_images)
-    epoch = np.array([equivalent * speed.image(sampled.cost.flops) for sampled in designs])
+    epoch = np.array(
+        [equivalent * speed.image(training_flops(sampled.design, sampled.cost.flops)) for sampled in designs]
+    )
     drawn = epoch[baselines:] if len(epoch) > baselines else epoch
     named = sum(budget * seconds for budget, seconds in zip(budgets.budgets, epoch[:baselines], strict=False))
     others = sum(budgets.budgets[baselines:])
@@ -168,6 +170,15 @@ def estimate_seconds(
     low = SPREAD[0] * (fixed + named + others * max(drawn.mean() - sampling_error, drawn.min()))
     high = SPREAD[1] * (fixed + named + others * min(drawn.mean() + sampling_error, drawn.max()))
     return float(low), float(high)
+
+
+def training_flops(design: Design, flops: int) -> float:
+    """Return the FLOPs of a forward pass, averaged over the epochs: fewer where some train at low resolution."""
+    optimisation = design.optimisation
+    if not optimisation.low_resolution:
+        return flops
+    saved = 1 - (optimisation.low_resolution / IMAGE_SIZE) ** 2
+    return flops * (1 - optimisation.low_resolution_fraction * saved)
 
 
 def equivalent_images(images: int, val_images: int) -> float:

@@ -29,11 +29,11 @@ class TimeLimits:
     max_seconds_per_epoch: float | None = None
     time_budget: float | None = None
 
-    def check(self, flops: int, epochs: int) -> None:
+    def check(self, flops: float, epochs: int) -> None:
         """Raise ``TrialFailed`` if a design is too slow.
 
         Args:
-            flops: Floating-point operations of a forward pass, of one image.
+            flops: Floating-point operations of a forward pass of one image, from ``training_flops``.
             epochs: Number of epochs that it is to be trained for.
 
         Raises:

@@ -19,6 +19,7 @@ from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.runfolder.schema import EPOCHS_FILE, TENSORBOARD_DIR
 from fer_search.search.executors.job import RETRAINED, Job
 from fer_search.search.proposing.safe_oracle import SafeOracle
+from fer_search.search.scheduling.estimate import training_flops
 from fer_search.search.scheduling.stopping import StoppingRule
 from fer_search.search.scheduling.time_limits import TimeLimits
 from fer_search.search.settings import Settings
@@ -95,7 +96,7 @@ class JobMaker:
         limit = self.settings.max_params
         if limit is not None and record["parameters"] > limit:
             raise TrialFailed(f"{record['parameters']:,} parameters, more than --max-params {limit:,}")
-        self.limits.check(record["flops"], record["epochs"])
+        self.limits.check(training_flops(design, record["flops"]), record["epochs"])
         trial = self._trial(proposed, design, record["epochs"])
         stopping = self._stopping_rule(name, trial.epochs, record.get("compared_with"))
         job = Job(trial, stopping, record, tuple(self._ancestors(proposed)), self._board(proposed, name))

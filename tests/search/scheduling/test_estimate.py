@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_search.design import Design, Residual
+from fer_search.design import Design, Optimisation, Residual
 from fer_search.models import Cost
 from fer_search.search.scheduling import estimate
 from fer_search.search.scheduling.budget import TrialBudgets
@@ -12,7 +12,14 @@ from fer_search.search.scheduling.estimate import (
     equivalent_images,
     estimate_seconds,
     time_designs,
+    training_flops,
 )
+
+
+def test_epochs_at_low_resolution_cost_less():
+    """Half of the epochs at two thirds of the side: half of the FLOPs times 1 and half times 4/9."""
+    assert training_flops(Design(optimisation=Optimisation(low_resolution=32)), 900) == pytest.approx(650)
+    assert training_flops(Design(), 900) == 900
 
 
 @pytest.mark.parametrize(
