@@ -89,7 +89,11 @@ def build_user_model(network: Custom, spec: DataSpec) -> keras.Model:
     scaled = any(type(layer).__name__ in OWN_SCALING for layer in _all_layers(model))
     x = pixels if scaled else keras.layers.Rescaling(1 / 255, name="scale_to_1")(pixels)
     try:
-        outputs = model(x)
+        if isinstance(model, keras.Sequential):  # as a graph, which can be copied and exported
+            model.build((None, *spec.input_shape))
+            outputs = keras.Model(model.inputs[0], model.outputs[0], name=model.name)(x)
+        else:
+            outputs = model(x)
     except ValueError as error:
         raise DesignError(f"build(hp): the model does not take {spec.input_shape}: {error}") from error
     classes = len(spec.classes)
