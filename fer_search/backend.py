@@ -264,3 +264,13 @@ def suppressed_native_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def device_memory() -> int:
+    """Return the memory of the device that a run computes on, in bytes; the host's on a CPU."""
+    if not device().startswith("CPU"):
+        with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
+            number = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
+            command = ["nvidia-smi", f"--id={number}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+            return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) * 2**20
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

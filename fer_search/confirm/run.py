@@ -47,6 +47,7 @@ from fer_search.search.trials.crash_guard import CrashMarker
 from fer_search.search.trials.signals import Stop, stopping
 from fer_search.space import load_functions
 from fer_search.training.checkpoint import remove_other_checkpoints
+from fer_search.training.streaming import image_memory, select
 from fer_search.training.trial import Trial, TrialData
 
 Plan = list[tuple[int, int]]  # candidate and seed of each training
@@ -100,7 +101,8 @@ class _Confirmation:
         self.dataset = self._load_dataset()
         rows = self._training_rows()
         images, labels = self.dataset.images, self.dataset.labels
-        training = TrialData(images[rows], labels[rows], images[:0], labels[:0], class_names=self.dataset.classes)
+        selected = select(images, rows, image_memory(backend.device_memory()))
+        training = TrialData(selected, labels[rows], images[:0], labels[:0], class_names=self.dataset.classes)
         self.data = ConfirmData(training, make_test_set(self.dataset, rows), self.dataset.spec)
         self.record = self._open_record(len(rows))
 

@@ -24,6 +24,7 @@ from fer_search.search.state import SearchState, new_state
 from fer_search.search.trials.pretrained import resolve_missing_weights
 from fer_search.search.trials.signals import Stop, stopping
 from fer_search.space import load_space
+from fer_search.training.streaming import ImageRows
 from fer_search.training.trial import Stopped
 
 
@@ -120,9 +121,19 @@ def _run(state: SearchState, executor: Executor, stop: Stop) -> int:
     return _end(state, ending, stop)
 
 
+def _describe_memory(state: SearchState) -> str:
+    """Return where the images are during the search, and how much memory they take."""
+    images = state.data.images.nbytes + state.data.val_images.nbytes
+    size = f"Images: {state.dataset.spec.describe().partition(',')[0]}, {images / 2**20:,.0f} MB"
+    if isinstance(state.data.images, ImageRows):
+        return f"{size}, more than fits in memory; they are read from the cache while training."
+    return f"{size} in memory."
+
+
 def _announce(state: SearchState, executor: Executor) -> None:
     settings = state.settings
     state.say(f"Protocol: {state.split.note}.")
+    state.say(_describe_memory(state))
     if settings.width != 1:
         state.say(
             f"Width: all filter counts are multiplied by {settings.width:g}, so accuracies are below those of the full "

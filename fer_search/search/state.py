@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from fer_search import backend
 from fer_search.data.dataset import Dataset
 from fer_search.data.split import Split
 from fer_search.runfolder.folder import RunFolder
@@ -19,6 +20,7 @@ from fer_search.search.settings import Settings
 from fer_search.search.trials.checkpoint_retention import prune_checkpoints, rank_trials
 from fer_search.search.trials.job_maker import JobMaker
 from fer_search.space import Space
+from fer_search.training.streaming import image_memory, select
 from fer_search.training.trial import TrialData
 
 
@@ -157,5 +159,6 @@ def trial_data(dataset: Dataset, split: Split) -> TrialData:
     train, validation = split.train, split.validation
     images, labels = dataset.images, dataset.labels
     augmented = split.protocol == "report"
-    parts = images[train], labels[train], images[validation], labels[validation]
+    memory = image_memory(backend.device_memory())
+    parts = select(images, train, memory), labels[train], select(images, validation, memory), labels[validation]
     return TrialData(*parts, augment_validation=augmented, class_names=dataset.classes)

@@ -25,6 +25,7 @@ from fer_search.training.mid_epoch import MID_EPOCH_FILE, SAVE_INTERVAL, load_mi
 from fer_search.training.predict import predict_views
 from fer_search.training.schedule import learning_rates
 from fer_search.training.score import score
+from fer_search.training.streaming import ImageRows, StreamingEngine
 from fer_search.training.types import Progress, Stopped, Trial, TrialData, TrialFailed, TrialHooks
 
 CHUNK_SECONDS = 1.0  # target device time between two polls of the hooks
@@ -57,6 +58,8 @@ class EpochLoop:
         if self.optimisation.low_resolution:  # the layers take any size
             model.input_spec = keras.layers.InputSpec(shape=(None, None, None, data.spec.channels))
         self.engine = make_engine(model, training_loss(model, self.optimisation), trial.micro_batches)
+        if isinstance(data.images, ImageRows):
+            self.engine = StreamingEngine(self.engine)
         images, labels, self.val_images = data.on_device(self.engine.put, trial.devices)
         self.train_data = (images, labels)
         balanced = self.optimisation.class_weights == "balanced"

@@ -13,6 +13,7 @@ from fer_search.models import training_loss
 from fer_search.training.batches import sequential_batches
 from fer_search.training.engine import Engine
 from fer_search.training.engines import make_engine
+from fer_search.training.streaming import ImageRows, StreamingEngine
 
 
 def predict_images(model: keras.Model, design: Design, images: np.ndarray) -> np.ndarray:
@@ -27,6 +28,8 @@ def predict_images(model: keras.Model, design: Design, images: np.ndarray) -> np
         float32 (n, classes).
     """
     engine = make_engine(model, training_loss(model, design.optimisation))
+    if isinstance(images, ImageRows):
+        engine = StreamingEngine(engine)
     return predict_views(engine, engine.put(images), len(images), design)
 
 
