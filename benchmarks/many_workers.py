@@ -38,7 +38,7 @@ def simulate(workers: int, nodes: int, trials: int, ahead: str) -> tuple[list[co
         emulated.add_node(num_cpus=each, object_store_memory=10**8)
     with tempfile.TemporaryDirectory() as folder:
         cluster = Cluster(emulated.address, workers, 10**6)
-        executor = RayExecutor(WorkerOptions(workers, 1), cluster, Path(folder) / "run", IdleWorker)
+        executor = RayExecutor(WorkerOptions(workers, 1), cluster, Path(folder) / "run", kind=IdleWorker)
         while any(worker.info is None for worker in executor.workers):
             executor.check_starts(0.1)
         common.say(f"{workers} workers on {len(ray.nodes())} nodes are ready")

@@ -55,7 +55,7 @@ def open_confirm_executor(
     executor: Executor = Here(data, stop)
     if not settings.workers.local:
         images = sum(array.nbytes for array in (data.training.images, data.test.images))
-        executor = open_workers(settings.workers, data, images, space, settings.run)
+        executor = open_workers(settings.workers, data, images, space, settings.run, stop)
     try:
         yield executor
     finally:

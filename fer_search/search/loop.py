@@ -143,22 +143,23 @@ class SearchLoop:
         Raises:
             OSError: A disk is full; the trial resumes once there is room.
         """
+        stopped = False
         for job, outcome in self.executor.wait(self):
             prepared = self.running.pop(job.trial_id)
             self.without_checkpoint.discard(job.trial_id)
             self.heartbeat.end(job.trial.number)
             if outcome.status == "stopped":
-                return False
-            if outcome.status == "disk_full":
+                stopped = True
+            elif outcome.status == "disk_full":
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), outcome.message)
-            if outcome.status == "lost":
+            elif outcome.status == "lost":
                 self._requeue(prepared, outcome)
             else:
                 self._end(job.trial_id, outcome)
         while self.executor.notes:
             self.state.say(self.executor.notes.pop(0))
         self.heartbeat.write()
-        return True
+        return not stopped
 
     def _requeue(self, prepared: PreparedTrial, outcome: Outcome) -> None:
         """Train a trial on from its last checkpoint, whose worker was lost; its crash marker counts these losses."""

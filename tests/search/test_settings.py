@@ -1,9 +1,19 @@
 """The options of a run and how their values are parsed."""
 
+from pathlib import Path
+
 import pytest
 
 from fer_search.errors import UserError
-from fer_search.search.settings import Settings, parse_bytes, parse_devices, parse_duration, parse_fixed
+from fer_search.search.settings import (
+    Settings,
+    parse_ahead,
+    parse_bytes,
+    parse_devices,
+    parse_duration,
+    parse_fixed,
+    parse_workers,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +61,15 @@ def test_devices_are_a_number_or_all():
     for wrong in ("0", "5", "-1", "some", ""):
         with pytest.raises(UserError, match="--devices"):
             parse_devices(wrong, 4)
+
+
+def test_workers_are_a_number_or_auto_and_ahead_a_number_or_any():
+    assert [parse_workers(text) for text in ("1", "16", "auto")] == [1, 16, None]
+    assert [parse_ahead(text) for text in (None, "4", "any")] == [None, 4, "any"]
+    for wrong in ("0", "-1", "many", "1.5", ""):
+        with pytest.raises(UserError, match="--workers must be a positive number or auto"):
+            parse_workers(wrong)
+        with pytest.raises(UserError, match="--ahead must be a positive number or any"):
+            parse_ahead(wrong)
+    with pytest.raises(UserError, match="--gpus-per-trial"):
+        Settings(Path("s.py"), devices=2, workers=4)

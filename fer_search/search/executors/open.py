@@ -60,7 +60,7 @@ def _choose(
     request = settings.worker_request
     if request.workers is None and request.cluster is None:
         return _choose_by_measuring(settings, space, source, data, run, here, say)
-    return here if request.local else open_workers(request, data, _bytes(data), source, run)
+    return here if request.local else open_workers(request, data, _bytes(data), source, run, here.stop_token)
 
 
 def _choose_by_measuring(
@@ -77,12 +77,10 @@ def _choose_by_measuring(
     if info is not None:  # a resumed run keeps what its first start chose
         workers = int(info.get("workers", 1))
         request = dataclasses.replace(settings.worker_request, workers=workers)
-        return here if workers == 1 else open_workers(request, data, _bytes(data), source, run)
+        return here if workers == 1 else open_workers(request, data, _bytes(data), source, run, here.stop_token)
     workers = min(cores(), int(_free_memory() / WORKER_BYTES))
     if workers < 2 or not is_installed():
-        why = (
-            "Ray is not installed" if not is_installed() else "this machine has one core, or too little memory for two"
-        )
+        why = "this machine has one core, or too little memory" if is_installed() else "Ray is not installed"
         say(f"--workers auto: 1, since {why}.")
         return here
     marker = CrashMarker(run)
@@ -94,7 +92,7 @@ def _choose_by_measuring(
             say(f"--workers auto: 1, since {format_duration(one)} of training do not repay starting more.")
             return here
         request = dataclasses.replace(settings.worker_request, workers=workers)
-        several = open_workers(request, data, _bytes(data), source, run)
+        several = open_workers(request, data, _bytes(data), source, run, here.stop_token)
         many = sum(estimate_search(settings, space, data, several.time_designs, expensive)) / 2 / workers
     finally:
         marker.clear()
@@ -109,7 +107,9 @@ def _choose_by_measuring(
     return several
 
 
-def open_workers(request: WorkerRequest, data: Any, data_bytes: int, space: Mapping[str, Any], run: Path) -> Executor:
+def open_workers(
+    request: WorkerRequest, data: Any, data_bytes: int, space: Mapping[str, Any], run: Path, stop: Stop
+) -> Executor:
     """Start Ray workers; imports Ray. See ``fer_search.search.executors.ray_executor.open_ray``.
 
     Raises:
@@ -118,7 +118,7 @@ def open_workers(request: WorkerRequest, data: Any, data_bytes: int, space: Mapp
     prepare_environment(request.cluster)
     from fer_search.search.executors.ray_executor import open_ray
 
-    return open_ray(request, data, data_bytes, space, run, cores())
+    return open_ray(request, data, data_bytes, space, run, cores(), stop)
 
 
 def _bytes(data: TrialData) -> int:

@@ -18,7 +18,8 @@ from fer_search.data.cache import cache_folder
 from fer_search.errors import UserError
 
 MAX_SOCKET_PATH = 107  # bytes that the path of a Unix socket may have
-SOCKET_SUFFIX = 70  # bytes that Ray adds to its temporary folder for its sockets
+SOCKET_SUFFIX = 78  # bytes that our folder's name and Ray's sockets in it add to a path
+FOLDER_PREFIX, PID_FILE = "r-", "driver.pid"
 SPARE_MEMORY = 100 * 2**20  # bytes of the object store besides the data
 MIN_MEMORY = 160 * 2**20
 ENVIRONMENT = {
@@ -158,10 +159,26 @@ class _WithoutRay:
 
 def _temporary_folder() -> Path:
     """Return a new folder for Ray's sockets and logs: in the user's cache, if its path is short enough for sockets."""
-    candidates = [cache_folder() / "ray", Path(tempfile.gettempdir())]
-    for parent in candidates:
+    for parent in (cache_folder() / "ray", Path(tempfile.gettempdir())):
         if len(os.fsencode(str(parent))) + SOCKET_SUFFIX <= MAX_SOCKET_PATH:
             with contextlib.suppress(OSError):
                 parent.mkdir(parents=True, exist_ok=True)
-                return Path(tempfile.mkdtemp(prefix="fer-", dir=parent))
-    return Path(tempfile.mkdtemp(prefix="fer-", dir="/tmp"))
+                _remove_abandoned(parent)
+                return _make_folder(parent)
+    return _make_folder(Path("/tmp"))
+
+
+def _make_folder(parent: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent))
+    (folder / PID_FILE).write_text(str(os.getpid()), encoding="ascii")
+    return folder
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders of drivers that were killed; elsewhere than on Linux they stay."""
+    if not Path("/proc/self").exists():
+        return
+    for file in parent.glob(f"{FOLDER_PREFIX}*/{PID_FILE}"):
+        with contextlib.suppress(OSError, ValueError):
+            if not Path(f"/proc/{int(file.read_text(encoding='ascii'))}").exists():
+                shutil.rmtree(file.parent, ignore_errors=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fer_search.search.scheduling.estimate import SampledDesign, Speed
 
 POLL_SECONDS = 0.25  # longest wait for results before the driver looks at signals and news
+START_SECONDS = 600.0  # that workers have to start
 STOP_SECONDS = 120.0  # that workers have to save what they trained
 MAX_FAILED_STARTS = 3  # of a worker, in a row
 
@@ -41,11 +42,20 @@ class RayExecutor:
         options: How workers are started.
         cluster: Where they live.
         run: Run folder; on a cluster every node must see it under the same path.
+        should_stop: Whether the search is to stop; asked while workers start.
         kind: Class of the workers.
     """
 
-    def __init__(self, options: WorkerOptions, cluster: Cluster, run: Path, kind: type[Worker] = Worker) -> None:
+    def __init__(
+        self,
+        options: WorkerOptions,
+        cluster: Cluster,
+        run: Path,
+        should_stop: Callable[[], bool] = lambda: False,
+        kind: type[Worker] = Worker,
+    ) -> None:
         self.options, self.cluster, self.run, self.kind = options, cluster, run.absolute(), kind
+        self.should_stop = should_stop
         self.slots = options.workers
         self.backlog: deque[Task] = deque()
         self.loaded: tuple[Any, Any] | None = None  # references
@@ -69,15 +79,17 @@ class RayExecutor:
     @property
     def device(self) -> str:
         """Description of the devices that train; waits until a worker has started."""
+        deadline = time.monotonic() + START_SECONDS
         while not (started := [worker.info for worker in self.workers if worker.info]):
-            self.check_starts(POLL_SECONDS)
+            self._wait_for_start(deadline)
         names = ", ".join(dict.fromkeys(info.device for info in started))
         return f"{names}; {self.options.workers} workers"
 
     def wait_for_all(self) -> None:
         """Wait until all workers have started."""
+        deadline = time.monotonic() + START_SECONDS
         while any(worker.starting is not None for worker in self.workers):
-            self.check_starts(POLL_SECONDS)
+            self._wait_for_start(deadline)
 
     def time_designs(self, designs: list[SampledDesign], expensive: bool) -> Speed:
         """Return the time model of training on all workers at once, measured once: the mean over the workers."""
@@ -171,6 +183,26 @@ class RayExecutor:
             worker.info, worker.starting, worker.memory = info, None, info.memory
             self._check_versions(worker, info)
 
+    def _wait_for_start(self, deadline: float) -> None:
+        """Wait a moment for workers to start.
+
+        Raises:
+            Stopped: The search is to stop.
+            UserError: The deadline is over.
+        """
+        from fer_search.training.trial import Stopped
+
+        if self.should_stop():
+            raise Stopped
+        if time.monotonic() > deadline:
+            missing = sum(worker.starting is not None for worker in self.workers)
+            there = {name: int(amount) for name, amount in ray.cluster_resources().items() if name in ("CPU", "GPU")}
+            raise UserError(
+                f"{missing} of {len(self.workers)} workers have not started after {START_SECONDS / 60:.0f} minutes; "
+                f"there are {there.get('CPU', 0)} CPUs and {there.get('GPU', 0)} GPUs: give fewer --workers"
+            )
+        self.check_starts(POLL_SECONDS)
+
     def _check_versions(self, worker: RayWorker, info: WorkerInfo) -> None:
         """Refuse a worker whose results could not be compared with those of the others."""
         if not (difference := describe_mismatch(backend.versions(), info, backend.start())):
@@ -199,6 +231,9 @@ class RayExecutor:
             node = f" on {worker.info.node}" if worker.info else ""
             outcome = Outcome("lost", message=f"worker {worker.name}{node} died")
             self._replace(worker)
+        elif outcome.status == "stopped" and not self.stopping:
+            outcome = Outcome("lost", message=f"worker {worker.name} was told to stop")  # by a signal of its own
+            self._replace(worker)
         elif worker.has_grown():
             self._replace(worker)
         return task, outcome
@@ -210,7 +245,13 @@ class RayExecutor:
 
 
 def open_ray(
-    request: WorkerRequest, data: Any, data_bytes: int, space: Mapping[str, Any], run: Path, cores: int
+    request: WorkerRequest,
+    data: Any,
+    data_bytes: int,
+    space: Mapping[str, Any],
+    run: Path,
+    cores: int,
+    should_stop: Callable[[], bool],
 ) -> RayExecutor:
     """Start workers.
 
@@ -221,6 +262,7 @@ def open_ray(
         space: "name", "text" and "modules" of the space file.
         run: Run folder.
         cores: CPU cores of this machine that may be used.
+        should_stop: Whether the search is to stop.
 
     Raises:
         UserError: The cluster cannot be joined, or has too few GPUs.
@@ -239,6 +281,6 @@ def open_ray(
         raise UserError(
             f"--workers {workers} with --gpus-per-trial {share:g} needs {share * workers:g} GPUs; there are {gpus}"
         )
-    executor = RayExecutor(WorkerOptions(workers, max(cores // workers, 1), share), cluster, run)
+    executor = RayExecutor(WorkerOptions(workers, max(cores // workers, 1), share), cluster, run, should_stop)
     executor.load(data, space)
     return executor

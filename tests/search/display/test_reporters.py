@@ -103,3 +103,35 @@ def test_ranges_are_said_as_people_do(low, high, words):
 )
 def test_durations_have_the_unit_that_people_use(seconds, text):
     assert format_duration(seconds) == text
+
+
+PARALLEL = [
+    events.SearchBegun("results/x", "random", 3, 6, 0, (60.0, 90.0), None),
+    events.TrialBegun(0, 3, "plain", {"filters": 64}, 2, 1000, ()),
+    events.TrialBegun(1, 3, None, {"filters": 32}, 4, 1000, (0.3,)),
+    events.Steps(2, 16, 64, 1.9, 0.3, (50.0, 80.0), trial=1),
+    events.EpochEnded(0, ROW, (40.0, 70.0)),
+]
+
+
+def test_lines_of_several_trials_say_which_trial_they_are_of():
+    out = io.StringIO()
+    told(Lines(Console(file=out, width=200)), [*PARALLEL, events.TrialEnded(1, None, "completed", 0.6, 3, "", BEST, 0)])
+    lines = out.getvalue().splitlines()
+    assert lines[2].startswith("  trial 0: epoch 1 of 2: ")
+    assert lines[3].startswith("  trial 1: validation accuracy 0.600 in epoch 3")
+
+
+def test_the_live_panel_has_a_line_for_each_of_several_trials():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    view = Live(console)
+    told(view, PARALLEL)
+    with console.capture() as shown:
+        console.print(view._draw())
+    text = shown.get()
+    assert "trial 0: epoch 2 of 2" in text
+    assert "trial 1: epoch 2 of 4" in text
+    view.show(events.TrialEnded(1, None, "completed", 0.6, 3, "", BEST, 0))
+    with console.capture() as shown:
+        console.print(view._draw())
+    assert "trial 0: plain" in shown.get()

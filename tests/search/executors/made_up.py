@@ -21,7 +21,7 @@ from fer_search.runfolder.epochs import METRIC_COLUMNS, append_epoch, read_epoch
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.executors.worker import Worker, WorkerInfo
 
-PAUSE = 0.05  # seconds an epoch
+PAUSE = 0.1  # seconds an epoch
 
 
 def checkpoint(folder, epoch):
@@ -136,7 +136,7 @@ def install(patch, workers):
 
     @contextlib.contextmanager
     def open_light(settings, space, data, run, stop, say):
-        executor = RayExecutor(WorkerOptions(workers, 1), Cluster(None, workers, 10**6), run, LightWorker)
+        executor = RayExecutor(WorkerOptions(workers, 1), Cluster(None, workers, 10**6), run, stop, LightWorker)
         executor.load(data)
         executor.predict = lambda *arguments, **options: None
         try:

@@ -81,51 +81,59 @@ def state(run):
     return trials, {key: value for key, value in oracle.items() if key != "display"}
 
 
+def gone(pids, seconds=60):
+    """Wait until processes are gone; returns whether they are."""
+    deadline = time.monotonic() + seconds
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def kill_workers(run, process, count, rng):
+    """Kill workers by SIGKILL, each in the middle of a trial, with another trial begun between two kills."""
+    killed = 0
+    while killed < count and wait_until(lambda: holders(run), process):
+        time.sleep(rng.uniform(0, 0.15))
+        for pid in holders(run)[:1]:
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
+            begun = len(list(run.glob("trial_*/epochs.csv")))
+            wait_until(lambda begun=begun: len(list(run.glob("trial_*/epochs.csv"))) > begun, process)
+    return killed
+
+
 @pytest.mark.slow
-def test_killed_workers_and_a_killed_driver_change_nothing(made_up, start, tiny_space, tmp_path, monkeypatch):
-    """Workers die by SIGKILL in the middle of trials, then the driver does; the same command ends the search."""
+@pytest.mark.timeout(900)  # four starts, three of them of Ray and its workers
+def test_killed_workers_drivers_and_stops_change_nothing(made_up, start, tiny_space, tmp_path, monkeypatch):
+    """Workers die by SIGKILL in the middle of trials, then their driver; the next one is stopped by SIGTERM."""
     with monkeypatch.context() as patch, (tmp_path / "out.txt").open("w") as out:
         made_up.install(patch.setattr, 1)
         assert made_up.search(tiny_space, tmp_path / "here", 1, out, **OPTIONS) == 0
     expected = state(tmp_path / "here" / "tiny")
     assert len(expected[0]) > 10
-    run, rng, killed = tmp_path / "workers" / "tiny", random.Random(0), 0
+    run, printed = tmp_path / "workers" / "tiny", tmp_path / "workers" / "out.txt"
+
     process = start(tmp_path / "workers")
-    while killed < 3 and wait_until(lambda: holders(run), process):
-        time.sleep(rng.uniform(0, 0.15))
-        for pid in holders(run)[:1]:
-            os.kill(pid, signal.SIGKILL)
-            killed += 1
-            ended = len(list(run.glob("trial_*/epochs.csv")))
-            wait_until(lambda: len(list(run.glob("trial_*/epochs.csv"))) > ended, process)  # noqa: B023
-    assert process.poll() is None, (tmp_path / "workers" / "out.txt").read_text()
+    assert kill_workers(run, process, 2, random.Random(0)) == 2, printed.read_text()
+    assert wait_until(lambda: holders(run), process), printed.read_text()
     workers = holders(run)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)  # workers end with their driver
-    again = start(tmp_path / "workers")
-    assert again.wait() == 0, (tmp_path / "workers" / "out.txt").read_text()
+    assert gone(workers)  # workers end with their driver
+
+    process = start(tmp_path / "workers")
+    assert wait_until(lambda: len(holders(run)) == 2, process), printed.read_text()
+    workers = holders(run)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM, printed.read_text()
+    assert gone(workers)
+    assert json.loads((run / "run.json").read_text())["state"] == "interrupted"
+
+    assert start(tmp_path / "workers").wait() == 0, printed.read_text()
     assert state(run) == expected
     assert not (run / ".workers").exists()
-    out = (tmp_path / "workers" / "out.txt").read_text()
-    assert out.count("resumes from its last checkpoint") == killed == 3
-    assert "Traceback" not in out
-    assert "(raylet" not in out
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_reaches_every_worker(start, tmp_path, number):
-    process, run = start(tmp_path / "workers"), tmp_path / "workers" / "tiny"
-    assert wait_until(lambda: len(holders(run)) == 2, process)
-    workers = holders(run)
-    process.send_signal(number)
-    assert process.wait() == 128 + number
-    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
-    assert json.loads((run / "run.json").read_text())["state"] == "interrupted"
-    assert "Re-run the same command to resume." in (tmp_path / "workers" / "out.txt").read_text()
-    assert not list(run.glob("trial_*/training.json"))
-    assert start(tmp_path / "workers").wait() == 0
+    text = printed.read_text()
+    assert text.count("resumes from its last checkpoint") == 2
+    assert "Re-run the same command to resume." in text
+    assert "Traceback" not in text
+    assert "(raylet" not in text

@@ -33,13 +33,13 @@ def test_the_time_between_trials_counts():
     """A trial of two epochs took 10 s and 8 s besides them; two trials are left after the next one has begun."""
     now = [0.0]
     clock = Clock(TrialBudgets((2, 2, 2, 2)), (1.0, 2.0), now=lambda: now[0])
-    clock.begin_trial(0)
+    clock.begin_trial(0, 0)
     for _ in range(2):
         now[0] += 5
-        clock.end_epoch(5.0)
+        clock.end_epoch(0, 5.0)
     now[0] += 8
-    clock.end_trial()
-    clock.begin_trial(0)
+    clock.end_trial(0)
+    clock.begin_trial(1, 0)
     low, high = clock.left()
     spread = 1.3 * (5 / 3) * (1 / 2 + 1) ** 0.5 * 6  # of one known trial, over six epochs
     assert high == pytest.approx(6 * 5 + 2 * 8 + spread)

@@ -1,0 +1,37 @@
+"""What Ray's start prints and leaves behind."""
+
+import io
+import os
+
+from fer_search.search.executors import ray_cluster
+from fer_search.search.executors.ray_cluster import PID_FILE, _temporary_folder, _WithoutRay
+
+
+def test_rays_messages_about_its_workers_are_dropped():
+    out = io.StringIO()
+    stream = _WithoutRay(out)
+    print("first", file=stream)
+    print("(raylet) A worker died or was killed", file=stream)
+    print("second", file=stream)
+    assert out.getvalue() == "first\nsecond\n"
+
+
+def test_folders_of_killed_drivers_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(ray_cluster, "MAX_SOCKET_PATH", 10**6)
+    first = _temporary_folder()
+    assert first.parent == tmp_path / "ray"
+    assert (first / PID_FILE).read_text() == str(os.getpid())
+    (first / PID_FILE).write_text("999999999")
+    second = _temporary_folder()
+    assert [path.name for path in second.parent.iterdir()] == [second.name]
+    assert _temporary_folder() != second
+    assert second.exists()
+
+
+def test_a_long_path_is_not_used_for_sockets(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "cache_folder", lambda: tmp_path / ("long" * 30))
+    folder = _temporary_folder()
+    assert len(str(folder)) < 107 - 60
+    (folder / PID_FILE).unlink()
+    folder.rmdir()
