@@ -8,12 +8,14 @@ DATA ?= auto
 SPACE ?= search_spaces/tiny.py
 SEARCH ?= --max-epochs 9 --limit-train 3000 --time-budget 5min
 BENCH ?=
+KILLS ?= 100
 
-.PHONY: help search test check bench install clean
+.PHONY: help search test soak check bench install clean
 
 help:
 	@echo "make search   install into $(VENV), search, write the report (DATA=path, SPACE=file, SEARCH='options of fer-search run')"
 	@echo "make test     install with the test extras, run the whole test suite"
+	@echo "make soak     the long tests: memory over many trials, searches killed at random instants (KILLS=100)"
 	@echo "make check    lint, format and types, as CI does"
 	@echo "make bench    all benchmarks, 20 minutes on two cores; writes docs/benchmarks.md (BENCH='--quick', or names)"
 
@@ -24,6 +26,10 @@ search: $(VENV)/installed
 
 test: $(VENV)/tested
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+soak: $(VENV)/tested
+	@$(BIN)/python -m pytest -m soak $(TESTS)
+	@$(BIN)/python tests/soak.py $(KILLS)
 
 bench: $(VENV)/benched
 	@$(BIN)/python benchmarks/run.py --data "$(DATA)" $(BENCH)

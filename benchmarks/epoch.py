@@ -190,9 +190,7 @@ def specs_of(backends: tuple[str, ...], gpu: bool, base: dict[str, Any]) -> dict
 
 def table_of(title: str, seconds: dict[str, list[float]], about: dict[str, Any], images: int) -> common.Table:
     """Return images a second, and ratios to the fastest stock pipeline of each precision, round by round."""
-    table = common.Table(
-        title, ["", "images/s (min to max)", *(f"speed-up over stock, {p}" for p in PRECISIONS)]
-    )
+    table = common.Table(title, ["", "images/s (min to max)", *(f"speed-up over stock, {p}" for p in PRECISIONS)])
     for name, taken in seconds.items():
         row = [name, str(common.spread([images / s for s in taken]))]
         for precision in PRECISIONS:

@@ -2,11 +2,11 @@
 
     python benchmarks/step.py                     # two minutes on two CPU cores
 
-"Step" is the product's engine taking a whole epoch's steps in one call: no augmentation, the images on the device,
-batches and learning rates there before the clock starts. "Epoch" is ``EpochLoop.run_epoch`` with the report's
-augmentation: the drawing of its random numbers on the host, the augmentation, looks at the clock and the stop flag, seven images
-validated. Both are in one process and take turns; what lies between them is what is ours to lose. Measuring BN's
-statistics before a validation is a forward pass of about 1,024 images, whatever the epoch's length.
+"Step" is the engine running an epoch in one call: no augmentation, with images, batches and learning rates on the
+device before the clock starts. "Epoch" is ``EpochLoop.run_epoch`` with the report's augmentation: drawing its random
+numbers on the host, augmentation, polling the clock and the stop flag, and validating seven images. Both alternate in
+one process; the difference is our overhead. Measuring BN's statistics before a validation is a forward pass of about
+1,024 images, whatever the epoch's length.
 """
 
 from __future__ import annotations

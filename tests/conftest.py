@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 # Before NumPy loads its BLAS: the suite's matrices are small, and a team of threads for each slows both workers down.
@@ -131,4 +132,21 @@ def confirmed_run(searched_run: Path, tmp_path_factory: pytest.TempPathFactory) 
     with (run.parent / "out.txt").open("w") as out:
         settings = Settings(run, trials=("flipped",), seeds=2, epochs=1)
         assert run_confirm(settings, Console(file=out, width=200)) == 0
+    return run
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process; return exit code, stdout and stderr."""
+
+    from fer_search import cli
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fer-search", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
     return run

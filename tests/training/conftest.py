@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from fer_search import backend
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -13,3 +15,12 @@ if backend.choose()[0] == "tensorflow":
     # JAX has them by XLA_FLAGS=--xla_force_host_platform_device_count=2 (test_jax.py).
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+
+
+@pytest.fixture(scope="session")
+def data(faces):
+    """150 toy faces to train on and 80 to validate on."""
+    from fer_search.training.trial import TrialData
+
+    train, test = faces.rows("train")[:150], faces.rows("test")[:80]
+    return TrialData(faces.images[train], faces.labels[train], faces.images[test], faces.labels[test])

@@ -1,9 +1,7 @@
-import gc
 import os
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -12,7 +10,7 @@ import numpy as np
 import pytest
 from cases import NETWORK, RICH, SMALL, make_trial, timeless
 
-from fer_search.design import Design, Evaluation, Optimisation
+from fer_search.design import Design, Optimisation
 from fer_search.models import build_model, make_loss
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.training import checkpoint_writer
@@ -22,13 +20,6 @@ from fer_search.training.engines import make_engine
 from fer_search.training.loop import EpochLoop
 from fer_search.training.predict import predict_images
 from fer_search.training.trial import Stopped, TrialData, TrialFailed, TrialHooks, train
-
-
-@pytest.fixture(scope="module")
-def data(faces):
-    train_rows, test_rows = faces.rows("train")[:150], faces.rows("test")[:80]
-    images, labels = faces.images, faces.labels
-    return TrialData(images[train_rows], labels[train_rows], images[test_rows], labels[test_rows])
 
 
 def weights_of(folder, epoch):
@@ -168,18 +159,6 @@ def test_the_best_epochs_weights_are_kept(tmp_path, data, whole, monkeypatch, be
     assert hit.mean() == pytest.approx(rows[best - 1]["clean_val_accuracy"], abs=1e-9)
 
 
-def test_a_callback_that_ends_the_training_leaves_the_last_epochs_checkpoint(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(checkpoint_writer, "MIN_TRAIN_WRITE_RATIO", 1e9)
-
-    class Ends(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.stop_training = epoch == 1
-
-    rows = train(make_trial(tmp_path), data, TrialHooks(callbacks=(Ends(),)))
-    assert [row["epoch"] for row in rows] == [1, 2]
-    assert checkpointed_epochs(tmp_path) == [2]
-
-
 def test_a_diverging_training_fails_with_its_reason(tmp_path, data):
     wild = Design(
         network=NETWORK,
@@ -260,96 +239,3 @@ def test_a_killed_training_with_averages_momentum_and_one_cycle_goes_on_bit_for_
     assert timeless(rows) == timeless(whole)
     for a, b in zip(*(weights_of(tmp_path / name, 3) for name in ("killed", "whole")), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_averages_predict_and_do_not_disturb_the_training(tmp_path, data):
-    """With and without averages the weights are trained alike; validation and the best weights are the averages'."""
-    with_ema = replace(SMALL, optimisation=replace(SMALL.optimisation, ema=0.8))
-    averaged = train(make_trial(tmp_path / "ema", 2, design=with_ema), data)
-    plain = train(make_trial(tmp_path / "plain", 2), data)
-    assert [row["loss"] for row in averaged] == [row["loss"] for row in plain]
-    assert averaged[0]["val_loss"] != plain[0]["val_loss"]
-    model = build_model(with_ema)
-    best = max(averaged, key=lambda row: row["val_accuracy"])
-    model.load_weights(tmp_path / "ema" / "best.weights.h5")
-    hit = predict_images(model, with_ema, data.val_images).argmax(axis=1) == data.val_labels
-    assert hit.mean() == pytest.approx(best["val_accuracy"], abs=1e-9)
-
-
-def test_views_average_the_probabilities_of_an_image_and_its_mirror_image(data):
-    keras.utils.set_random_seed(0)
-    model = build_model(SMALL)
-    images = data.val_images[:20]
-    one, mirrored = (predict_images(model, SMALL, shown) for shown in (images, images[:, :, ::-1]))
-    flip = predict_images(model, replace(SMALL, evaluation=Evaluation("flip")), images)
-    np.testing.assert_allclose(flip, (one + mirrored) / 2, atol=1e-6)
-    ten = predict_images(model, replace(SMALL, evaluation=Evaluation("ten_crop")), images)
-    np.testing.assert_allclose(ten.sum(axis=1), 1, atol=1e-5)
-    assert abs(ten - flip).max() > 1e-4
-
-
-def test_bfloat16_computes_in_bfloat16_and_keeps_weights_and_loss_in_float32(tmp_path, data):
-    seen = []
-    design = replace(SMALL, optimisation=replace(SMALL.optimisation, precision="bfloat16"))
-    half = train(make_trial(tmp_path / "half", 2, design=design), data, TrialHooks(on_model_built=seen.append))
-    full = train(make_trial(tmp_path / "full", 2), data, TrialHooks(on_model_built=seen.append))
-    assert {v.dtype for v in seen[0].trainable_variables} == {"float32"}
-    convolutions = [layer for layer in seen[0].layers if isinstance(layer, keras.layers.Conv2D)]
-    assert {layer.compute_dtype for layer in convolutions} == {"bfloat16"}
-    assert seen[0].output.dtype == "float32"
-    assert {layer.compute_dtype for layer in seen[1].layers} == {"float32"}
-    assert keras.config.dtype_policy().name == "float32"
-    assert half[0]["loss"] != full[0]["loss"]
-    assert half[0]["loss"] == pytest.approx(full[0]["loss"], rel=0.05)
-
-
-class Recorder(keras.callbacks.Callback):
-    def __init__(self):
-        self.calls = []
-
-    def on_train_begin(self, logs=None):
-        self.calls.append("begin")
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.calls.append(epoch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.calls.append((epoch, logs["val_loss"]))
-
-    def on_train_end(self, logs=None):
-        self.calls.append("end")
-
-
-def test_keras_callbacks_are_called_epoch_by_epoch_and_may_end_the_training(tmp_path, data):
-    recorder = Recorder()
-    rows = train(make_trial(tmp_path / "recorded", 2), data, TrialHooks(callbacks=[recorder]))
-    losses = [row["val_loss"] for row in rows]
-    assert recorder.calls == ["begin", 0, (0, losses[0]), 1, (1, losses[1]), "end"]
-
-    def never_better():  # patience of one epoch: the first sets the mark, the second ends it
-        return keras.callbacks.EarlyStopping("val_loss", min_delta=100, patience=1)
-
-    board = keras.callbacks.TensorBoard(tmp_path / "board")
-    rows = train(make_trial(tmp_path / "early", 9), data, TrialHooks(callbacks=[never_better(), board]))
-    assert len(rows) == 2
-    assert list((tmp_path / "board").rglob("events.*"))
-    again = train(make_trial(tmp_path / "early", 9), data, TrialHooks(callbacks=[never_better()]))
-    assert timeless(again) == timeless(rows)  # it knows that it had ended
-
-
-@pytest.mark.soak
-def test_memory_stays_flat_over_many_trials(tmp_path, data):
-    """Resident memory after ten more trials, a small version of a long search; benchmarks/memory.py takes 60."""
-    few = TrialData(data.images[:64], data.labels[:64], data.val_images[:14], data.val_labels[:14])
-
-    def resident():
-        gc.collect()
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-    if not Path("/proc/self/statm").exists():
-        pytest.skip("needs Linux' /proc")
-    sizes = []
-    for number in range(14):
-        train(make_trial(tmp_path / str(number), 1, number=number), few)
-        sizes.append(resident())
-    assert sizes[-1] < sizes[3] * 1.05, sizes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def promotions(trials: pd.DataFrame) -> pd.DataFrame:
     later = later[~later.index.to_series().duplicated().to_numpy()]
     rows = []
     for key, group in known.groupby(["bracket", "round"]):
-        bracket, rung = (int(part) for part in cast(tuple, key))
+        bracket, rung = (int(part) for part in cast(tuple[Any, Any], key))
         moved = group[group["went_on_as"].notna()]
         then = moved["trial"].astype(object).map(later)
         both = moved["accuracy"].notna() & then.notna()
