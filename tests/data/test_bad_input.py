@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import re
 import tarfile
 import zipfile
 import zlib
@@ -16,9 +18,10 @@ from fer_search.data.load import load_dataset
 from fer_search.errors import UserError
 
 Case = Callable[..., Path]  # writes the bad input, returns what to give to the command
+Change = Callable[[list[str]], list[str]]
 
 
-def changed_row(row: int, change: Callable[[list[str]], list[str]]) -> Case:
+def changed_row(row: int, change: Change) -> Case:
     """Write fer2013.csv with one row (1 is the first) changed: its emotion, pixels and Usage."""
 
     def write(small, path: Path) -> Path:
@@ -29,7 +32,7 @@ def changed_row(row: int, change: Callable[[list[str]], list[str]]) -> Case:
     return write
 
 
-def pixels(change: Callable[[list[str]], list[str]]) -> Callable[[list[str]], list[str]]:
+def pixels(change: Change) -> Change:
     return lambda fields: [fields[0], " ".join(change(fields[1].split())), fields[2]]
 
 
@@ -67,11 +70,10 @@ def text(name: str, content: str | bytes) -> Case:
 
 def zipped(**more: bytes) -> Case:
     def write(small, path: Path) -> Path:
-        file = small.zip(path / "faces.zip")
-        with zipfile.ZipFile(file, "a") as archive:
+        with zipfile.ZipFile(small.zip(path / "faces.zip"), "a") as archive:
             for name, content in more.items():
                 archive.writestr(name, content)
-        return file
+        return path / "faces.zip"
 
     return write
 
@@ -81,7 +83,7 @@ def cut(write: Case, keep: float) -> Case:
 
     def write_cut(small, path: Path) -> Path:
         file = write(small, path)
-        file.write_bytes(file.read_bytes()[: int(file.stat().st_size * keep)])
+        os.truncate(file, int(file.stat().st_size * keep))
         return file
 
     return write_cut
@@ -89,9 +91,8 @@ def cut(write: Case, keep: float) -> Case:
 
 def spoilt_zip(small, path: Path) -> Path:
     file = small.zip(path / "faces.zip")
-    content = bytearray(file.read_bytes())
-    content[60] ^= 0xFF  # in the first picture
-    file.write_bytes(content)
+    content = file.read_bytes()
+    file.write_bytes(content[:60] + bytes([content[60] ^ 0xFF]) + content[61:])  # in the first picture
     return file
 
 
@@ -99,10 +100,8 @@ def encrypted(small, path: Path) -> Path:
     file = small.zip(path / "faces.zip")
     content = bytearray(file.read_bytes())
     for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):  # of the list of files, and of each file
-        at = content.find(mark)
-        while at >= 0:
-            content[at + flags] |= 1
-            at = content.find(mark, at + 4)
+        for found in re.finditer(re.escape(mark), bytes(content)):
+            content[found.start() + flags] |= 1
     file.write_bytes(content)
     return file
 

@@ -18,7 +18,7 @@ def network_sentence(run: str | Path) -> str:
         if file.exists():
             return (
                 f"The network to use is that of {record['candidates'][candidate]['title']}, seed {seed}, chosen before "
-                f"the test: {file}, a plain Keras model. fer-search predict {run} PHOTO uses it, fer-search export {run} "
-                "writes it as TFLite, ONNX or a SavedModel."
+                f"the test: {file}, a plain Keras model. fer-search predict {run} PHOTO uses it, fer-search export "
+                f"{run} writes it as TFLite, ONNX or a SavedModel."
             )
     return ""
