@@ -82,23 +82,20 @@ def cut(write: Case, keep: float) -> Case:
     """Keep the first part of the file that ``write`` writes."""
 
     def write_cut(small, path: Path) -> Path:
-        file = write(small, path)
-        os.truncate(file, int(file.stat().st_size * keep))
+        os.truncate(file := write(small, path), int(file.stat().st_size * keep))
         return file
 
     return write_cut
 
 
 def spoilt_zip(small, path: Path) -> Path:
-    file = small.zip(path / "faces.zip")
-    content = file.read_bytes()
+    content = (file := small.zip(path / "faces.zip")).read_bytes()
     file.write_bytes(content[:60] + bytes([content[60] ^ 0xFF]) + content[61:])  # in the first picture
     return file
 
 
 def encrypted(small, path: Path) -> Path:
-    file = small.zip(path / "faces.zip")
-    content = bytearray(file.read_bytes())
+    content = bytearray((file := small.zip(path / "faces.zip")).read_bytes())
     for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):  # of the list of files, and of each file
         for found in re.finditer(re.escape(mark), bytes(content)):
             content[found.start() + flags] |= 1
