@@ -2,13 +2,17 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from fer_search.errors import UserError
 from fer_search.runfolder.epochs import read_epochs
-from fer_search.search import loop
+from fer_search.search import heartbeat, loop, opening
+from fer_search.search import run as run_module
+from fer_search.search import state as search_state
 from fer_search.search.executors import job as job_module
+from fer_search.search.trials import signals
 from fer_search.search.trials.checkpoint_retention import used_bytes
 
 TUNERS = ("random", "hyperband", "bayesian", "grid")
@@ -90,30 +94,32 @@ def test_out_of_memory_is_tried_once_more_in_micro_batches(search, tmp_path, mon
 
 
 def test_too_large_networks_are_not_trained(search, tmp_path):
-    assert search(tmp_path, max_params=100) == 3
+    assert search(tmp_path, max_params=10) == 3
     trial = json.loads((tmp_path / "tiny" / "trial_0000" / "trial.json").read_text())
     assert trial["status"] == "FAILED"
-    assert "more than --max-params 100" in trial["message"]
+    assert "more than --max-params 10" in trial["message"]
     assert not (tmp_path / "tiny" / "trial_0000" / "epochs.csv").exists()
 
 
 def test_time_is_counted_over_all_starts(search, tmp_path, monkeypatch):
-    real = job_module.train
+    """A trial takes 15 s of the test's own clock; 50 s end the search in the fourth, and so does another start."""
+    now, real = [100.0], job_module.train
+    clock = SimpleNamespace(**vars(time) | {"monotonic": lambda: now[0]})
+    for module in (opening, run_module, signals, heartbeat, search_state):
+        monkeypatch.setattr(module, "time", clock)
 
-    def slow(trial, data, hooks):
-        time.sleep(0.15)
+    def timed(trial, data, hooks):
+        now[0] += 15
         return real(trial, data, hooks)
 
-    monkeypatch.setattr(job_module, "train", slow)
-    assert search(tmp_path, max_trials=20, time_budget=0.5) == 0
-    out = (tmp_path / "out.txt").read_text()
-    assert "Time budget used up: " in out
-    assert json.loads((tmp_path / "tiny" / "run.json").read_text())["state"] == "out_of_time"
-    count = len(list(tmp_path.glob("tiny/trial_*")))
-    assert 1 < count < 20
-    assert search(tmp_path, max_trials=20, time_budget=0.5) == 0
-    assert len(list(tmp_path.glob("tiny/trial_*"))) == count
-    assert search(tmp_path, max_trials=20, time_budget=60, extend=True) == 0
+    monkeypatch.setattr(job_module, "train", timed)
+    for _ in range(2):
+        assert search(tmp_path, max_trials=20, time_budget=50) == 0
+        out = (tmp_path / "out.txt").read_text()
+        assert "Time budget used up: " in out
+        assert json.loads((tmp_path / "tiny" / "run.json").read_text())["state"] == "out_of_time"
+        assert len(list(tmp_path.glob("tiny/trial_*"))) == 4
+    assert search(tmp_path, max_trials=20, time_budget=6000, extend=True) == 0
     assert len(list(tmp_path.glob("tiny/trial_*"))) == 20
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -79,14 +79,14 @@ def at_epochs(designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = 
     within = curves[curves["epoch"] <= budget].groupby("trial")["val_accuracy"].max()
     last, accuracy = trial.map(reached).astype(float), trial.map(within).astype(float)
     for row in designs.index[designs["seeds"] > 1]:  # the mean over its seeds
-        trials = [name for name in designs.at[row, "trials"] if reached.get(name, 0) >= budget]
+        trials = [name for name in cast("list[str]", designs.at[row, "trials"]) if reached.get(name, 0) >= budget]
         accuracy[row] = within.reindex(trials).mean() if trials else np.nan
     kept = designs.assign(accuracy=accuracy)[(last >= budget) & ~failed & accuracy.notna()]
     shorter = ~failed & (last < budget)
     return Comparison(_sorted(kept), budget, int(shorter.sum()), int(failed.sum()))
 
 
-def level_of(trials: pd.DataFrame, choice: Choice) -> tuple[list, np.ndarray]:
+def level_of(trials: pd.DataFrame, choice: Choice) -> tuple[list[Any], np.ndarray]:
     """Return the values that a choice had and each row's index into them; no values for a number on a scale.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ class Term(NamedTuple):
     """
 
     choice: Choice
-    levels: list
+    levels: list[Any]
     columns: np.ndarray
     active: np.ndarray
     given: np.ndarray

@@ -45,7 +45,8 @@ def build_designs(trials: pd.DataFrame, validation: int | None) -> pd.DataFrame:
         trials: from ``load_trials``.
         validation: number of validation images; None where it is not known.
     """
-    records: dict[str, dict[str, Any]] = {str(row["trial"]): cast(dict, row) for row in trials.to_dict("records")}
+    rows = cast("list[dict[str, Any]]", trials.to_dict("records"))
+    records = {str(row["trial"]): row for row in rows}
     designs: dict[int, list[dict[str, Any]]] = {}
     keys = dict(zip(trials["trial"].astype(str), design_keys(trials), strict=True))
     for trial, row in records.items():

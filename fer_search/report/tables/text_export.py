@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -137,7 +138,7 @@ def _importances(analysis: RunAnalysis) -> str:
     return _plain(conclusion(table, len(analysis.measurements.designs))) + "\n\n" + _table(heads, lines)
 
 
-def _baselines(info: RunInfo, trials: pd.DataFrame) -> dict[str, list[dict]]:
+def _baselines(info: RunInfo, trials: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     rows = published_rows(info, trials)
     baselines = [
         {"name": row.name, "published": row.published, "seeds": row.seeds, "trials": row.trials["trial"].tolist()}
@@ -158,7 +159,7 @@ def _number(value: float) -> float | None:
     return None if pd.isna(value) else value
 
 
-def _records(table: pd.DataFrame) -> list[dict]:
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return json.loads(table.to_json(orient="records", double_precision=15))
 
 

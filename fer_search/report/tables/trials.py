@@ -98,7 +98,9 @@ def build_trials(info: RunInfo, records: Sequence[TrialRecord], curves: pd.DataF
 class _Facts:
     """What the learning curves say about each trial."""
 
-    def __init__(self, goal: str, last: dict, seconds: dict, best: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self, goal: str, last: dict[Any, Any], seconds: dict[Any, Any], best: dict[str, dict[str, Any]]
+    ) -> None:
         self.goal, self.last, self.seconds, self.best = goal, last, seconds, best
 
 
