@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import traceback
@@ -14,6 +15,8 @@ from fer_search.commands import change, results
 from fer_search.commands.confirm import confirm
 from fer_search.commands.data import data_app
 from fer_search.commands.export import export
+from fer_search.commands.note import note
+from fer_search.commands.panels import PanelCommand
 from fer_search.commands.predict import predict
 from fer_search.commands.report import report
 from fer_search.commands.run import run
@@ -25,15 +28,17 @@ ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name
 BARE_OPTIONS = {"--drop-duplicates": "exact"}  # option -> its value if it stands alone
 ENVIRONMENT = "FER_SEARCH"  # FER_SEARCH_RUN_MAX_TRIALS=9 is run --max-trials 9, and so on for every option
 
+# Not from FER_SEARCH_VERSION, which would make every command print the version.
+VERSION = typer.Option("--version", help="Print the version and exit.", is_eager=True, allow_from_autoenv=False)
+
 app = typer.Typer(
     help="Search architectures and augmentations for facial emotion recognition.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich truncates variable names and takes "[default: ...]" for markup
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": ENVIRONMENT},
 )
-app.command()(run)
+app.command(cls=PanelCommand)(run)
 for command in (
     confirm,
     export,
@@ -43,6 +48,7 @@ for command in (
     results.runs,
     results.trials,
     results.show,
+    note,
     results.doctor,
     change.retry,
     change.add,
@@ -55,7 +61,7 @@ app.add_typer(data_app, name="data")
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    version: Annotated[bool, VERSION] = False,
 ) -> None:
     if version:
         print(__version__)
@@ -81,6 +87,9 @@ def main() -> None:
     except UserError as error:
         _exit_with_error(str(error), error.exit_code)
     except ClickException as error:  # type: ignore[misc]  # usage error
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())  # the help of a command group, line by line
+            sys.exit(error.exit_code)
         _exit_with_error(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _exit_with_error("stopped; re-run the same command to resume from the last epoch", 130)
@@ -96,6 +105,7 @@ def main() -> None:
 def _run_command() -> int | None:
     """Run the command and return its exit code; unlike ``app()``, Ctrl-C stays a KeyboardInterrupt."""
     command = typer.main.get_command(app)
+    command._main_shell_completion({}, "fer-search")  # Tab was pressed: prints what fits, and exits
     try:
         with command.make_context("fer-search", with_default_values(sys.argv[1:])) as context:
             return command.invoke(context)
@@ -106,7 +116,7 @@ def _run_command() -> int | None:
 def with_default_values(arguments: list[str]) -> list[str]:
     """Give options that may stand without a value their default one; Typer has no such options."""
     completed: list[str] = []
-    for argument, following in zip(arguments, [*arguments[1:], "-"], strict=True):
+    for argument, following in itertools.pairwise([*arguments, "-"]):
         completed.append(argument)
         if argument in BARE_OPTIONS and following.startswith("-"):
             completed.append(BARE_OPTIONS[argument])

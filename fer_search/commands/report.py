@@ -53,7 +53,10 @@ def report(
     plotly: Annotated[
         Plotly, typer.Option(help="Embed plotly.js in the page (2 MB), or load it from a CDN when the page is opened.")
     ] = Plotly.inline,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep updating the page while the run continues.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Serve the page on this machine and update it while the run continues.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port for --watch; another one if it is taken.", min=0, max=65535)] = 8765,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing --out file.")] = False,
 ) -> None:
     """Report what a run found, or compare several runs."""
@@ -79,7 +82,7 @@ def report(
         print(reports.write_figure(run, figure, out))
     elif watch:
         with suppress(KeyboardInterrupt):  # the normal way to stop it
-            reports.watch_report(run, out, plotly.value)
+            reports.watch_report(run, out, plotly.value, port)
     elif page:
         print(reports.write_report(run, out, plotly.value))
     else:

@@ -57,7 +57,8 @@ def trials(
     if json:
         print(trials_as_json(found))
     else:
-        wide_console().print(trials_table(found))
+        console = wide_console()
+        console.print(trials_table(found, console.width))
 
 
 def show(run: GivenRun, trial: Annotated[str, typer.Argument(help="Trial number or baseline name.")]) -> None:

@@ -40,6 +40,7 @@ from fer_search.commands.options import (
     parse_sources,
     parse_validation,
 )
+from fer_search.commands.waiting import waiting
 
 if TYPE_CHECKING:
     from fer_search.search.settings import Settings
@@ -168,9 +169,10 @@ def run(
     a signal.
     """
     options = dict(locals())
-    options["workers"] = _start_backend(workers, gpus_per_trial, cluster)
-    from fer_search.search.display import choose_reporter
-    from fer_search.search.run import run_search
+    with waiting("Starting Keras", silent=quiet or json):
+        options["workers"] = _start_backend(workers, gpus_per_trial, cluster)
+        from fer_search.search.display import choose_reporter
+        from fer_search.search.run import run_search
 
     settings = _parse_settings(options)
     if dry_run:

@@ -37,15 +37,21 @@ def list_runs(results: Path) -> list[Status | tuple[Path, str]]:
 
 def runs_table(runs: list[Status | tuple[Path, str]]) -> Table:
     """Return the runs as a table, a row each."""
-    table = Table("run", "state", "trials", "failed", "best", "by", box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for name in ("run", "date", "data", "width", "images", "state", "trials", "failed", "best", "by"):
+        table.add_column(name, justify="right" if name in ("width", "images", "failed") else "left")
     for run in runs:
         if isinstance(run, tuple):
-            table.add_row(str(run[0]), f"damaged; run fer-search doctor {shlex.quote(str(run[0]))}", "", "", "", "")
+            table.add_row(
+                str(run[0]), *[""] * 4, f"damaged; run fer-search doctor {shlex.quote(str(run[0]))}", *[""] * 4
+            )
             continue
         planned = f" of {run.planned}" if run.planned else ""
         best = (percent(run.best["accuracy"]), run.best["title"]) if run.best else ("", "")
         state = run.state or "stock Keras Tuner"
-        table.add_row(run.folder, state, f"{run.completed}{planned}", str(run.failed or ""), *best)
+        images = f"{run.images:,}" if run.images else ""
+        about = (run.created[:10], run.data, f"{run.width:g}", images)
+        table.add_row(run.folder, *about, state, f"{run.completed}{planned}", str(run.failed or ""), *best)
     return table
 
 

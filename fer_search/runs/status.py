@@ -35,6 +35,10 @@ class Status:
         planned: Number of trials in total; None if unknown.
         best: "trial" (id), "title" and "accuracy" of the best trial; None if there is none.
         seconds: Wall time so far; None if unknown.
+        data: Name of the data set.
+        width: Factor on every filter count.
+        images: Number of training images; None if unknown.
+        created: Start of the search, ISO 8601, UTC.
         now: Last heartbeat of the running process (``LiveJson``); None if it does not run.
     """
 
@@ -48,6 +52,10 @@ class Status:
     best: dict[str, Any] | None
     seconds: float | None
     now: dict[str, Any] | None
+    data: str = ""
+    width: float = 1.0
+    images: int | None = None
+    created: str = ""
 
 
 def read_status(run: Path) -> Status:
@@ -85,6 +93,10 @@ def read_status(run: Path) -> Status:
         best,
         seconds,
         live,
+        str(info.data.get("name") or ""),
+        info.width,
+        info.data.get("train"),
+        info.created,
     )
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from fer_search.errors import UserError
 from fer_search.report import load_trials
-from fer_search.report.formatting import count, label, percent, value, with_interval
+from fer_search.report.formatting import count, label, percent, reason, value, with_interval
 from fer_search.report.tables.trials import CHOICE
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -26,6 +26,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 CONDITION = re.compile(r"\s*([\w .-]+?)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
+FIXED_WIDTH = 62  # characters of the columns before the choices
 MAX_CHOICE_COLUMNS = 8  # with more, the choices share one column
 BOOLEAN_WORDS = {"yes": "true", "no": "false"}
 
@@ -88,15 +89,23 @@ def _equal(given: str, wanted: str) -> bool:
         return given == wanted
 
 
-def trials_table(trials: pd.DataFrame) -> Table:
-    """Return the trials with the choices that vary: a column each, or all in one column if there are many."""
+def trials_table(trials: pd.DataFrame, width: int = 240) -> Table:
+    """Return the trials with the choices that vary: a column each, or all in one column if they do not fit.
+
+    Args:
+        trials: From ``load_trials``.
+        width: Number of characters in a line; no word is broken where it is at least 80.
+    """
     choices = [c for c in map(str, trials) if c.startswith(CHOICE) and trials[c].astype(str).nunique() > 1]
-    columns = [*map(label, choices)] if len(choices) <= MAX_CHOICE_COLUMNS else ["choices"]
+    widths = [max(len(label(c)), *(len(value(entry)) for entry in trials[c])) + 2 for c in choices]
+    beside = len(choices) <= MAX_CHOICE_COLUMNS and sum(widths) <= width - FIXED_WIDTH
+    columns = [*map(label, choices)] if beside else ["choices"]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
     for name in ("trial", "name", "accuracy", "epochs", "parameters"):
         table.add_column(name, no_wrap=name != "name", overflow="fold")
-    for name in (*columns, ""):
-        table.add_column(name, overflow="fold")
+    for name in columns:
+        table.add_column(name, no_wrap=beside, overflow="fold")
+    table.add_column("", overflow="fold")
     for _, row in trials.iterrows():
         cells = [value(row[c]) for c in choices]
         if columns == ["choices"]:
@@ -114,7 +123,7 @@ def _result(row: pd.Series) -> tuple[str, ...]:
 
 def _outcome(row: pd.Series) -> str:
     if row["status"] == "failed" and not pd.isna(row["message"]):
-        return f"failed: {row['message']}"
+        return f"failed: {reason(row['message'])}"
     return "" if row["status"] == "completed" else str(row["status"])
 
 

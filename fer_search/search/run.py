@@ -44,9 +44,12 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
             the run was started with other settings.
     """
     loaded = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
-    space, skipped = resolve_missing_weights(loaded, settings)
-    dataset, split = load_data(settings)
+    reporter.show(events.Preparing("Reading the data set"))
+    dataset, split = load_data(settings)  # before weights are downloaded: a wrong --data shows at once
     reporter.show(events.Note(describe(dataset)))
+    reporter.show(events.Preparing("Looking for pretrained weights"))
+    space, skipped = resolve_missing_weights(loaded, settings)
+    reporter.show(events.Preparing("Building networks to estimate the time"))
     folder = RunFolder(settings.folder)
     try:
         with folder.lock(), stopping(lambda text: reporter.show(events.Note(text))) as stop:

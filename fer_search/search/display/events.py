@@ -28,6 +28,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Preparing:
+    """Work that may take a while before the first trial: "Reading the data set"."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class SearchBegun:
     """The search starts or resumes; ``done`` of ``trials`` trials ended in earlier starts."""
 
@@ -105,7 +112,7 @@ class SearchEnded:
     best: Best | None
 
 
-Event = Note | SearchBegun | TrialBegun | Steps | EpochEnded | TrialEnded | SearchEnded
+Event = Note | Preparing | SearchBegun | TrialBegun | Steps | EpochEnded | TrialEnded | SearchEnded
 
 
 class Reporter(Protocol):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from fer_search.search.display.events import Best, EpochEnded, Event, Note, SearchEnded, TrialBegun, TrialEnded
+from fer_search.search.display.events import (
+    Best,
+    EpochEnded,
+    Event,
+    Note,
+    Preparing,
+    SearchEnded,
+    TrialBegun,
+    TrialEnded,
+)
 from fer_search.search.display.formatting import format_choices, format_range
 
 
@@ -23,6 +32,8 @@ class Lines:
     def show(self, event: Event) -> None:
         if isinstance(event, (Note, SearchEnded)):
             self.say(event.text)
+        elif isinstance(event, Preparing) and not self.quiet:
+            self.say(f"{event.text} ...")
         elif isinstance(event, TrialEnded):
             others = len(self.epochs.keys() - {event.number})
             self.epochs.pop(event.number, None)

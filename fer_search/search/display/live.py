@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,7 @@ from fer_search.search.display.events import (
     EpochEnded,
     Event,
     Note,
+    Preparing,
     SearchBegun,
     SearchEnded,
     Steps,
@@ -57,10 +59,15 @@ class Live:
         self.done = self.failed = self.epochs = 0
         self.left: tuple[float, float] | None = None
         self.began = time.monotonic()
+        self._spinner: Status | None = None
         self._live = RichLive(console=console, refresh_per_second=4, transient=True, get_renderable=self._draw)
 
     def show(self, event: Event) -> None:
+        self._stop_spinner()
         match event:
+            case Preparing(text):
+                self._spinner = self.console.status(f"{text} ...")
+                self._spinner.start()
             case Note(text):
                 self._say(text)
             case SearchBegun():
@@ -89,7 +96,13 @@ class Live:
                 self._say(event.text)
 
     def close(self) -> None:
+        self._stop_spinner()
         self._live.stop()
+
+    def _stop_spinner(self) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
