@@ -95,7 +95,7 @@ function morph(old, next, all = false) {
 function alike(a, b) {
   if (a.nodeType !== b.nodeType || a.nodeName !== b.nodeName) return false;
   if (a.nodeType !== Node.ELEMENT_NODE) return true;
-  const key = node => node.id || node.querySelector(":scope > .chart")?.id || node.querySelector(":scope > summary > h2")?.id
+  const key = node => node.id || node.dataset.key || node.querySelector(":scope > .chart")?.id || node.querySelector(":scope > summary > h2")?.id
     || (node.nodeName === "DETAILS" ? node.querySelector(":scope > summary")?.textContent.replace(/\d+/g, "") : "") || node.className;
   return key(a) === key(b);
 }

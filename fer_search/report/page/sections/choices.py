@@ -56,7 +56,7 @@ def section(analysis: RunAnalysis, choices: list[dict]) -> Section:
     rest = panels[open_panels:]
     label = formatting.plural(len(rest), "more choice" if open_panels else "choice")
     more = (
-        folded(f"Accuracy against {label}", tag("div", *(c.placeholder() for c in rest), class_="charts"))
+        folded(f"Accuracy against {label}", tag("div", *(c.placeholder() for c in rest), class_="charts"), key="panels")
         if rest
         else None
     )

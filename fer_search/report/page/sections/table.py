@@ -36,6 +36,12 @@ def note(*text: Child) -> Markup:
     return tag("p", *text, class_="note")
 
 
-def folded(summary: str, *content: Child) -> Markup:
-    """Return content that opens on demand."""
-    return tag("details", tag("summary", summary), *content)
+def folded(summary: str, *content: Child, key: str | None = None) -> Markup:
+    """Return content that opens on demand.
+
+    Args:
+        summary: shown while it is closed.
+        content: shown when it is open.
+        key: identifies it when a live page changes, where the words of the summary may change.
+    """
+    return tag("details", tag("summary", summary), *content, data_key=key)
