@@ -58,6 +58,7 @@ function adoptRanking() {
   first ? prepareRanking() : prepareHead();
 }
 
+const READERS = ["open", "hidden", "checked", "selected"];  // attributes that the reader changes
 const ownedByScript = node => node.id === "selected" || node.id === "more" || node.id === "trial-figure" || node.classList?.contains("filter");
 const headings = table => [...table.querySelectorAll("thead th")].map(one => one.textContent).join("|");
 
@@ -72,7 +73,7 @@ function morph(old, next, all = false) {
     return;
   }
   if (!all) for (const { name, value } of next.attributes)
-    if (!["open", "hidden", "checked", "selected", "value"].includes(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (!READERS.includes(name) && !(name === "value" && old.nodeName === "INPUT") && old.getAttribute(name) !== value) old.setAttribute(name, value);
   const kept = [...old.childNodes].filter(child => !ownedByScript(child));
   const coming = [...next.childNodes].filter(child => !ownedByScript(child));
   let after = null;
@@ -95,7 +96,9 @@ function morph(old, next, all = false) {
 function alike(a, b) {
   if (a.nodeType !== b.nodeType || a.nodeName !== b.nodeName) return false;
   if (a.nodeType !== Node.ELEMENT_NODE) return true;
-  const key = node => node.id || node.dataset.key || node.querySelector(":scope > .chart")?.id || node.querySelector(":scope > summary > h2")?.id
+  const control = node => node.nodeName === "LABEL" && node.querySelector(":scope > select, :scope > input");
+  const name = one => one.type === "checkbox" ? `${one.name}=${one.value}` : one.name;
+  const key = node => control(node) ? name(control(node)) : node.id || node.dataset.key || node.querySelector(":scope > .chart")?.id || node.querySelector(":scope > summary > h2")?.id
     || (node.nodeName === "DETAILS" ? node.querySelector(":scope > summary")?.textContent.replace(/\d+/g, "") : "") || node.className;
   return key(a) === key(b);
 }
