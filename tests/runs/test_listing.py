@@ -18,4 +18,7 @@ def test_the_newest_run_is_first(tmp_path):
     names = [str(run[0]) if isinstance(run, tuple) else run.folder for run in found]
     assert [name.rpartition("/")[2] for name in names] == ["b", "a", "c"]
     assert isinstance(found[2], tuple)
-    assert "fer-search doctor" in str(list(runs_table(found).columns[1].cells)[2])
+    columns = {str(column.header): list(column.cells) for column in runs_table(found).columns}
+    assert "fer-search doctor" in str(columns["state"][2])
+    assert (columns["data"][0], columns["width"][0], columns["images"][0]) == ("FER2013", "0.125", "2,000")
+    assert columns["date"][0] == "2026-03-01"
