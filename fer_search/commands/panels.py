@@ -16,7 +16,7 @@ RUN_PANELS: dict[str, tuple[str, ...]] = {
         *("fix", "width", "batch_size", "weights_dir", "missing_weights", "warm_start"),
     ),
     "Stopping early": ("patience", "prune", "max_params", "max_seconds_per_epoch", "max_failures"),
-    "Machine": ("devices", "workers", "gpus_per_trial", "cluster", "max_disk"),
+    "Machine": ("devices", "workers", "gpus_per_trial", "ahead", "cluster", "max_disk"),
     "Run folder": ("name", "results_dir", "extend", "extend_trials", "from_run", "overwrite"),
     "Output": ("dry_run", "tensorboard", "quiet", "json", "help"),
 }
