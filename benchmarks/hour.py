@@ -56,7 +56,7 @@ def make_data(source: str, limit: int | None) -> tuple[Any, str]:
     """Return what a search with the default options would train and validate on, and the data set's name."""
     from fer_search.data.load import load_dataset
     from fer_search.data.split import make_split
-    from fer_search.search.run import trial_data
+    from fer_search.search.state import trial_data
 
     dataset = load_dataset(source)
     split = make_split(dataset, protocol="holdout", validation=0.1, seed=0, limit_train=limit, drop_duplicates=False)
@@ -64,16 +64,19 @@ def make_data(source: str, limit: int | None) -> tuple[Any, str]:
 
 
 def epoch_seconds(design: Any, data: Any, folder: Path) -> float:
-    """Return the seconds of an epoch on all of ``data``, from two short ones; the first compiles and is left out."""
-    from fer_search.search.scheduling.estimate import counted_images
+    """Return the seconds of an epoch on all of ``data``, from four short ones.
+
+    The first epoch compiles, and where the first half trains at low resolution, so does the third: they are left out.
+    """
+    from fer_search.search.scheduling.estimate import equivalent_images
     from fer_search.training.trial import Trial, TrialData, train
 
     count = min(TIMED_IMAGES, len(data.labels))
     short = TrialData(data.images[:count], data.labels[:count], data.val_images[:8], data.val_labels[:8])
     folder.mkdir(parents=True, exist_ok=True)
-    rows = train(Trial(design, epochs=3, folder=folder, seed=0, number=0), short)
-    seconds = min(row["seconds"] for row in rows[1:])
-    return seconds * counted_images(len(data.labels), len(data.val_labels)) / counted_images(count, 8)
+    rows = train(Trial(design, epochs=4, folder=folder, seed=0, number=0), short)
+    seconds = (rows[1]["seconds"] + rows[3]["seconds"]) / 2
+    return seconds * equivalent_images(len(data.labels), len(data.val_labels)) / equivalent_images(count, 8)
 
 
 def ends(design: Any) -> bool:
