@@ -22,9 +22,12 @@ import keras_tuner
 import numpy as np
 
 from fer_search.augment import augment, draw_epoch
+from fer_search.data.spec import DataSpec
 from fer_search.design import Augmentation
 from fer_search.models import build_model, freeze_backbone_for
 from fer_search.space import Space, load_space
+
+FER2013 = DataSpec()
 
 
 class FerHyperModel(keras_tuner.HyperModel):
@@ -39,6 +42,7 @@ class FerHyperModel(keras_tuner.HyperModel):
         width: Multiplier of every filter count of every design.
         weights_dir: Folder that may hold pretrained weights.
         seed: Seed of the order and the augmentation of the images.
+        spec: Image size, channels and class names of the data; FER2013's by default.
         name: As in Keras Tuner.
         tunable: As in Keras Tuner.
     """
@@ -49,6 +53,7 @@ class FerHyperModel(keras_tuner.HyperModel):
         width: float = 1.0,
         weights_dir: str | Path | None = None,
         seed: int = 0,
+        spec: DataSpec = FER2013,
         name: str | None = None,
         tunable: bool = True,
     ) -> None:
@@ -56,7 +61,7 @@ class FerHyperModel(keras_tuner.HyperModel):
         loaded = space if isinstance(space, Space) else load_space(space)
         self.space = dataclasses.replace(loaded, width=loaded.width * width)
         self.weights_dir = None if weights_dir is None else Path(weights_dir)
-        self.seed = seed
+        self.seed, self.spec = seed, spec
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declare all choices of the space, including those in conditional scopes."""
@@ -64,7 +69,7 @@ class FerHyperModel(keras_tuner.HyperModel):
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build the compiled model for the values in ``hp``; see ``fer_search.models.build_model``."""
-        return build_model(self.space.design(hp), self.weights_dir)
+        return build_model(self.space.design(hp), self.weights_dir, spec=self.spec)
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, x: Any, y: Any = None, **kwargs: Any) -> Any:
         """Train a model on augmented images; called by Keras Tuner.

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fer_search.data.audit import Audit
 from fer_search.data.dataset import SPLITS, TEST_SPLITS, Dataset
+from fer_search.data.duplicates import MAX_IMAGES
 
 MAX_CONFLICTS = 3  # most frequent pairs of labels that are named
 
@@ -94,6 +95,8 @@ def _checks(audit: Audit, present: list[int]) -> Table:
 
 def _sentences(audit: Audit, dataset: Dataset) -> list[str]:
     lines = _exact_copies(audit, dataset) if audit.repeated else ["No image occurs twice."]
+    if len(dataset.labels) > MAX_IMAGES:
+        lines.append(f"Near copies are not looked for among more than {MAX_IMAGES:,} images.")
     if audit.near:
         lines.append(
             f"{audit.near:,} more pairs are nearly the same (correlation above 0.99, also mirrored): "

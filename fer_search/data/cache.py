@@ -109,7 +109,7 @@ def cached_array(name: str, make: Callable[[], np.ndarray], folder: Path | None 
         make: Computes the array.
         folder: Cache folder, instead of the user's.
     """
-    path = (folder or cache_folder()) / "derived" / f"{name}.npy"
+    path = _derived(name, folder)
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -120,3 +120,12 @@ def cached_array(name: str, make: Callable[[], np.ndarray], folder: Path | None 
     except OSError:
         pass  # the cache is only an optimisation
     return array
+
+
+def is_cached(name: str, folder: Path | None = None) -> bool:
+    """Return whether ``cached_array`` has an array."""
+    return _derived(name, folder).exists()
+
+
+def _derived(name: str, folder: Path | None) -> Path:
+    return (folder or cache_folder()) / "derived" / f"{name}.npy"

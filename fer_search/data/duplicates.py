@@ -15,11 +15,12 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fer_search.data.cache import cached_array
+from fer_search.data.cache import cached_array, is_cached
 from fer_search.data.dataset import TEST_SPLITS, TRAIN, Dataset
 
 THRESHOLD = 0.99  # correlation of two images that are near copies
 SIDE, BLOCKS = 48, 16  # images are compared at 48x48, after comparing 16x16 block means
+MAX_IMAGES = 60_000  # more are searched for exact copies only: the time grows with the square
 CHUNK = 1024  # images compared with all others at a time
 CONTRAST = 1e-3  # standard deviation below which an image is blank, of grey values from 0 to 255
 
@@ -55,12 +56,24 @@ def in_test(dataset: Dataset) -> np.ndarray:
 def near_pairs(dataset: Dataset, folder: Path | None = None) -> np.ndarray:
     """Return all pairs of near copies, int64 (pairs, 2), first row < second row; computed once per data set.
 
+    Above MAX_IMAGES images there are none: only exact copies are found then.
+
     Args:
         dataset: The images.
         folder: Cache folder, instead of the user's.
     """
-    name = f"near-{dataset.fingerprint}-{THRESHOLD:g}"
-    return cached_array(name, partial(find_near_pairs, dataset.images), folder)
+    if len(dataset.labels) > MAX_IMAGES:
+        return np.empty((0, 2), np.int64)
+    return cached_array(_cache_name(dataset), partial(find_near_pairs, dataset.images), folder)
+
+
+def near_pairs_known(dataset: Dataset, folder: Path | None = None) -> bool:
+    """Return whether ``near_pairs`` answers at once."""
+    return not 2000 < len(dataset.labels) <= MAX_IMAGES or is_cached(_cache_name(dataset), folder)
+
+
+def _cache_name(dataset: Dataset) -> str:
+    return f"near-{dataset.fingerprint}-{THRESHOLD:g}"
 
 
 def near_ids(dataset: Dataset, folder: Path | None = None) -> np.ndarray:

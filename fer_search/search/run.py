@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 from fer_search import backend
 from fer_search.data.dataset import Dataset
+from fer_search.data.duplicates import near_pairs_known
 from fer_search.data.load import describe, load_dataset
 from fer_search.data.split import Split, make_split
 from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
@@ -45,8 +47,8 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
     """
     loaded = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
     reporter.show(events.Preparing("Reading the data set"))
-    dataset, split = load_data(settings)  # before weights are downloaded: a wrong --data shows at once
-    reporter.show(events.Note(describe(dataset)))
+    # before weights are downloaded: a wrong --data shows at once
+    dataset, split = load_data(settings, lambda text: reporter.show(events.Note(text)))
     reporter.show(events.Preparing("Looking for pretrained weights"))
     space, skipped = resolve_missing_weights(loaded, settings)
     reporter.show(events.Preparing("Building networks to estimate the time"))
@@ -73,11 +75,20 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
         reporter.close()
 
 
-def load_data(settings: Settings) -> tuple[Dataset, Split]:
-    """Return the data set of a run and the split of its images into training and validation."""
+def load_data(settings: Settings, say: Callable[[str], None] = lambda text: None) -> tuple[Dataset, Split]:
+    """Return the data set of a run and the split of its images into training and validation.
+
+    Args:
+        settings: Options of the run.
+        say: Shows what was found, and what takes time.
+    """
     dataset = load_dataset(
         settings.data, labels=settings.labels, ferplus_csv=settings.ferplus_csv, options=settings.data_options
     )
+    say(describe(dataset))
+    near = _near_copies(settings)
+    if near and not near_pairs_known(dataset):
+        say(f"Looking for near copies among {len(dataset.labels):,} images, once for this data set.")
     split = make_split(
         dataset,
         protocol=settings.protocol,
@@ -85,7 +96,7 @@ def load_data(settings: Settings) -> tuple[Dataset, Split]:
         seed=settings.seed,
         limit_train=settings.limit_train,
         drop_duplicates=settings.drop_duplicates,
-        near=_near_copies(settings),
+        near=near,
     )
     return dataset, split
 

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from fer_search.errors import UserError
+from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.identity import first_space_change
 from fer_search.runfolder.queue import enqueue, read_queue
 from fer_search.runfolder.reset import failed_trials, reset_trials
@@ -137,3 +138,26 @@ def test_printed_commands_can_be_pasted(search, tmp_path):
     folder = tmp_path / "my results"
     assert search(folder) == 0
     assert f"fer-search report {shlex.quote(str(folder / 'tiny'))}" in printed(folder)
+
+
+@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian"])
+def test_the_loss_is_minimised(search, tmp_path, tuner):
+    limit = None if tuner == "hyperband" else 8
+    assert search(tmp_path, tuner=tuner, max_trials=limit, objective="loss") == 0
+    run = tmp_path / "tiny"
+    trials = [json.loads(path.read_text()) for path in sorted(run.glob("trial_*/trial.json"))]
+    for trial, path in zip(trials, sorted(run.glob("trial_*/epochs.csv")), strict=True):
+        assert trial["score"] == min(row["val_loss"] for row in read_epochs(path))
+    best = min(trial["score"] for trial in trials)
+    assert f"best {best:.3f} by trial" in printed(tmp_path)
+    if tuner == "hyperband":  # every promoted trial was the best of those that were not
+        by_id = {trial["trial_id"]: trial for trial in trials}
+        parents = [t["hyperparameters"]["values"].get("tuner/trial_id") for t in trials]
+        promoted = {parent for parent in parents if parent}
+        rung = [t for t in trials if t["hyperparameters"]["values"].get("tuner/round") == 0]
+        in_bracket_1 = [t for t in rung if t["hyperparameters"]["values"]["tuner/bracket"] == 1]
+        left = [t["score"] for t in in_bracket_1 if t["trial_id"] not in promoted]
+        assert promoted
+        assert max(by_id[parent]["score"] for parent in promoted) <= min(left)
+    with pytest.raises(UserError, match="--objective was val_loss, is now val_accuracy"):
+        search(tmp_path, tuner=tuner, max_trials=limit)
