@@ -6,11 +6,12 @@ import atexit
 import dataclasses
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from common import ROOT, device
+from common import ROOT, Worker, device, say
 
 from fer_search.data.load import load_dataset
 from fer_search.design import Augmentation, Design
@@ -111,3 +112,13 @@ def settle(options: Any, cpu_images: int, rounds: int, gpu_images: int = 28_709)
     options.images = options.images or (64 if options.quick else gpu_images if gpu else cpu_images)
     options.width = options.width or ([1.0, 0.25] if gpu and not options.quick else [0.125])
     options.rounds = options.rounds or (1 if options.quick else rounds)
+
+
+def ask_in_turn(workers: Mapping[str, Worker], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """Ask every worker once per round; return the answers of each."""
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+    for number in range(rounds):
+        for name, worker in workers.items():
+            answers[name].append(worker.ask())
+        say(f"round {number + 1} of {rounds}")
+    return answers

@@ -98,18 +98,14 @@ def main() -> None:
             if figure_1.worth_it(b, p)
         }
         workers = common.start(specs, skipped)
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
-        for number in range(options.rounds):
-            for name, worker in workers.items():
-                found[name].append(worker.ask())
-            common.say(f"round {number + 1} of {options.rounds}")
-        for name, rounds in found.items():
+        answers = figure_1.ask_in_turn(workers, options.rounds)
+        for name, rounds in answers.items():
             speeds = [[one[key] / 1e9 for one in rounds] for key in ("step", "peak")]
             best = max(speeds[1])  # a peak is the most that was seen
             shares = common.spread([100 * speed / best for speed in speeds[0]])
             table.rows.append([name, str(common.spread(speeds[0])), common.number(best), str(shares)])
             workers[name].close()
-        raw |= found
+        raw |= answers
     sides = ", ".join(map(str, sizes))
     table.notes.append(f"The peak is the fastest of all rounds and of matrices of {sides} rows.")
     common.say(f"{time.perf_counter() - began:.0f} s in all")

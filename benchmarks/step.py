@@ -104,15 +104,11 @@ def main() -> None:
             if figure_1.worth_it(b, p)
         }
         workers = common.start(specs, skipped)
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
-        for number in range(options.rounds):
-            for name, worker in workers.items():
-                found[name].append(worker.ask())
-            common.say(f"round {number + 1} of {options.rounds}")
-        for name, rounds in found.items():
+        answers = figure_1.ask_in_turn(workers, options.rounds)
+        for name, rounds in answers.items():
             table.rows.append([name, *row_of(rounds, specs[name]["images"])])
             workers[name].close()
-        raw |= found
+        raw |= answers
     table.notes.append("Each share is a median over the rounds, with the least and the greatest.")
     common.say(f"{time.perf_counter() - began:.0f} s in all")
     common.report(options, [table], raw, skipped)

@@ -18,7 +18,6 @@ ON_BOTH = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # a minute and a half on two free cores
 def test_on_jax(tmp_path, faces, monkeypatch):
     pytest.importorskip("jax", reason="JAX is not installed: pip install 'fer-search[jax]'")
     monkeypatch.syspath_prepend(HERE / "training")

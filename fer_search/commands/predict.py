@@ -48,7 +48,7 @@ def predict(
         bool, typer.Option("--overwrite", help="Write into an --annotate folder that holds files.")
     ] = False,
 ) -> None:
-    """Predict the expressions of all faces in photos, videos or a camera.
+    """Predict the expressions of the faces in photos or a video.
 
     For every face: file, box in pixels of the upright photo, class, probability, and (csv, json) the probability of
     each class. A file that cannot be read is named on stderr; the others are done all the same.

@@ -1,6 +1,5 @@
 """The benchmarks' own arithmetic, and that each of them starts; what they measure is measured by running them."""
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,17 +9,6 @@ import pytest
 from scipy import stats
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def module(monkeypatch):
-    """Import a benchmark by name, as its own script does."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 def test_arms_take_turns_and_one_that_fails_is_left_out_from_there_on(module, capsys):

@@ -1,8 +1,6 @@
 """The arithmetic of the benchmarks of small networks: what is planned for a time budget, and what is read off."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,17 +10,6 @@ from fer_search.design import Design, Optimisation
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 CYCLE, PLATEAU = (Design(optimisation=Optimisation(schedule=name)) for name in ("one_cycle", "plateau"))
-
-
-@pytest.fixture
-def module(monkeypatch):
-    """Import a benchmark by name, as its own script does."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if str(FOLDER) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 def test_a_schedule_that_ends_has_a_training_for_every_time_budget(module):

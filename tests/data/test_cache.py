@@ -146,6 +146,7 @@ def test_empty_content_is_kept_too(tmp_path: Path) -> None:
         assert found.images.shape == (0, 48, 48)
 
 
+@pytest.mark.soak
 def test_fer2013_opens_in_well_under_a_second(fer2013_npz: Path) -> None:
     first = load_dataset(str(fer2013_npz))
     start = time.perf_counter()

@@ -43,7 +43,7 @@ class Browser:
         """Return what an expression gives."""
         return self.driver.execute_script(f"return {code}")
 
-    def wait(self, code: str, seconds: float = 20) -> None:
+    def wait(self, code: str, seconds: float = 300) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
         while not self.js(code):
@@ -82,6 +82,6 @@ def started() -> Iterator[Browser]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_script_timeout(60)
+    driver.set_script_timeout(600)
     yield Browser(driver)
     driver.quit()

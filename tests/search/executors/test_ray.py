@@ -81,7 +81,7 @@ def state(run):
     return trials, {key: value for key, value in oracle.items() if key != "display"}
 
 
-def gone(pids, seconds=60):
+def gone(pids, seconds=600):
     """Wait until processes are gone; returns whether they are."""
     deadline = time.monotonic() + seconds
     while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
@@ -103,7 +103,6 @@ def kill_workers(run, process, count, rng):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # four starts, three of them of Ray and its workers
 def test_killed_workers_drivers_and_stops_change_nothing(made_up, start, tiny_space, tmp_path, monkeypatch):
     """Workers die by SIGKILL in the middle of trials, then their driver; the next one is stopped by SIGTERM."""
     with monkeypatch.context() as patch, (tmp_path / "out.txt").open("w") as out:
