@@ -83,6 +83,7 @@ class DataJson(TypedDict):
     toy: bool
     train: int  # images trained on
     validation: int  # images validated on
+    validation_counts: dict[str, int]  # of them, by class; absent in older runs
     classes: NotRequired[list[str]]  # name of each class, in label order; absent in older runs, of FER2013
     image_size: NotRequired[int]  # side, pixels; 48 if absent
     channels: NotRequired[int]  # 1 grey, 3 RGB; 1 if absent

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from fer_search import backend
 from fer_search.data.dataset import Dataset
 from fer_search.data.split import Split, resolve_validation
@@ -64,7 +66,9 @@ def new_run_record(
         device: Description of the devices that train.
     """
     s = settings
-    counts = {"train": len(split.train), "validation": len(split.validation)}
+    counts: dict[str, Any] = {"train": len(split.train), "validation": len(split.validation)}
+    labels = np.bincount(dataset.labels[split.validation], minlength=len(dataset.classes))
+    counts |= {"validation_counts": dict(zip(dataset.classes, labels.tolist(), strict=True))}
     source = {"name": dataset.name, "source": dataset.source, "fingerprint": dataset.fingerprint, "toy": dataset.toy}
     return {
         "format": FORMAT,
