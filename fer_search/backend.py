@@ -268,7 +268,7 @@ def suppressed_native_stderr() -> Iterator[None]:
 
 def device_memory() -> int:
     """Return the memory of the device that a run computes on, in bytes; the host's on a CPU."""
-    if not device().startswith("CPU"):
+    if (_gpus_hidden and gpu_count()) or not device().startswith("CPU"):
         with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
             number = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
             command = ["nvidia-smi", f"--id={number}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]

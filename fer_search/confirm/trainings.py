@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fer_search.confirm.job import ConfirmData, ConfirmJob
 from fer_search.confirm.progress import ConfirmProgress
 from fer_search.confirm.settings import Settings
@@ -54,7 +56,8 @@ def open_confirm_executor(
     """Give the executor that the settings ask for; closes it at the end."""
     executor: Executor = Here(data, stop)
     if not settings.workers.local:
-        images = sum(array.nbytes for array in (data.training.images, data.test.images))
+        arrays = (data.training.images, data.test.images)
+        images = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
         executor = open_workers(settings.workers, data, images, space, settings.run, stop)
     try:
         yield executor

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fer_search.backend import cores
 from fer_search.runfolder.folder import RunFolder
 from fer_search.search.display.formatting import format_duration
@@ -122,7 +124,9 @@ def open_workers(
 
 
 def _bytes(data: TrialData) -> int:
-    return sum(array.nbytes for array in (data.images, data.labels, data.val_images, data.val_labels))
+    """Return the size of what goes through Ray's object store; a memory-mapped cache is opened by each worker."""
+    arrays = (data.images, data.labels, data.val_images, data.val_labels)
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
 
 def _free_memory() -> float:
