@@ -45,8 +45,8 @@ def test_from_a_clone_to_your_own_photo(tmp_path, monkeypatch, capsys):
         printed.append(out)
     run = tmp_path / "results" / "first"
     assert (run / "report.html").read_text(encoding="utf-8").count("model.keras")
-    assert (run / "export" / "onnx" / "model.onnx").exists()
-    assert "must not decide about people" in (run / "export" / "onnx" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert (run / "export" / "tflite" / "model.tflite").exists()
+    assert "must not decide about people" in (run / "export" / "tflite" / "MODEL_CARD.md").read_text(encoding="utf-8")
     (row,) = [line for line in printed[3].splitlines() if line.startswith("photo.jpg")]
     assert abs(int(re.search(r"at (\d+),", row)[1]) - 177) < 9  # where her face is
     with Image.open(tmp_path / "annotated" / "photo.jpg") as drawn, Image.open(tmp_path / "photo.jpg") as photo:
