@@ -24,7 +24,7 @@ from fer_search.export.metadata import LABELS_FILE, ModelInfo
 from fer_search.export.parity import Parity, check_parity, compare
 from fer_search.export.plain import foreign_layers
 from fer_search.export.runtime import ExportedModel, from_keras, open_model
-from fer_search.export.source import TrainedNetwork, build, describe, find_network, load_network
+from fer_search.export.source import TrainedNetwork, build_trained, describe, find_network, load_network
 from fer_search.files import TEMP_PREFIX, write_text
 from fer_search.runfolder.predictions import load_predictions
 from fer_search.runfolder.run_json import load_run
@@ -203,9 +203,7 @@ def _own_predictions(
 
     float32 = dataclasses.replace(network.design.optimisation, precision="float32")
     design = dataclasses.replace(network.design, optimisation=float32)
-    own = build(design, network.spec)
-    own.load_weights(network.file)
-    return predict_images(own, design, images)
+    return predict_images(build_trained(design, network), design, images)
 
 
 def _write(

@@ -200,6 +200,15 @@ def build(design: Design, spec: DataSpec) -> Any:
     return build_model(design, pretrained=False, spec=spec)
 
 
+def build_trained(design: Design, network: TrainedNetwork) -> Any:
+    """Return a trial's network, built for a design of the same layers, with its weights."""
+    model = build(design, network.spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the file holds no optimiser state, and Keras warns that it leaves it out
+        model.load_weights(network.file)
+    return model
+
+
 def _read(network: TrainedNetwork) -> Any:
     """Return the network itself, without views, with its weights."""
     import keras
@@ -210,8 +219,4 @@ def _read(network: TrainedNetwork) -> Any:
         saved = keras.models.load_model(network.file, compile=False)
         inner = [layer for layer in saved.layers if layer.name == NETWORK_NAME]
         return inner[0] if inner else saved
-    model = build(network.design, network.spec)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the file holds no optimiser state, and Keras warns that it leaves it out
-        model.load_weights(network.file)
-    return model
+    return build_trained(network.design, network)
