@@ -73,7 +73,7 @@ def foreign_layers(model: keras.Model) -> list[str]:
 
 def _copy(model: keras.Model, name: str, output: str) -> keras.Model:
     """Copy a functional model, its layers replaced by Keras' own in float32, its output layer renamed."""
-    last = model.output._keras_history.operation
+    last = model.outputs[0]._keras_history.operation
 
     def plain_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, keras.Model):  # a backbone, or a model that a space file built
@@ -88,11 +88,11 @@ def _copy(model: keras.Model, name: str, output: str) -> keras.Model:
 
     copy: keras.Model = keras.models.clone_model(model, clone_function=plain_layer)
     copy.set_weights(model.get_weights())
-    return keras.Model(copy.input, copy.output, name=name)
+    return keras.Model(copy.inputs[0], copy.outputs[0], name=name)
 
 
 def _copy_nested(model: keras.Model) -> keras.Model:
-    return _copy(model, model.name, model.output._keras_history.operation.name)
+    return _copy(model, model.name, model.outputs[0]._keras_history.operation.name)
 
 
 def _is_graph(model: keras.Model) -> bool:
