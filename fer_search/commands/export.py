@@ -56,7 +56,7 @@ def export(
     ferplus_csv: FerplusCsv = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
-    """Write a network of a run as a file that works without fer-search.
+    """Write a network as a file that works without fer-search.
 
     It takes raw pixels (n, height, width, channels) from 0 to 255 and gives the probability of each class. The file is
     compared with the network on validation images, and written only if it predicts the same. Beside it: labels.txt, the

@@ -18,7 +18,10 @@ def note(
         list[str] | None, typer.Option(help="Short label, to filter the report by; repeatable.", metavar="TAG")
     ] = None,
 ) -> None:
-    """Add a note or tags to a trial; the report shows them, also while the run continues."""
+    """Add a note or tags to a trial, for the report.
+
+    The report shows them, also while the run continues.
+    """
     from fer_search.report import load_trials
     from fer_search.report.formatting import title
     from fer_search.runfolder.notes import append_note

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -67,6 +66,8 @@ def show(
 
 def _with_seconds(costs: Costs, space: Space, dataset: Dataset) -> Costs:
     """Add the estimated seconds per epoch on all images of a data set that a search would train on."""
+    import numpy as np
+
     from fer_search.data.split import make_split
     from fer_search.search.scheduling.estimate import equivalent_images, sample_designs, time_designs
     from fer_search.search.state import trial_data
