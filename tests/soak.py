@@ -50,6 +50,7 @@ def design(hp):
 baselines = {"plain": {}}
 """
 TUNERS = {
+    "guided": ["--max-trials", "10", "--max-epochs", "4", "--factor", "2", "--min-steps", "8", "--max-disk", "0.2MB"],
     "random": ["--max-trials", "5", "--max-epochs", "3", "--patience", "2"],
     "bayesian": ["--max-trials", "6", "--max-epochs", "3", "--prune", "median"],
     "grid": ["--max-trials", "5", "--max-epochs", "3"],
@@ -188,7 +189,7 @@ def soak(tuner: str, kills: int, rng: random.Random, root: Path) -> tuple[int, b
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int, help="how many kills in all")
-    parser.add_argument("--tuner", choices=list(TUNERS), help="one tuner instead of all four")
+    parser.add_argument("--tuner", choices=list(TUNERS), help="one tuner instead of all five")
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     parser.add_argument("--workers", type=int, default=1, help="kill searches with so many workers, and the workers")
     args = parser.parse_args()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 class Tuner(StrEnum):
+    guided = "guided"
     hyperband = "hyperband"
     bayesian = "bayesian"
     random = "random"

@@ -55,7 +55,7 @@ def run(
     colour: Colour = False,
     test: Test = None,
     group_by: GroupBy = None,
-    tuner: Annotated[Tuner, typer.Option(help="Search algorithm.")] = Tuner.hyperband,
+    tuner: Annotated[Tuner | None, typer.Option(help="Search algorithm. [default: guided]")] = None,
     objective: Annotated[
         str,
         typer.Option(
@@ -67,17 +67,26 @@ def run(
         int | None,
         typer.Option(help="Number of trials, including baselines. [default: 50; hyperband, grid: until they end]"),
     ] = None,
-    max_epochs: Annotated[int, typer.Option(help="Epochs per trial; Hyperband: of the last rung.")] = 50,
+    max_epochs: Annotated[int, typer.Option(help="Epochs per trial; guided, hyperband: of the last rung.")] = 50,
     time_budget: Annotated[
         str | None, typer.Option(help="Stop after this much time, summed over restarts: 90s, 45min, 2h, 1d.")
     ] = None,
-    factor: Annotated[int, typer.Option(help="Hyperband: reduction factor from rung to rung.")] = 3,
+    factor: Annotated[int, typer.Option(help="Guided, hyperband: growth of the epochs from rung to rung.")] = 3,
+    min_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Guided, hyperband: training steps before a trial may be stopped. [default: guided 75, hyperband 300]"
+        ),
+    ] = None,
     baselines: Annotated[
         Baselines, typer.Option(help="Run the space's baselines first, only them, or none.")
     ] = Baselines.first,
     repeats: Annotated[int, typer.Option(help="Train each baseline this many times, with different random seeds.")] = 1,
     patience: Annotated[
         int | None, typer.Option(help="Stop a trial after this many epochs without improvement; never a baseline.")
+    ] = None,
+    search_patience: Annotated[
+        int | None, typer.Option(help="Stop the search after this many proposed trials without a new best one.")
     ] = None,
     prune: Annotated[
         Prune, typer.Option(help="median: stop a trial that is below the median of earlier trials; never a baseline.")
@@ -137,6 +146,10 @@ def run(
         ),
     ] = None,
     max_disk: Annotated[str, typer.Option(help="Disk space limit for checkpoints: 800MB, 5GB, none.")] = "1GB",
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm", help="Then retrain the best proposal and the best baseline and test them once."),
+    ] = False,
     extend: Annotated[
         bool,
         typer.Option(
@@ -180,7 +193,8 @@ def run(
 
         print_dry_run(settings)
         return
-    raise typer.Exit(run_search(settings, choose_reporter(quiet, json)))
+    code = run_search(settings, choose_reporter(quiet, json))
+    raise typer.Exit(code or (confirm_gain(settings) if confirm else 0))
 
 
 def _start_backend(workers: str, gpus_per_trial: float | None, cluster: str | None) -> str:
@@ -195,12 +209,14 @@ def _start_backend(workers: str, gpus_per_trial: float | None, cluster: str | No
 
 def _parse_settings(options: dict[str, Any]) -> Settings:
     """Return the settings of a run from the options of the command, by name."""
+    from fer_search.runfolder.identity import recorded_defaults
     from fer_search.search import settings as parsing
 
     given = {name: value.value if isinstance(value, Enum) else value for name, value in options.items()}
     duration, devices = given["time_budget"], given["devices"]
+    space = choose_space(given["space"], silent=given["quiet"] or given["json"])
     parsed = {
-        "space": choose_space(given["space"], silent=given["quiet"] or given["json"]),
+        "space": space,
         "data": parse_sources(given["data"]),
         "data_options": parse_data_options(
             *(given[name] for name in ("classes", "map", "image_size", "colour", "test", "group_by"))
@@ -215,5 +231,39 @@ def _parse_settings(options: dict[str, Any]) -> Settings:
         "max_disk": parsing.parse_bytes(given["max_disk"]),
         "command": shlex.join(["fer-search", *sys.argv[1:]]),
     }
+    recorded = {} if given["overwrite"] else recorded_defaults(_folder(given, space))
+    parsed |= {"tuner": given["tuner"] or recorded.get("tuner", "guided")}
+    parsed |= {"min_steps": recorded.get("min_steps", given["min_steps"])}
     names = {field.name for field in dataclasses.fields(parsing.Settings)}
     return parsing.Settings(**{name: value for name, value in given.items() if name in names} | parsed)
+
+
+def _folder(given: dict[str, Any], space: Path) -> Path:
+    return Path(given["results_dir"]) / (given["name"] or space.stem)
+
+
+def confirm_gain(settings: Settings) -> int:
+    """Confirm the best proposal and the best baseline of a finished search; return the exit code."""
+    from rich.console import Console
+
+    from fer_search.commands.results import wide_console
+    from fer_search.confirm.run import run_confirm
+    from fer_search.confirm.settings import Settings as ConfirmSettings
+    from fer_search.report.tables.confirmed import confirmed_table
+    from fer_search.runfolder.folder import RunFolder
+
+    gain = (RunFolder(settings.folder).read_run_json() or {}).get("gain", {})
+    trials = tuple(str(int(gain[key])) for key in ("proposal", "baseline") if key in gain)
+    asked = ConfirmSettings(
+        run=settings.folder,
+        top=1,
+        trials=trials,
+        weights_dir=settings.weights_dir,
+        ferplus_csv=settings.ferplus_csv,
+        devices=settings.devices,
+        command=settings.command,
+    )
+    code = run_confirm(asked, Console(stderr=True))
+    if code == 0:
+        wide_console().print(confirmed_table(settings.folder))
+    return code

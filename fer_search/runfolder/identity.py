@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 from fer_search.data.spec import FER2013_CLASSES
 from fer_search.errors import EXIT_MISMATCH, UserError
+from fer_search.runfolder.schema import RUN_FILE
 
 BUDGET_OPTIONS = ("--max-trials", "--max-epochs", "--time-budget")  # --extend may raise these
 # Fields that run.json of older versions lacks
 DEFAULT_IDENTITY = {
     "--repeats": 1,
     "--objective": "val_accuracy",
+    "--min-steps": 0,
     "classes": list(FER2013_CLASSES),
     "--image-size": 48,
     "--colour": False,
@@ -58,6 +61,15 @@ def check_identity(
             remedy = "Add --extend to continue it with a larger budget, or choose another --name or --overwrite"
         raise UserError(f"{path} was started with different settings: {changes}. {remedy}", EXIT_MISMATCH)
     return raised
+
+
+def recorded_defaults(path: Path) -> dict[str, Any]:
+    """Return the options whose defaults have changed since the run in a folder began; empty if there is no run."""
+    try:
+        tuner = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))["tuner"]
+        return {"tuner": str(tuner["name"])} | ({} if "min_steps" in tuner else {"min_steps": 0})
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def first_space_change(recorded: Mapping[str, Any], text: str, modules: Mapping[str, str]) -> str:

@@ -126,6 +126,7 @@ class RunJson(TypedDict):
     state: str  # "running", "interrupted", "finished", "out_of_time" or "failing"
     seconds: float  # wall time so far
     workers: NotRequired[int]  # trials trained at the same time by the last start, if several
+    gain: NotRequired[dict[str, Any]]  # over the best baseline: "proposal", "baseline", "observed", "corrected", ...
     estimate_seconds: NotRequired[list[float]]  # lower and upper estimate of the whole search
 
 

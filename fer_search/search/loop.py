@@ -16,6 +16,7 @@ from fer_search.search.executors.outcome import Outcome
 from fer_search.search.heartbeat import Heartbeat
 from fer_search.search.predictions import update_predictions
 from fer_search.search.proposing.queued import adopt_queued, imported_rows, queued_count
+from fer_search.search.scheduling.gain import trials_without_gain
 from fer_search.search.state import SearchState
 from fer_search.search.trials.checkpoint_retention import max_trial_bytes
 from fer_search.search.trials.failures import reason
@@ -81,10 +82,13 @@ class SearchLoop:
         state, count = self.state, len(self.oracle.trials)
         limit = state.max_trials
         if count < len(state.names) and (limit is None or count < limit):
-            return self.oracle.adopt(state.space.baseline(state.names[count]))
+            return self.oracle.adopt_baseline(state.space.baseline(state.names[count]))
         if (queued := adopt_queued(state.folder, self.oracle)) is not None:
             return queued
         if limit is not None and count - queued_count(state.folder, self.oracle) >= limit:
+            return None
+        patience = state.settings.search_patience
+        if patience is not None and trials_without_gain(self.oracle, len(state.names)) >= patience:
             return None
         return self.oracle.propose()
 

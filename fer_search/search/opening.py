@@ -151,10 +151,10 @@ def _check_same_run(state: SearchState, info: dict[str, Any]) -> list[str]:
     if not differences["space"]:  # only comments differ, or an older run.json did not record the modules
         current["space"] = recorded["space"]
     raised = check_identity(folder.path, recorded, current, BUDGET_OPTIONS if settings.extend else (), differences)
-    if "--max-epochs" in raised and settings.tuner == "hyperband":
+    if "--max-epochs" in raised and settings.tuner in ("guided", "hyperband"):
         raise UserError(
-            "--extend: Hyperband's rungs follow from --max-epochs; choose another --name for more, or give --extend "
-            "alone for one more iteration of the brackets",
+            "--extend: the rungs follow from --max-epochs; choose another --name for more, or, with Hyperband, give "
+            "--extend alone for one more iteration of the brackets",
             EXIT_MISMATCH,
         )
     if "modules" not in info["space"] and state.space.modules:

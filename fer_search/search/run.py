@@ -6,6 +6,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from fer_search import backend
 from fer_search.data.dataset import Dataset
 from fer_search.data.duplicates import near_pairs_known
@@ -15,12 +17,14 @@ from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import disk_is_full
 from fer_search.runfolder.folder import RunFolder
 from fer_search.search.display import events
+from fer_search.search.display.formatting import format_range
 from fer_search.search.display.messages import describe_end, describe_plan, rerun_hint
 from fer_search.search.executors.executor import Executor
 from fer_search.search.executors.lease import wait_for_workers
 from fer_search.search.executors.open import open_executor
 from fer_search.search.loop import SearchLoop
 from fer_search.search.opening import open_run
+from fer_search.search.scheduling.gain import SEEDS, measure_gain
 from fer_search.search.settings import Settings
 from fer_search.search.state import SearchState, new_state
 from fer_search.search.trials.pretrained import resolve_missing_weights
@@ -188,7 +192,26 @@ def _end(state: SearchState, ending: str, stop: Stop) -> int:
         state.clock.left(),
         (state.consecutive_failures(), last_message),
     )
+    if ending in ("finished", "out_of_time"):
+        text += _describe_gain(state)
     state.reporter.show(events.SearchEnded(str(state.folder.path), ending, text, ended, failed, best))
     if ending == "interrupted":
         return 128 + (stop.signum or signal.SIGINT)
     return EXIT_NO_TRIAL if ending == "failing" or (ended and ended == failed) else 0
+
+
+def _describe_gain(state: SearchState) -> str:
+    """Return what the search gained over its baselines, and record it in run.json; "" if that cannot be said."""
+    settings, info = state.settings, state.info
+    gain = measure_gain(state.oracle, state.names, settings.max_epochs, len(state.data.val_labels), settings.repeats)
+    if gain is None:
+        return ""
+    info["gain"] = {"proposal": gain.proposal, "baseline": gain.baseline, "observed": gain.observed}
+    info["gain"] |= {"corrected": gain.corrected, "interval": list(gain.interval), "proposals": gain.proposals}
+    state.folder.write_run_json(info)
+    name = state.jobs.name(gain.baseline) or ""
+    share = (len(state.data.labels) + len(state.data.val_labels)) / len(state.data.labels)
+    epochs = [row["seconds"] for trial in (gain.proposal, gain.baseline) for row in state.jobs.history(trial)]
+    seconds = SEEDS * settings.max_epochs * 2 * share * float(np.mean(epochs))
+    cost = f"confirming it with {SEEDS} seeds takes {format_range(0.9 * seconds, 1.3 * seconds)}"
+    return f"\n{gain.describe(state.folder.path, name, cost)}"

@@ -12,6 +12,7 @@ from fer_search.data.dataset import Dataset
 from fer_search.data.split import Split, resolve_validation
 from fer_search.runfolder.objective import parse_objective
 from fer_search.runfolder.schema import FORMAT
+from fer_search.search.proposing.oracles import rung_options
 from fer_search.search.settings import Settings
 from fer_search.space import Space
 
@@ -29,6 +30,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "--max-epochs": s.max_epochs,
         "--time-budget": s.time_budget,
         "--factor": s.factor,
+        "--min-steps": s.min_steps,
         "--baselines": s.baselines,
         "--repeats": s.repeats,
         "--seed": s.seed,
@@ -41,6 +43,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "--drop-duplicates": s.drop_duplicates,
         "--labels": s.labels,
         "--patience": s.patience,
+        "--search-patience": s.search_patience,
         "--prune": s.prune,
         "--max-params": s.max_params,
         "--max-seconds-per-epoch": s.max_seconds_per_epoch,
@@ -83,7 +86,7 @@ def new_run_record(
         "protocol": split.protocol,
         "protocol_note": split.note,
         "seed": s.seed,
-        "tuner": _tuner(s),
+        "tuner": _tuner(s) | rung_options(s, space, len(split.train)),
         "objective": parse_objective(s.objective, dataset.classes).to_dict(),
         "settings": _options(s, dataset),
         "versions": backend.versions(),
@@ -109,7 +112,18 @@ def _reading(settings: Settings) -> dict[str, Any]:
 
 
 def _tuner(settings: Settings) -> dict[str, Any]:
-    names = ("max_trials", "max_epochs", "factor", "baselines", "repeats", "patience", "prune", "time_budget")
+    names = (
+        "max_trials",
+        "max_epochs",
+        "factor",
+        "min_steps",
+        "baselines",
+        "repeats",
+        "patience",
+        "search_patience",
+        "prune",
+        "time_budget",
+    )
     return {"name": settings.tuner} | {name: getattr(settings, name) for name in names}
 
 

@@ -21,8 +21,15 @@ MIN_VALUES = {
     "limit_train": 4,
     "batch_size": 1,
     "patience": 1,
+    "min_steps": 0,
+    "search_patience": 1,
 }
 MIN_VALUES |= {"max_params": 1, "max_failures": 1, "repeats": 1, "workers": 1}
+
+
+# Training steps before the first decision. Hyperband compares accuracies, whose ranks mean little before some 300
+# steps; the guided tuner's model knows how little they mean (benchmarks/replay.py).
+MIN_STEPS = {"guided": 75, "hyperband": 300}
 
 
 @dataclass(frozen=True)
@@ -30,9 +37,11 @@ class Settings:
     """Options of ``fer-search run``; see its help.
 
     ``time_budget`` is in seconds, ``max_disk`` in bytes. ``validation`` None means the data set's own validation
-    split, or 0.1 if it has none.
-    ``time_budget`` is in seconds, ``max_disk`` in bytes. ``workers`` None means "auto": chosen by measurement.
-    ``ahead`` is a number, "any", or None for the default; see ``fer_search.search.window``.
+    split, or 0.1 if it has none. ``workers`` None means "auto": chosen by measurement. ``ahead`` is a number,
+    "any", or None for the default; see ``fer_search.search.window``.
+
+    ``min_steps`` is 0 in runs from before the option: their first rung is after one epoch, and baselines are trained to
+    the last one at once.
     """
 
     space: Path
@@ -40,11 +49,12 @@ class Settings:
     data_options: DataOptions = field(default_factory=DataOptions)
     name: str | None = None
     results_dir: Path = Path("results")
-    tuner: str = "hyperband"
+    tuner: str = "guided"
     objective: str = "val_accuracy"
     max_trials: int | None = None
     max_epochs: int = 50
     factor: int = 3
+    min_steps: int | None = None
     baselines: str = "first"
     repeats: int = 1
     seed: int = 0
@@ -60,6 +70,7 @@ class Settings:
     weights_dir: Path | None = None
     missing_weights: str = "skip"
     patience: int | None = None
+    search_patience: int | None = None
     prune: str = "none"
     max_params: int | None = None
     max_seconds_per_epoch: float | None = None
@@ -87,12 +98,14 @@ class Settings:
             raise UserError(f"--max-seconds-per-epoch must be above 0, not {self.max_seconds_per_epoch:g}")
         if isinstance(self.validation, float) and not 0 < self.validation < 1:
             raise UserError(f"--validation must be a fraction between 0 and 1, or own, not {self.validation:g}")
+        if self.min_steps is None:
+            object.__setattr__(self, "min_steps", MIN_STEPS.get(self.tuner, 0))
         if not 0.001 <= self.width <= 16:
             raise UserError(f"--width must be from 0.001 to 16, not {self.width:g}")
         if self.name is not None and (not self.name or Path(self.name).name != self.name or self.name.startswith(".")):
             raise UserError(f"--name must be a plain name without slashes, not {self.name!r}")
-        if self.prune == "median" and self.tuner == "hyperband":
-            raise UserError("--prune median is for the other tuners; Hyperband stops poor trials early by itself")
+        if self.prune == "median" and self.tuner in ("guided", "hyperband"):
+            raise UserError(f"--prune median is for the other tuners; {self.tuner} stops poor trials early by itself")
         if self.repeats > 1 and self.baselines == "none":
             raise UserError("--repeats trains the baselines several times, but --baselines none leaves them out")
         if self.extend_trials and not self.extend:
@@ -101,7 +114,7 @@ class Settings:
             raise UserError("--devices is for one trial at a time; with --workers use --gpus-per-trial")
         if self.extend and self.overwrite:
             raise UserError("--extend continues a run and --overwrite starts it anew; give only one of them")
-        if self.tuner in ("random", "bayesian") and self.max_trials is None and self.baselines != "only":
+        if self.tuner in ("guided", "random", "bayesian") and self.max_trials is None and self.baselines != "only":
             object.__setattr__(self, "max_trials", 50)  # these tuners never end by themselves
 
     @property

@@ -133,7 +133,7 @@ def new_state(
     names = baseline_names(settings, space)
     max_trials = trial_limit(settings, names)
     objective = parse_objective(settings.objective, dataset.classes)
-    oracle = oracle_for(settings, space, objective)
+    oracle = oracle_for(settings, space, len(split.train), objective)
     budgets = plan_budgets(oracle, len(names), max_trials, settings.max_epochs)
     jobs = JobMaker(settings, space, names, folder, oracle, dataset.spec, objective)
     return SearchState(

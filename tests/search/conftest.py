@@ -88,7 +88,7 @@ def search(made_up, tiny_space):
 
     def run(folder, **options):
         folder.mkdir(exist_ok=True)
-        given = {"max_trials": 4, "max_epochs": 3, "limit_train": 64, "tuner": "random"} | options
+        given = {"max_trials": 4, "max_epochs": 3, "limit_train": 64, "tuner": "random", "min_steps": 0} | options
         with (folder / "out.txt").open("a") as out:
             return run_module.run_search(
                 Settings(tiny_space, results_dir=folder, **given), Lines(Console(file=out, width=200))

@@ -58,10 +58,11 @@ def test_what_cannot_be_repaired_is_left_and_said(run):
     assert (run / "oracle.json").read_text() == "{"
 
 
-@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian", "grid"])
+@pytest.mark.parametrize("tuner", ["guided", "random", "hyperband", "bayesian", "grid"])
 def test_a_lost_oracle_is_made_again_from_the_trials(search, state, tmp_path, monkeypatch, tuner):
     """One trial failed and one was under way; the search then goes on as if nothing had been lost."""
     given = {"tuner": tuner, "max_trials": None if tuner == "hyperband" else 9, "max_epochs": 4, "factor": 2}
+    given |= {"min_steps": 2, "max_trials": 12} if tuner == "guided" else {}
     real, full = job_module.train, [True]
 
     def train(trial, data, hooks):

@@ -15,10 +15,12 @@ from fer_search.search import opening
 from fer_search.search.executors import job as job_module
 from fer_search.training.trial import Stopped
 
-TUNERS = ("random", "hyperband", "bayesian", "grid")
+TUNERS = ("guided", "random", "hyperband", "bayesian", "grid")
 
 
 def options(tuner):
+    if tuner == "guided":
+        return {"tuner": tuner, "max_trials": 11, "max_epochs": 4, "factor": 2, "min_steps": 2}
     if tuner == "hyperband":
         return {"tuner": tuner, "max_trials": None, "max_epochs": 4, "factor": 2, "baselines": "none"}
     return {"tuner": tuner, "max_trials": 6, "max_epochs": 3}
@@ -109,6 +111,8 @@ def test_a_trial_that_the_process_dies_of_is_given_up(search, tmp_path, monkeypa
     at = [(2, 1), (4, 2)]
     monkeypatch.setattr(job_module, "train", dying(real, Killed, lambda trial, epoch: (trial.number, epoch) in at))
     given = options(tuner) | {"max_epochs": 4}
+    if tuner == "guided":
+        at[1] = (4, 1)
     if tuner == "hyperband":
         at[1] = (7, 2)  # the first promoted one, whose first epoch this is
     assert start_until_it_ends(search, tmp_path, **given) == 2 * 3

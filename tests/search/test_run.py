@@ -35,7 +35,7 @@ def _small_data(monkeypatch, faces):
 
 
 def search(space, folder, **options):
-    given = {"max_trials": 4, "max_epochs": 2, "limit_train": 64, "tuner": "random"} | options
+    given = {"max_trials": 4, "max_epochs": 2, "limit_train": 64, "tuner": "random", "min_steps": 0} | options
     with (folder / "out.txt").open("a") as out:
         view = Lines(Console(file=out, width=200))
         return run_search(Settings(space=space, results_dir=folder, **given), view)

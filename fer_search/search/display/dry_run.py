@@ -63,7 +63,7 @@ def print_dry_run(settings: Settings, console: Console | None = None) -> None:
     limit = trial_limit(settings, names)
     designs = sample_designs(space, names[:limit], dataset.spec)
     say(describe_batch(designs[0], data))
-    budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
+    budgets = plan_budgets(oracle_for(settings, space, len(data.labels)), len(names), limit, settings.max_epochs)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         with open_executor(settings, space, data, run, Stop(), say) as executor:

@@ -74,8 +74,12 @@ class Encoding:
                 level = np.minimum((rows[:, k] * count).astype(int), count - 1)
                 features.append(np.eye(count)[level] * np.sqrt(0.5))  # two values are 1 apart
             else:
+                column = rows[:, k]
+                if isinstance(choice, kinds.Choice):  # whose values may be listed in any order, the default first
+                    rank = np.argsort(np.argsort(choice.values))
+                    column = (rank[np.minimum((column * count).astype(int), count - 1)] + 0.5) / count
                 spread = (count - 1) / count if count and count > 1 else 1.0  # the ends are 1 apart
-                features.append(rows[:, k : k + 1] / spread)
+                features.append(column[:, None] / spread)
         return features
 
     def neighbours(self, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -61,7 +61,7 @@ class GaussianProcess:
 
     def predict(self, features: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and standard deviation (without noise) of designs' scores, each float (m,)."""
-        cross = self.signal * _matern(_squares(self._scaled(features), self.points))
+        cross = self.signal * _matern(pairwise_squares(self._scaled(features), self.points))
         explained = np.square(cross @ self.whiten.T).sum(1)
         deviation = np.sqrt(np.maximum(self.signal - explained, 1e-12))
         return self.mean + self.scale * (cross @ self.alpha), self.scale * deviation
@@ -139,7 +139,7 @@ def _key(row: np.ndarray) -> bytes:
     return np.round(row, 6).tobytes()
 
 
-def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def pairwise_squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return squared Euclidean distances, float (len(a), len(b))."""
     if a.shape[1] == 1:
         return np.square(a - b.T)
@@ -148,7 +148,7 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _all_squares(features: list[np.ndarray]) -> np.ndarray:
     """Return squared distances between all designs, one matrix per choice: float (choices, n, n)."""
-    return np.stack([_squares(f, f) for f in features])
+    return np.stack([pairwise_squares(f, f) for f in features])
 
 
 def _matern(squared: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from threadpoolctl import threadpool_limits
 
+from fer_search.choices import fill_defaults
 from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.search.proposing.gaussian_process import propose
+from fer_search.search.proposing.guided_oracle import GuidedOracle, rung_epochs
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
 from fer_search.search.settings import Settings
 from fer_search.space import Space
 
-TUNERS = ("hyperband", "bayesian", "random", "grid")
+TUNERS = ("guided", "hyperband", "bayesian", "random", "grid")
 
 
 class RandomOracle(SafeOracle, kt.oracles.RandomSearchOracle):
@@ -29,7 +32,26 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
     Keras Tuner 1.4.8 counts completed trials only, so a rung with a failed trial promotes fewer than it should, and the
     search ends if a small space cannot fill a rung. Here a failed trial ranks last, and a rung that cannot be filled
     promotes from the trials it has. Without failures the proposals are identical to Keras Tuner's.
+
+    Baselines are trials of the first bracket's first rung like any other, unless ``full_baselines``.
     """
+
+    full_baselines = True
+
+    def start_at(self, min_epochs: int) -> None:
+        """Begin the brackets with so many epochs at least. Call it on a new oracle only."""
+        self.min_epochs = min_epochs
+        self._brackets.clear()
+        self._current_bracket = self._get_num_brackets() - 1
+        self._start_new_bracket()
+
+    def adopt_baseline(self, hyperparameters: kt.HyperParameters) -> Trial:
+        if not self.full_baselines:
+            bracket = self._brackets[0]
+            budget = {"tuner/epochs": self._get_epochs(bracket["bracket_num"], 0), "tuner/initial_epoch": 0}
+            hyperparameters.values |= budget | {"tuner/bracket": bracket["bracket_num"], "tuner/round": 0}
+            bracket["rounds"][0].append({"past_id": None, "id": f"{len(self.trials):04d}"})
+        return self.adopt(hyperparameters)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         self._remove_completed_brackets()
@@ -151,8 +173,8 @@ class GridOracle(SafeOracle, kt.oracles.GridSearchOracle):
         self.position = state["position"]
 
 
-def oracle_for(settings: Settings, space: Space, objective: Objective = ACCURACY) -> SafeOracle:
-    """Return the oracle of a run, before its first proposal."""
+def oracle_for(settings: Settings, space: Space, images: int, objective: Objective = ACCURACY) -> SafeOracle:
+    """Return the oracle of a run that trains on so many images, before its first proposal."""
     options: dict[str, Any] = {
         "seed": settings.seed,
         "max_trials": settings.max_trials,
@@ -160,7 +182,22 @@ def oracle_for(settings: Settings, space: Space, objective: Objective = ACCURACY
         "factor": settings.factor,
         "objective": objective,
     }
-    return make_oracle(settings.tuner, space.choices(), settings.folder, **options)
+    return make_oracle(
+        settings.tuner, space.choices(), settings.folder, **options, **rung_options(settings, space, images)
+    )
+
+
+def rung_options(settings: Settings, space: Space, images: int) -> dict[str, Any]:
+    """Return the options of ``make_oracle`` that say where rungs begin, and whether baselines begin there.
+
+    The first rung is after --min-steps of the default design, but no later than a factor before the last one, so that
+    there is something to decide.
+    """
+    defaults = fill_defaults(space.choices())
+    steps = math.ceil(images / space.design(defaults).optimisation.batch_size)
+    earliest = min(math.ceil((settings.min_steps or 0) / steps), settings.max_epochs // settings.factor)
+    full = settings.min_steps == 0 or settings.repeats > 1 or settings.baselines == "only"
+    return {"min_epochs": max(earliest, 1), "full_baselines": full}
 
 
 def make_oracle(
@@ -173,6 +210,8 @@ def make_oracle(
     max_epochs: int,
     factor: int,
     objective: Objective = ACCURACY,
+    min_epochs: int = 1,
+    full_baselines: bool = True,
 ) -> SafeOracle:
     """Return a new oracle that keeps its files in ``folder``.
 
@@ -183,8 +222,10 @@ def make_oracle(
         seed: Random seed of the proposals.
         max_trials: Number of trials, if known. The first third of the Bayesian oracle's trials, at most three per
             choice, are random.
-        max_epochs: Hyperband: largest number of epochs of a trial.
-        factor: Hyperband: reduction of trials, and growth of epochs, from rung to rung.
+        max_epochs: Guided, Hyperband: largest number of epochs of a trial.
+        factor: Guided, Hyperband: growth of epochs from rung to rung; Hyperband: reduction of trials too.
+        min_epochs: Guided, Hyperband: epochs of the first rung.
+        full_baselines: Guided, Hyperband: baselines are trained to the last rung at once.
         objective: What is optimised.
     """
     common: dict[str, Any] = {
@@ -194,8 +235,13 @@ def make_oracle(
         "max_consecutive_failed_trials": 10**9,
     }
     oracle: SafeOracle
-    if tuner == "hyperband":
+    if tuner == "guided":
+        rungs = rung_epochs(min_epochs, max_epochs, factor)
+        oracle = GuidedOracle(rungs=rungs, full_baselines=full_baselines, **common)
+    elif tuner == "hyperband":
         oracle = HyperbandOracle(max_epochs=max_epochs, factor=factor, **common)
+        oracle.full_baselines = full_baselines
+        oracle.start_at(min_epochs)
     elif tuner == "bayesian":
         initial = min(3 * len(choices.space), max(3, (max_trials or 10**9) // 3))
         oracle = BayesianOracle(max_trials=None, num_initial_points=initial, **common)

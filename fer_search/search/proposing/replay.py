@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ def rebuild_oracle(run: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             oracle = _new_oracle(info, trials[0], Path(folder) / run.name)
             queued = {entry.get("trial") for entry in read_queue(run)}
-            adopted = [name is not None or trial.trial_id in queued for trial, name in zip(trials, names, strict=True)]
-            _replay(oracle, info, trials, adopted)
+            origins = [_origin(trial, name, queued) for trial, name in zip(trials, names, strict=True)]
+            _replay(oracle, info, trials, origins)
             state = oracle.get_state()
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(f"{run / 'oracle.json'} cannot be rebuilt from the trials ({error})", BROKEN) from error
@@ -57,6 +57,7 @@ def _new_oracle(info: dict[str, Any], trial: Trial, folder: Path) -> SafeOracle:
     choices.values = {choice.name: choice.default for choice in choices.space if choices.is_active(choice)}
     options = {name: tuner[name] for name in ("max_trials", "max_epochs", "factor")}
     options["objective"] = recorded_objective(info)
+    options |= {"min_epochs": tuner.get("min_epochs", 1), "full_baselines": tuner.get("full_baselines", True)}
     folder.mkdir()
     oracle = make_oracle(tuner["name"], choices, folder, seed=info["seed"], **options)
     oracle.hyperband_iterations = tuner.get("iterations", 1)
@@ -69,7 +70,7 @@ def _changes(info: dict[str, Any]) -> list[dict[str, Any]]:
     return list(info.get("extended", []))
 
 
-def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], adopted: Sequence[bool]) -> None:
+def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], origins: Sequence[str]) -> None:
     """Begin and commit the trials as the search did; its window decides in which order."""
     drained = {change["after_trials"] for change in _changes(info) if "--max-trials" in change["from"]}
 
@@ -79,7 +80,7 @@ def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], a
             return None  # --max-trials was reached: all trials were committed before it was raised
         if number == len(trials):
             raise StopIteration
-        return _begin(oracle, trials[number], adopted[number])
+        return _begin(oracle, trials[number], origins[number])
 
     window = Window(oracle, begin_next, info["identity"].get("--ahead", 1), slots=1)
     with contextlib.suppress(StopIteration):
@@ -88,8 +89,16 @@ def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], a
                 oracle.commit(decision.trial.trial_id)
 
 
-def _begin(oracle: SafeOracle, trial: Trial, adopted: bool) -> Trial:
-    begun = oracle.adopt(trial.hyperparameters.copy()) if adopted else oracle.propose()
+def _origin(trial: Trial, name: str | None, queued: Collection[str | None]) -> str:
+    """Return who began a trial: "baselines" or "queue" of the run, or its "oracle"."""
+    if trial.trial_id in queued:
+        return "queue"
+    return "baselines" if name is not None and "tuner/trial_id" not in trial.hyperparameters.values else "oracle"
+
+
+def _begin(oracle: SafeOracle, trial: Trial, origin: str) -> Trial:
+    begin = {"baselines": oracle.adopt_baseline, "queue": oracle.adopt}.get(origin)
+    begun = begin(trial.hyperparameters.copy()) if begin else oracle.propose()
     if begun is None or begun.hyperparameters.values != trial.hyperparameters.values:
         raise ValueError(f"trial {trial.trial_id} is not what the oracle would propose")
     if trial.status in ENDED:

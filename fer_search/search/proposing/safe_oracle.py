@@ -119,6 +119,10 @@ class SafeOracle(kt.Oracle):
         self.save()
         return trial
 
+    def adopt_baseline(self, hyperparameters: kt.HyperParameters) -> Trial:
+        """Begin a baseline; oracles with rungs begin it at the first one."""
+        return self.adopt(hyperparameters)
+
     def propose(self) -> Trial | None:
         """Begin the next trial; None if the oracle has none, for good or until a pending trial is committed."""
         trial = self.create_trial(self._worker_name())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_search.errors import UserError
+from fer_search.search.proposing.guided_oracle import GuidedOracle
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.settings import Settings
@@ -59,8 +60,13 @@ def plan_budgets(oracle: SafeOracle, baselines: int, max_trials: int | None, max
         oracle: A new oracle, before its first proposal.
         baselines: Number of baseline trials, which run before the oracle's.
         max_trials: Maximum number of trials, baselines included; None for no limit.
-        max_epochs: Number of epochs per trial; Hyperband: in its last rung.
+        max_epochs: Number of epochs per trial; guided, Hyperband: in the last rung.
     """
+    if isinstance(oracle, GuidedOracle):
+        assert max_trials is not None
+        return TrialBudgets(tuple(_guided_epochs(oracle, baselines, max_trials)))
+    if isinstance(oracle, HyperbandOracle) and not oracle.full_baselines:
+        return TrialBudgets(tuple(_hyperband_epochs(oracle, baselines)[:max_trials]))
     budgets = [max_epochs] * baselines + _proposal_budgets(oracle, max_trials, max_epochs)
     return TrialBudgets(tuple(budgets[:max_trials]))
 
@@ -78,10 +84,31 @@ def grid_size(space: list[Any]) -> int:
     return math.prod(len(list(choice.values)) for choice in space if hasattr(choice, "values"))
 
 
-def _hyperband_epochs(oracle: HyperbandOracle) -> list[int]:
+def _hyperband_epochs(oracle: HyperbandOracle, baselines: int = 0) -> list[int]:
+    """Return what each trial of all brackets adds; baselines in the rungs are part of the first one."""
     added = []
     for bracket in range(oracle._get_num_brackets() - 1, -1, -1):
         for rung in range(bracket + 1):
             before = oracle._get_epochs(bracket, rung - 1) if rung else 0
-            added += [oracle._get_epochs(bracket, rung) - before] * oracle._get_size(bracket, rung)
+            size = oracle._get_size(bracket, rung)
+            if bracket == oracle._get_num_brackets() - 1 and rung == 0:
+                size = max(size, baselines)
+            added += [oracle._get_epochs(bracket, rung) - before] * size
     return added * oracle.hyperband_iterations
+
+
+def _guided_epochs(oracle: GuidedOracle, baselines: int, trials: int) -> list[int]:
+    """Return what each trial would add if every rung let half of its trials resume; the oracle decides otherwise."""
+    rungs = oracle.rungs
+    if oracle.full_baselines:
+        return [rungs[-1]] * min(baselines, trials) + _guided_epochs_of(rungs, max(trials - baselines, 0))
+    return _guided_epochs_of(rungs, trials)
+
+
+def _guided_epochs_of(rungs: list[int], trials: int) -> list[int]:
+    added = []
+    for number in range(1, trials + 1):
+        halvings = (number & -number).bit_length() - 1  # 0 for every second trial, 1 for every fourth, ...
+        rung = min(halvings, len(rungs) - 1)
+        added.append(rungs[rung] - (rungs[rung - 1] if rung else 0))
+    return added

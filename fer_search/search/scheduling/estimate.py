@@ -83,7 +83,7 @@ def estimate_search(
     """
     names = baseline_names(settings, space)
     limit = trial_limit(settings, names)
-    budgets = plan_budgets(oracle_for(settings, space), len(names), limit, settings.max_epochs)
+    budgets = plan_budgets(oracle_for(settings, space, len(data.labels)), len(names), limit, settings.max_epochs)
     samples = 0 if settings.baselines == "only" else SAMPLES
     designs = sample_designs(space, names[:limit], data.spec, samples)
     speed = timer(designs, expensive)

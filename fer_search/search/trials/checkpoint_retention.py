@@ -1,10 +1,10 @@
 """Which checkpoints of a run are kept: those that can still matter, up to a limit on their total size.
 
 A checkpoint matters while a trial may resume from it: a pending trial's own, its parent's until it has one, and those
-of the trials that Hyperband may still promote. The best trials keep the weights of their best epoch without the
-optimizer state, which is two thirds of Adam's checkpoints, also under the name where stock Keras Tuner looks for them.
-If that exceeds the limit, the least promising are removed first; a promoted trial whose parent's checkpoint was removed
-retrains the parent, which gives the same weights.
+of the trials that the guided tuner or Hyperband may still resume. The best trials keep the weights of their best epoch
+without the optimizer state, which is two thirds of Adam's checkpoints, also under the name where stock Keras Tuner
+looks for them. If that exceeds the limit, the least promising are removed first; a promoted trial whose parent's
+checkpoint was removed retrains the parent, which gives the same weights.
 
 The limit holds at every instant: room is reserved for what a running trial needs at most (``max_trial_bytes``).
 """
@@ -25,6 +25,7 @@ from fer_search.files import MemoryFile, write_hdf5
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.schema import EPOCHS_FILE, TRIAL_PREFIX, TUNER_CHECKPOINT_FILE
+from fer_search.search.proposing.guided_oracle import GuidedOracle
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.trials.tuner_checkpoint import is_linked, update_tuner_checkpoint
@@ -63,7 +64,7 @@ def prune_checkpoints(
     """
     cleaned = set() if cleaned is None else cleaned
     best = rank_trials(oracle, KEPT_WEIGHTS)
-    promotable = oracle.promotable() if isinstance(oracle, HyperbandOracle) else []
+    promotable = oracle.promotable() if isinstance(oracle, (GuidedOracle, HyperbandOracle)) else []
     pending = {trial.trial_id: trial for trial in oracle.pending()}
     in_use = {trial_id for trial in pending.values() for trial_id in _in_use(folder, trial)}
     kept = {*in_use, *promotable, *best, *pending}

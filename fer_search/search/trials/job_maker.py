@@ -73,7 +73,9 @@ class JobMaker:
         self.limits = TimeLimits(None, 0.0)  # the run's own once its folder is open
 
     def name(self, trial_id: str) -> str | None:
-        """Return the baseline name of a trial; None for a proposed design."""
+        """Return the baseline name of a trial, or of the one that it continues; None for a proposed design."""
+        while parent := self.oracle.trials[trial_id].hyperparameters.values.get(PARENT):
+            trial_id = parent
         number = int(trial_id)
         return self.names[number] if number < len(self.names) else None
 

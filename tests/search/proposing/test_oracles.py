@@ -96,7 +96,7 @@ def test_only_those_that_can_go_on_are_promotable(tmp_path):
     assert waiting[0] == max(oracle.trials.values(), key=lambda t: t.score).trial_id
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian", "grid", "hyperband"])
+@pytest.mark.parametrize("tuner", ["guided", "random", "bayesian", "grid", "hyperband"])
 def test_a_reloaded_oracle_proposes_the_same(tmp_path, tuner):
     whole = run(ours(tuner, tmp_path / "whole", max_trials=20), failing={2, 11}, most=20)
     found = []
@@ -110,6 +110,7 @@ def test_a_reloaded_oracle_proposes_the_same(tmp_path, tuner):
 
 def test_stock_keras_tuner_reloads_every_oracle(tmp_path):
     tuners = {
+        "guided": kt.RandomSearch,
         "random": kt.RandomSearch,
         "bayesian": kt.BayesianOptimization,
         "hyperband": kt.Hyperband,
@@ -161,7 +162,7 @@ def test_the_fit_follows_the_gradient():
 
     rng = np.random.default_rng(1)
     x, y = rng.random((20, 2)), rng.normal(size=20)
-    squares = np.stack([gaussian_process._squares(x[:, k : k + 1], x[:, k : k + 1]) for k in range(2)])
+    squares = np.stack([gaussian_process.pairwise_squares(x[:, k : k + 1], x[:, k : k + 1]) for k in range(2)])
     losses = {}
 
     def spy(loss, start, **options):

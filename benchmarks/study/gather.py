@@ -1,0 +1,153 @@
+"""Gathers the recorded study: the learning curves of many designs of ``space.py`` on real FER2013.
+
+    python benchmarks/study/gather.py --data fer2013.csv --folder ~/study            # goes on where it was
+    TF_NUM_INTRAOP_THREADS=1 nice -n 19 python benchmarks/study/gather.py ...        # beside other work, for days
+    python benchmarks/study/gather.py --folder ~/study --table-only                  # copies the table into this folder
+
+One training after another, by the training of the tool itself: a kill costs at most the epoch that it hits, and the
+same command goes on. A row is appended to FOLDER/study.csv as each training ends. The order is fixed: design 0 is the
+default, every third one differs from it in one to three choices ("neighbour"), the others are drawn uniformly; every
+eighth design has three seeds, so that the noise between seeds is known. 320 designs are 400 trainings of about 75
+seconds of one core each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from fer_search import backend
+
+backend.start()
+
+import numpy as np  # noqa: E402
+
+from fer_search.models import measure  # noqa: E402
+from fer_search.search.run import load_data, trial_data  # noqa: E402
+from fer_search.search.settings import Settings  # noqa: E402
+from fer_search.space import Space, load_space  # noqa: E402
+from fer_search.training.precision import resolve  # noqa: E402
+from fer_search.training.trial import Trial, TrialData, TrialFailed, train  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+DESIGNS, EPOCHS, IMAGES = 320, 9, 5000
+SEEDS, REPEAT_EVERY, NEIGHBOUR_EVERY = 3, 8, 3
+CURVES = {"val_acc": "val_accuracy", "val_loss": "val_loss", "train_acc": "accuracy", "seconds": "seconds"}
+
+
+def plan(space: Space, designs: int) -> Iterator[tuple[int, str, int, Any]]:
+    """Yield number, origin, seed and hyperparameters of each training, in order."""
+    for number in range(designs):
+        rng = np.random.default_rng([7, number])
+        hp, origin = space.sample(rng), "uniform"
+        if number == 0:
+            hp, origin = space.baseline("default"), "default"
+        elif number % NEIGHBOUR_EVERY == 0:
+            hp, origin = _neighbour(space, hp, rng), "neighbour"
+        for seed in range(SEEDS if number % REPEAT_EVERY == 0 else 1):
+            yield number, origin, seed, hp
+
+
+def _neighbour(space: Space, drawn: Any, rng: np.random.Generator) -> Any:
+    """Return the default with one to three choices as drawn."""
+    hp = space.baseline("default")
+    changed = [name for name in hp.values if drawn.values.get(name, hp.values[name]) != hp.values[name]]
+    some = rng.choice(changed, min(int(rng.integers(1, 4)), len(changed)), replace=False)
+    hp.values |= {name: drawn.values[name] for name in some}
+    if hp.values["family"] != "residual":
+        hp.values.pop("shortcut", None)
+    return hp
+
+
+def columns(space: Space) -> list[str]:
+    choices = [choice.name for choice in space.choices().space]
+    curves = [f"{name}_{epoch}" for name in CURVES for epoch in range(1, EPOCHS + 1)]
+    return ["design", "origin", "seed", *choices, "parameters", "flops", "precision", "failed", *curves]
+
+
+def gather(folder: Path, data: str, designs: int) -> None:
+    """Train what is not in the table yet."""
+    space = load_space(HERE / "space.py")
+    settings = Settings(space=HERE / "space.py", data=data, limit_train=IMAGES, max_epochs=EPOCHS, seed=0)
+    dataset, split = load_data(settings)
+    seen = trial_data(dataset, split)
+    about = {"versions": backend.versions(), "backend": backend.start(), "device": backend.device()}
+    about |= {"images": IMAGES, "validation": len(split.validation), "data": dataset.fingerprint}
+    (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    table = folder / "study.csv"
+    done = {(row["design"], row["seed"]) for row in read_table(table)}
+    for number, origin, seed, hp in plan(space, designs):
+        if (str(number), str(seed)) in done:
+            continue
+        row = {"design": number, "origin": origin, "seed": seed, **hp.values}
+        row |= _train(space.design(hp.copy()), folder / f"design_{number:04d}_seed_{seed}", number, seed, seen)
+        append(table, columns(space), row)
+        print(f"design {number} ({origin}), seed {seed}: {row.get(f'val_acc_{EPOCHS}', row['failed'])}", flush=True)
+
+
+def _train(design: Any, folder: Path, number: int, seed: int, data: TrialData) -> dict[str, Any]:
+    """Train a design; return its part of the row. Of what is on the disk, epochs.csv stays."""
+    folder.mkdir(exist_ok=True)
+    cost = measure(design)
+    about: dict[str, Any] = {"parameters": cost.parameters, "flops": cost.flops, "failed": ""}
+    about["precision"] = resolve(design.optimisation.precision)
+    try:
+        rows = train(Trial(design, EPOCHS, folder, seed, number), data)
+    except TrialFailed as error:
+        return about | {"failed": str(error)}
+    for checkpoint in folder.glob("*.h5"):
+        checkpoint.unlink()
+    curves = {f"{name}_{int(row['epoch'])}": round(row[key], 5) for row in rows for name, key in CURVES.items()}
+    return about | curves
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the table; one torn by a kill is left out."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return list(csv.DictReader(whole.splitlines()))
+
+
+def append(path: Path, names: list[str], row: dict[str, Any]) -> None:
+    """Append a row and force it to the disk."""
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="auto", help="FER2013, in any form that fer-search reads")
+    parser.add_argument("--folder", type=Path, default=Path("study"), help="where trainings and the table are")
+    parser.add_argument("--designs", type=int, default=DESIGNS, help=f"how many designs (default: {DESIGNS})")
+    parser.add_argument("--table-only", action="store_true", help="train nothing: copy the table into benchmarks/study")
+    options = parser.parse_args()
+    if not options.table_only:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        with (options.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            gather(options.folder, options.data, options.designs)
+    for name in ("study.csv", "about.json"):
+        shutil.copy(options.folder / name, HERE / name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The guided oracle: which design is trained next, and how far, decided by a model of all learning curves so far.
+
+A search begins with the baselines and a few random designs, each trained to the first rung. From then on every proposal
+is the likeliest improvement on the best fully trained design: either a new design, trained to the first rung, or one
+whose training was stopped, resumed from its checkpoint to the next rung. Nothing is discarded: a design that was
+stopped is resumed as soon as the model expects more of it than of any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras_tuner as kt
+import numpy as np
+from keras_tuner.engine.trial import Trial, TrialStatus
+from threadpoolctl import threadpool_limits
+
+from fer_search.search.proposing.encoding import Encoding
+from fer_search.search.proposing.learning_curves import LearningCurves, Observations, expected_improvement
+from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
+
+RANDOM = 6  # designs, baselines included, before the model decides
+CANDIDATES = 300  # random designs that compete for a proposal
+AROUND = 5  # designs with the best forecasts, whose neighbours compete too
+LOSS_UNIT = 2.0  # spread of cross-entropies over that of accuracies (2.1 in the recorded micro_table.csv)
+PARENT = "tuner/trial_id"
+
+
+def rung_epochs(min_epochs: int, max_epochs: int, factor: int) -> list[int]:
+    """Return after how many epochs a training may be stopped, ascending; the last one is ``max_epochs``.
+
+    From ``min_epochs`` on they grow by equal ratios of at most ``factor``.
+    """
+    first = max(1, min(min_epochs, max_epochs))
+    steps = math.ceil(math.log(max_epochs / first) / math.log(factor) - 1e-9)
+    ratios = [(max_epochs / first) ** (k / steps) for k in range(steps)] if steps else []
+    return sorted({round(first * ratio) for ratio in ratios} | {max_epochs})
+
+
+@dataclass
+class Training:
+    """One training of a design, over all trials that continue each other.
+
+    Args:
+        values: Of its choices, without Keras Tuner's own.
+        baseline: Whether it is one.
+        scores: Rung to the best score up to its end; more is better.
+        trial_id: Last trial.
+        rung: Rung that the last trial ends at.
+        pending: Whether the last trial has no result yet.
+        failed: Whether it failed.
+    """
+
+    values: dict[str, Any]
+    baseline: bool = False
+    scores: dict[int, float] = field(default_factory=dict)
+    trial_id: str = ""
+    rung: int = 0
+    pending: bool = True
+    failed: bool = False
+
+
+class GuidedOracle(SafeOracle):
+    """Freeze-thaw Bayesian optimisation over rungs (see the module, and ``learning_curves``).
+
+    What is random in a proposal depends on the seed and the trial's number only.
+
+    Args:
+        rungs: From ``rung_epochs``.
+        full_baselines: Train baselines to the last rung at once.
+    """
+
+    def __init__(self, *args: Any, rungs: list[int], full_baselines: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.rungs, self.full_baselines = rungs, full_baselines
+        self.baselines: list[str] = []  # trials that were not proposed
+
+    def adopt_baseline(self, hyperparameters: kt.HyperParameters) -> Trial:
+        """Begin a baseline, at the first rung."""
+        rung = len(self.rungs) - 1 if self.full_baselines else 0
+        hyperparameters.values |= self._budget(rung, "")
+        self.baselines.append(f"{len(self.trials):04d}")
+        return self.adopt(hyperparameters)
+
+    def get_state(self) -> dict[str, Any]:
+        return super().get_state() | {"baselines": self.baselines}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self.baselines = list(state["baselines"])
+
+    def _compute_values_hash(self, values: dict[str, Any]) -> str:
+        """A design is the same with any number of epochs."""
+        return super()._compute_values_hash({k: v for k, v in values.items() if not k.startswith("tuner/")})
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        trainings = self.trainings()
+        rng = np.random.default_rng([self.seed, len(self.trials)])
+        if len(trainings) < RANDOM or not any(training.scores for training in trainings):
+            return self._random()
+        with threadpool_limits(1, user_api="blas"):  # the matrices are small: more threads only wait for each other
+            values = self._decide(trainings, rng)
+        return {"status": TrialStatus.RUNNING, "values": values} if values else self._random()
+
+    def promotable(self) -> list[str]:
+        """Return the trials that may still be resumed, the most promising first."""
+        stopped = [t for t in self.trainings() if self._stopped(t)]
+        return [t.trial_id for t in sorted(stopped, key=lambda t: (-t.rung, -t.scores[t.rung], t.trial_id))]
+
+    def recommended(self) -> str | None:
+        """Return the trial with the best forecast of those trained to the last rung; None if there is none.
+
+        A baseline is recommended unless a proposal's forecast exceeds it by more than the standard deviation of a
+        single training: the best of many noisy scores is too good to be true.
+        """
+        trainings = self.trainings()
+        finished = [k for k, training in enumerate(trainings) if self._finished(training)]
+        if not finished:
+            return None
+        encoding = Encoding(self.hyperparameters.space)
+        model = LearningCurves(encoding.features(_rows(encoding, trainings)), self._observe(trainings))
+        mean, _ = model.predict(model.features, np.arange(len(trainings)))
+        best = max(finished, key=lambda k: (mean[k], -k))
+        baseline = max((k for k in finished if trainings[k].baseline), key=lambda k: (mean[k], -k), default=best)
+        return trainings[best if mean[best] > mean[baseline] + model.training_noise else baseline].trial_id
+
+    def trainings(self) -> list[Training]:
+        """Return all trainings, in the order in which they began."""
+        by_trial: dict[str, Training] = {}
+        trainings: list[Training] = []
+        for trial_id in self.start_order:
+            trial = self.trials[trial_id]
+            values = trial.hyperparameters.values
+            training = by_trial.get(values.get(PARENT) or "")
+            if training is None:
+                choices = {k: v for k, v in values.items() if not k.startswith("tuner/")}
+                training = Training(choices, trial_id in self.baselines)
+                trainings.append(training)
+            by_trial[trial_id] = training
+            training.trial_id = trial_id
+            training.rung = self._rung(values)
+            training.pending = trial.status not in ENDED
+            training.failed = trial.status == TrialStatus.FAILED
+            if trial.score is not None:
+                training.scores[training.rung] = max([self._gain(trial.score), *training.scores.values()])
+        return trainings
+
+    def _gain(self, score: float) -> float:
+        """Return a score as the model sees it: more is better, and differences are of the size of accuracies'."""
+        return -score / LOSS_UNIT if self.objective.direction == "min" else score
+
+    def _rung(self, values: Mapping[str, Any]) -> int:
+        return int(values.get("tuner/round", len(self.rungs) - 1))
+
+    def _stopped(self, training: Training) -> bool:
+        return not training.pending and not training.failed and training.rung < len(self.rungs) - 1
+
+    def _finished(self, training: Training) -> bool:
+        return not training.pending and not training.failed and training.rung == len(self.rungs) - 1
+
+    def _budget(self, rung: int, parent: str) -> dict[str, Any]:
+        budget: dict[str, Any] = {
+            "tuner/epochs": self.rungs[rung],
+            "tuner/initial_epoch": self.rungs[rung - 1] if parent else 0,
+            "tuner/bracket": 0,
+            "tuner/round": rung,
+        }
+        return budget | ({PARENT: parent} if parent else {})
+
+    def _random(self) -> dict[str, Any]:
+        values = self._random_values()
+        if values is None:
+            return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
+        return {"status": TrialStatus.RUNNING, "values": values | self._budget(0, "")}
+
+    def _decide(self, trainings: list[Training], rng: np.random.Generator) -> dict[str, Any] | None:
+        """Return the values of the next trial; None if no new design was found and none can be resumed."""
+        encoding = Encoding(self.hyperparameters.space)
+        known = _rows(encoding, trainings)
+        model = self._model(encoding.features(known), trainings)
+        mean, deviation = model.predict(model.features, np.arange(len(trainings)))
+        stopped = np.array([self._stopped(training) for training in trainings])
+        if (first := self._unfinished_baseline(trainings, mean, stopped)) is not None:
+            return self._resume(first)
+        full = np.array([self._finished(training) for training in trainings])
+        best = float(mean[full].max() if full.any() else mean.max())
+        gains = np.where(stopped, expected_improvement(mean, deviation, best), -1.0)
+        new = self._candidates(encoding, known, mean, rng)
+        new_gains = expected_improvement(*model.predict(encoding.features(new)), best) if len(new) else np.array([-1.0])
+        if gains.max() >= new_gains.max():
+            return self._resume(trainings[int(np.argmax(gains))]) if stopped.any() else None
+        return encoding.values(new[int(np.argmax(new_gains))]) | self._budget(0, "")
+
+    def _unfinished_baseline(self, trainings: list[Training], mean: np.ndarray, stopped: np.ndarray) -> Training | None:
+        """Return the most promising baseline until one is trained to the last rung: what gains are measured against."""
+        if any(t.baseline and (t.pending or self._finished(t)) for t in trainings):
+            return None
+        waiting = [k for k, t in enumerate(trainings) if t.baseline and stopped[k]]
+        return trainings[max(waiting, key=lambda k: (mean[k], -k))] if waiting else None
+
+    def _resume(self, training: Training) -> dict[str, Any]:
+        return training.values | self._budget(training.rung + 1, training.trial_id)
+
+    def _model(self, features: list[np.ndarray], trainings: list[Training]) -> LearningCurves:
+        """Return the model; pending trials count as observed with their expected scores ("kriging believer")."""
+        model = LearningCurves(features, self._observe(trainings))
+        pending = np.array([k for k, training in enumerate(trainings) if training.pending], int)
+        if not len(pending):
+            return model
+        seen = model.seen
+        fractions = np.array([self._fraction(trainings[k].rung) for k in pending])
+        expected = [
+            model.predict([f[[k]] for f in features], np.array([k]), at)[0][0]
+            for k, at in zip(pending, fractions, strict=True)
+        ]
+        believed = Observations(
+            np.append(seen.design, pending), np.append(seen.fraction, fractions), np.append(seen.score, expected)
+        )
+        return LearningCurves(features, believed)
+
+    def _observe(self, trainings: list[Training]) -> Observations:
+        """Return all scores; a failed trial counts as the worst one."""
+        worst = min(min(training.scores.values()) for training in trainings if training.scores)
+        seen = [(k, rung, score) for k, t in enumerate(trainings) for rung, score in t.scores.items()]
+        seen += [(k, t.rung, worst) for k, t in enumerate(trainings) if t.failed]
+        design, rungs, scores = zip(*seen, strict=True)
+        return Observations(np.array(design), np.array([self._fraction(r) for r in rungs]), np.array(scores))
+
+    def _fraction(self, rung: int) -> float:
+        return self.rungs[rung] / self.rungs[-1]
+
+    def _candidates(
+        self, encoding: Encoding, known: np.ndarray, mean: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return new designs: random ones, and the neighbours of those with the best forecasts; float (n, choices)."""
+        drawn = rng.random((CANDIDATES, len(encoding.free)))
+        best = known[np.argsort(-mean, kind="stable")[:AROUND]]
+        rows = encoding.snap(np.concatenate([drawn, *(encoding.neighbours(row, rng) for row in best)]))
+        taken = {row.tobytes() for row in np.round(known, 6)}
+        fresh = [row.tobytes() not in taken for row in np.round(rows, 6)]
+        return rows[np.array(fresh)]
+
+
+def _rows(encoding: Encoding, trainings: list[Training]) -> np.ndarray:
+    return encoding.snap(np.stack([encoding.row(training.values) for training in trainings]))

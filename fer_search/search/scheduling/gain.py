@@ -1,0 +1,158 @@
+"""What a search gained over its baselines, after correction for having picked the best of many noisy scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from fer_search.search.proposing.safe_oracle import SafeOracle
+
+PARENT = "tuner/trial_id"
+SEEDS = 3  # trainings of each of two designs, in a confirmation
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The best proposal against the best baseline, both trained to the last epoch.
+
+    Args:
+        proposal: Trial of the best proposal.
+        baseline: Trial of the best baseline.
+        observed: Difference of their best validation accuracies.
+        bias: How much the best of so many proposals is too high on average, less the same for the baselines.
+        error: Standard error of the difference.
+        proposals: Number of proposals trained to the last epoch.
+        repeated: Whether the noise was measured on repeated baselines, rather than computed from the number of images.
+    """
+
+    proposal: str
+    baseline: str
+    observed: float
+    bias: float
+    error: float
+    proposals: int
+    repeated: bool
+
+    @property
+    def corrected(self) -> float:
+        return self.observed - self.bias
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% interval of the corrected gain."""
+        return self.corrected - 1.96 * self.error, self.corrected + 1.96 * self.error
+
+    def describe(self, folder: object, baseline: str, confirm_seconds: str) -> str:
+        """Return sentences for the end of a search.
+
+        Args:
+            folder: Run folder.
+            baseline: Name of the best baseline.
+            confirm_seconds: How long a confirmation takes, in words.
+        """
+        low, high = (100 * end for end in self.interval)
+        noise = "between seeds" if self.repeated else "of the validation images alone"
+        corrected = (
+            f"{100 * self.corrected:+.1f} points after correction for the best of {self.proposals} "
+            f"(95% {low:+.1f} to {high:+.1f}, noise {noise})"
+        )
+        command = f"fer-search confirm {folder} --trial {int(self.proposal)} --trial {int(self.baseline)}"
+        if self.corrected <= 0:
+            return (
+                f"No proposal is better than the baseline {baseline}: the best of {self.proposals}, trial "
+                f"{int(self.proposal)}, is at {100 * self.observed:+.1f} points, {corrected}. Stopping costs nothing."
+            )
+        return (
+            f"Gain over the best baseline, {baseline}: {100 * self.observed:+.1f} points by trial "
+            f"{int(self.proposal)}, {corrected}. Not confirmed; {confirm_seconds}: {command}"
+        )
+
+
+def measure_gain(
+    oracle: SafeOracle, names: Sequence[str], max_epochs: int, validation: int, repeats: int = 1
+) -> Gain | None:
+    """Return the gain of a search; None without a fully trained baseline and proposal, or for another objective.
+
+    Args:
+        oracle: Knows the trials.
+        names: Baseline names, in run order.
+        max_epochs: Number of epochs of a full training.
+        validation: Number of validation images.
+        repeats: How often each baseline was trained.
+    """
+    if oracle.objective.name != "val_accuracy" or not validation:
+        return None
+    scores = _full_scores(oracle, max_epochs)
+    baselines = {trial: score for trial, score in scores.items() if _root(oracle, trial) < len(names)}
+    proposals = {trial: score for trial, score in scores.items() if trial not in baselines}
+    if not baselines or not proposals:
+        return None
+    means: dict[str, list[float]] = {}
+    for trial, score in baselines.items():
+        means.setdefault(names[_root(oracle, trial)], []).append(score)
+    best_name = max(means, key=lambda name: float(np.mean(means[name])))
+    baseline = max((t for t in baselines if names[_root(oracle, t)] == best_name), key=lambda t: baselines[t])
+    proposal = max(proposals, key=lambda t: (proposals[t], -int(t)))
+    deviation, repeated = _noise(list(means.values()), proposals[proposal], validation)
+    trained = len(means[best_name])
+    return Gain(
+        proposal=proposal,
+        baseline=baseline,
+        observed=proposals[proposal] - float(np.mean(means[best_name])),
+        bias=deviation * (_expected_maximum(len(proposals)) - _expected_maximum(len(means)) / trained**0.5),
+        error=deviation * (1 + 1 / trained) ** 0.5,
+        proposals=len(proposals),
+        repeated=repeated,
+    )
+
+
+def trials_without_gain(oracle: SafeOracle, baselines: int) -> int:
+    """Return how many proposed trials ended since the best score of all was reached."""
+    sign = -1 if oracle.objective.direction == "min" else 1
+    best, waited = float("-inf"), 0
+    for trial_id in oracle.end_order:
+        score = oracle.trials[trial_id].score
+        if score is not None and sign * score > best:
+            best, waited = sign * score, 0
+        elif int(trial_id) >= baselines:
+            waited += 1
+    return waited
+
+
+def _full_scores(oracle: SafeOracle, max_epochs: int) -> dict[str, float]:
+    """Return the best score of each training that reached the last epoch, its earlier rungs included."""
+    scores = {}
+    for trial in oracle.trials.values():
+        if trial.score is None or trial.hyperparameters.values.get("tuner/epochs", max_epochs) < max_epochs:
+            continue
+        best, values = trial.score, trial.hyperparameters.values
+        while parent := values.get(PARENT):
+            best, values = max(best, oracle.trials[parent].score), oracle.trials[parent].hyperparameters.values
+        scores[trial.trial_id] = float(best)
+    return scores
+
+
+def _root(oracle: SafeOracle, trial_id: str) -> int:
+    values: dict[str, Any] = oracle.trials[trial_id].hyperparameters.values
+    while parent := values.get(PARENT):
+        trial_id, values = parent, oracle.trials[parent].hyperparameters.values
+    return int(trial_id)
+
+
+def _noise(groups: list[list[float]], accuracy: float, validation: int) -> tuple[float, bool]:
+    """Return the standard deviation of a training's accuracy, and whether it was measured on repeats."""
+    binomial = (accuracy * (1 - accuracy) / validation) ** 0.5
+    freedom = sum(len(group) - 1 for group in groups)
+    if not freedom:
+        return binomial, False
+    squares = sum(float(np.var(group)) * len(group) for group in groups)
+    return max((squares / freedom) ** 0.5, binomial), True
+
+
+def _expected_maximum(count: int) -> float:
+    """Return the expected maximum of standard normal numbers (Blom 1958)."""
+    return max(0.0, NormalDist().inv_cdf((count - 0.375) / (count + 0.25)))
