@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from fer_search.commands.options import Data, parse_sources
+from fer_search.commands.options import Classes, Colour, Data, ImageSize, Map, parse_data_options, parse_sources
 from fer_search.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ def show(
     samples: Annotated[int, typer.Option(help="Number of designs whose cost is measured; 0 for none.", min=0)] = 100,
     plot: Annotated[Path | None, typer.Option(help="Write an HTML page with images under every augmentation.")] = None,
     data: Data = None,
+    classes: Classes = None,
+    map: Map = None,
+    image_size: ImageSize = None,
+    colour: Colour = False,
     seed: Seed = 0,
     time: Annotated[
         bool, typer.Option(help="Train two designs for a moment to estimate the seconds per epoch on this machine.")
@@ -47,20 +51,24 @@ def show(
 
     space = load_space(file, width)
     console = Console()
-    costs = None
+    costs = dataset = None
+    if data or plot is not None or (samples and time):
+        options = parse_data_options(classes, map, image_size, colour, None, None)
+        dataset = load_dataset(parse_sources(data), options=options)
     if samples:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"costs of {samples} designs", total=samples)
-            costs = measure_costs(space, samples, seed, tick=lambda: progress.advance(task))
-            if time:
+            costs = measure_costs(
+                space, samples, seed, lambda: progress.advance(task), dataset.spec if dataset else None
+            )
+            if time and dataset is not None:
                 progress.update(task, description="timing two designs")
-                costs = _with_seconds(costs, space, load_dataset(parse_sources(data)))
+                costs = _with_seconds(costs, space, dataset)
     for part in describe_space(space, costs):
         console.print(part)
-    if plot is not None:
+    if plot is not None and dataset is not None:
         from fer_search.inspection.gallery import plot_space
 
-        dataset = load_dataset(parse_sources(data))
         print(plot_space(space, dataset, plot, seed))
 
 
@@ -72,7 +80,7 @@ def _with_seconds(costs: Costs, space: Space, dataset: Dataset) -> Costs:
     from fer_search.search.scheduling.estimate import equivalent_images, sample_designs, time_designs
     from fer_search.search.state import trial_data
 
-    images = trial_data(dataset, make_split(dataset))
+    images = trial_data(dataset, make_split(dataset, validation=None, near=False))
     speed = time_designs(sample_designs(space, list(space.baselines), images.spec), images)
     count = equivalent_images(len(images.labels), len(images.val_labels))
     seconds = np.array([count * speed.image(flops) for flops in costs.flops])
@@ -80,16 +88,34 @@ def _with_seconds(costs: Costs, space: Space, dataset: Dataset) -> Costs:
 
 
 @space_app.command("check")
-def check(file: SpaceFile, width: Width = 1.0, samples: Samples = 5, seed: Seed = 0) -> None:
-    """Train every baseline and some random designs for one step; exit code 2 if one fails."""
+def check(
+    file: SpaceFile,
+    width: Width = 1.0,
+    samples: Samples = 5,
+    seed: Seed = 0,
+    data: Data = None,
+    classes: Classes = None,
+    map: Map = None,
+    image_size: ImageSize = None,
+    colour: Colour = False,
+) -> None:
+    """Train every baseline and some random designs for one step; exit code 2 if one fails.
+
+    Without --data on a few toy faces of FER2013's seven classes.
+    """
     from fer_search import backend
 
     backend.start()
     from fer_search.inspection.check import check_space
     from fer_search.space import load_space
 
-    failed = 0
-    for result in check_space(load_space(file, width), samples, seed):
+    space, dataset, failed = load_space(file, width), None, 0
+    if data:
+        from fer_search.data.load import load_dataset
+
+        options = parse_data_options(classes, map, image_size, colour, None, None)
+        dataset = load_dataset(parse_sources(data), options=options)
+    for result in check_space(space, samples, seed, dataset):
         failed += bool(result.problem)
         print(f"{result.name}: {result.problem or f'trains, {result.seconds:.1f} s'}", flush=True)
     if failed:

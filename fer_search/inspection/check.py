@@ -7,15 +7,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from keras_tuner import HyperParameters
 
+from fer_search.data.dataset import Dataset
 from fer_search.data.spec import FER2013_CLASSES
 from fer_search.data.toy import draw_faces
 from fer_search.design import Backbone, Design
 from fer_search.space import Space
+
+if TYPE_CHECKING:
+    from fer_search.training.trial import TrialData
 
 IMAGES = 16  # enough for every class and for batch statistics, few enough for a CPU
 
@@ -36,7 +40,7 @@ class CheckResult(NamedTuple):
     seconds: float
 
 
-def check_space(space: Space, samples: int = 5, seed: int = 0) -> Iterator[CheckResult]:
+def check_space(space: Space, samples: int = 5, seed: int = 0, dataset: Dataset | None = None) -> Iterator[CheckResult]:
     """Build every baseline and some sampled designs, take one training step with each, and predict.
 
     Backbones get random weights here; whether pretrained weights are available is checked when a search starts.
@@ -45,19 +49,34 @@ def check_space(space: Space, samples: int = 5, seed: int = 0) -> Iterator[Check
         space: The space.
         samples: Number of designs besides the baselines.
         seed: Random seed of the sample.
+        dataset: Its first training images of each class are used; toy faces of FER2013's classes if None.
 
     Yields:
         One result per design, as it becomes available.
     """
-    images, labels, _ = draw_faces(IMAGES, 0)
-    labels[: len(FER2013_CLASSES)] = np.arange(len(FER2013_CLASSES))
+    data = _few_images(dataset)
     rng = np.random.default_rng(seed)
     for name in space.baselines:
-        yield _checked(space, name, space.baseline(name), images, labels)
+        yield _checked(space, name, space.baseline(name), data)
     for _ in range(samples):
         hp = space.sample(rng)
         words = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in hp.values.items())
-        yield _checked(space, words, hp, images, labels)
+        yield _checked(space, words, hp, data)
+
+
+def _few_images(dataset: Dataset | None) -> TrialData:
+    from fer_search.training.trial import TrialData
+
+    if dataset is None:
+        images, labels, _ = draw_faces(IMAGES, 0)
+        labels[: len(FER2013_CLASSES)] = np.arange(len(FER2013_CLASSES))
+        return TrialData(images, labels, images, labels)
+    train = dataset.rows("train")
+    ranks = np.concatenate([np.arange((dataset.labels[train] == c).sum()) for c in range(len(dataset.classes))])
+    by_class = train[np.argsort(dataset.labels[train], kind="stable")]
+    rows = by_class[np.argsort(ranks, kind="stable")][:IMAGES]  # the first of each class, then the second, ...
+    images, labels = dataset.images[rows], dataset.labels[rows]
+    return TrialData(images, labels, images, labels, class_names=dataset.classes)
 
 
 def _in_one_step(design: Design) -> Design:
@@ -69,15 +88,15 @@ def _in_one_step(design: Design) -> Design:
     return dataclasses.replace(design, network=network, optimisation=optimisation)
 
 
-def _checked(space: Space, name: str, hp: HyperParameters, images: np.ndarray, labels: np.ndarray) -> CheckResult:
-    from fer_search.training.trial import Trial, TrialData, train
+def _checked(space: Space, name: str, hp: HyperParameters, data: TrialData) -> CheckResult:
+    from fer_search.training.trial import Trial, train
 
     began, problem, loss = time.perf_counter(), "", float("nan")
     try:
         design = space.design(hp)
         with tempfile.TemporaryDirectory() as folder:
             trial = Trial(_in_one_step(design), 1, Path(folder), seed=0, number=0)
-            loss = train(trial, TrialData(images, labels, images, labels))[0]["loss"]
+            loss = train(trial, data)[0]["loss"]
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         problem = f"{type(error).__name__}: {lines[0]}"

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fer_search.choices import fill_defaults, find_choice, listed_values
+from fer_search.data.spec import DataSpec
 from fer_search.design import BACKBONES, Backbone, Custom, Design
 from fer_search.space import Space
 
@@ -88,7 +89,13 @@ def _count_values(choice: Any) -> int | None:
     return len(all_values(choice))
 
 
-def measure_costs(space: Space, samples: int = 100, seed: int = 0, tick: Callable[[], None] = lambda: None) -> Costs:
+def measure_costs(
+    space: Space,
+    samples: int = 100,
+    seed: int = 0,
+    tick: Callable[[], None] = lambda: None,
+    spec: DataSpec | None = None,
+) -> Costs:
     """Measure the costs of sampled designs; networks of equal cost are built once.
 
     Args:
@@ -96,6 +103,7 @@ def measure_costs(space: Space, samples: int = 100, seed: int = 0, tick: Callabl
         samples: Number of designs.
         seed: Random seed of the sample.
         tick: Called after each design.
+        spec: Image size, channels and classes of the data; FER2013's if None.
     """
     from fer_search.models import Cost, measure_cost
 
@@ -105,7 +113,7 @@ def measure_costs(space: Space, samples: int = 100, seed: int = 0, tick: Callabl
     for _ in range(samples):
         design = cost_equivalent(space.design(space.sample(rng)))
         if design not in known:
-            known[design] = measure_cost(design)
+            known[design] = measure_cost(design, spec or DataSpec())
         costs.append(known[design])
         networks.append(_network_name(design))
         tick()

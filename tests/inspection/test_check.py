@@ -1,5 +1,8 @@
 import math
 
+import numpy as np
+
+from fer_search.data.dataset import Dataset
 from fer_search.inspection.check import check_space
 from fer_search.space import load_space
 
@@ -25,3 +28,10 @@ def test_a_design_that_cannot_be_built_is_reported_and_the_rest_goes_on(tmp_path
     assert len(problems) == 1
     assert "line 3: Residual.stages must be 1 to 5 stages" in problems.pop()
     assert any(not result.problem for result in results[1:])
+
+
+def test_designs_are_checked_on_data_of_other_classes(tiny_space, rng):
+    images = rng.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    data = Dataset(images, np.repeat([0, 1, 2], 8), np.zeros(24, np.uint8), "n", "s", classes=("a", "b", "c"))
+    results = list(check_space(load_space(tiny_space), samples=1, dataset=data))
+    assert [result.problem for result in results] == ["", "", ""]
