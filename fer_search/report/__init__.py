@@ -39,7 +39,7 @@ def write_comparison(runs: Sequence[str | Path], out: str | Path, plotly: str = 
 
 
 def watch_report(run: str | Path, out: str | Path | None = None, plotly: str = "inline", port: int = 8765) -> Path:
-    """Serve a run's report while the run goes on; see ``fer_search.report.page.watch.watch_report``."""
+    """Serve a run's report while the run continues; see ``fer_search.report.page.watch.watch_report``."""
     from fer_search.report.page.watch import watch_report as watch
 
     return watch(run, out, plotly, port=port)

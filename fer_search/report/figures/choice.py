@@ -82,14 +82,14 @@ def _gather(compared: Comparison, choice: Choice, max_dots: int | None) -> _Info
     accuracy = rows["accuracy"].to_numpy(float)
     x = _strip_places(places) if strips else rows[CHOICE + choice.name].astype("Float64").to_numpy(float)
     groups = [_group(names[k], k if strips else x[places == k], accuracy[places == k]) for k in range(len(names))]
-    at = np.arange(len(rows)) if max_dots is None else _thinned(len(rows), max_dots)
-    trials = rows["trial"].iloc[at].tolist()
-    said = [] if max_dots is None else [hover(row) for _, row in rows.iloc[at].iterrows()]
-    shown = [float(f"{value:.5g}") for value in x[at]]
+    drawn = np.arange(len(rows)) if max_dots is None else _thinned(len(rows), max_dots)
+    trials = rows["trial"].iloc[drawn].tolist()
+    texts = [] if max_dots is None else [hover(row) for _, row in rows.iloc[drawn].iterrows()]
+    shown = [float(f"{value:.5g}") for value in x[drawn]]
     star = trials.index(best) if best in trials else None
     log = choice.log and not strips
     return _Info(
-        *(choice.name, trials, shown, accuracy[at].round(5).tolist(), said, star),
+        *(choice.name, trials, shown, accuracy[drawn].round(5).tolist(), texts, star),
         *([group for group in groups if group.n], strips, log, _compared(compared, len(rows))),
     )
 
@@ -126,8 +126,8 @@ def _draw(info: _Info, limits: Sequence[float] | None) -> go.Figure:
     )
     star = [] if info.best is None else [info.best]
     figure.add_scatter(
-        x=[info.x[at] for at in star],
-        y=[info.accuracy[at] for at in star],
+        x=[info.x[index] for index in star],
+        y=[info.accuracy[index] for index in star],
         meta={"role": "star"},
         mode="markers",
         marker={"color": BEST, "size": 13, "symbol": "star"},
@@ -157,7 +157,7 @@ def _compared(compared: Comparison, count: int) -> str:
 
 def _add_means(figure: go.Figure, info: _Info) -> None:
     groups = info.groups
-    said = [
+    texts = [
         f"<b>{text(group.name)}</b><br>mean of {plural(group.n, 'design')} {percent(group.mean)}"
         + (f"<br>95% interval {interval(group.low, group.high)}" if group.low == group.low else "")
         for group in groups
@@ -171,6 +171,6 @@ def _add_means(figure: go.Figure, info: _Info) -> None:
         mode="markers" if info.strips else "lines+markers",
         line={"color": TEXT, "width": 1, "dash": "dot"},
         marker={"color": TEXT, "size": 10, "symbol": "diamond"},
-        text=said,
+        text=texts,
         hovertemplate="%{text}<extra></extra>",
     )

@@ -23,12 +23,12 @@ def plot_pair(trials: pd.DataFrame, first: Choice, second: Choice) -> go.Figure:
     (across, at_x), (upwards, at_y) = bins(trials, first), bins(trials, second)
     title = f"{label(first.name)} and {label(second.name)}"
     figure = style(go.Figure(), title[:1].upper() + title[1:], label(first.name), label(second.name))
-    means, said = _cells(trials["accuracy"].to_numpy(float), (at_x, len(across)), (at_y, len(upwards)))
+    means, texts = _cells(trials["accuracy"].to_numpy(float), (at_x, len(across)), (at_y, len(upwards)))
     figure.add_heatmap(
         x=[text(one, 18) for one in across],
         y=[text(one, 18) for one in upwards],
         z=means,
-        text=said,
+        text=texts,
         meta={"role": "cells", "x": first.name, "y": second.name},
         texttemplate="%{text}",
         hovertemplate="%{x}, %{y}<br>%{text}<extra></extra>",
@@ -44,9 +44,9 @@ def plot_pair(trials: pd.DataFrame, first: Choice, second: Choice) -> go.Figure:
 
 def _cells(accuracy: np.ndarray, x: tuple[np.ndarray, int], y: tuple[np.ndarray, int]) -> tuple[list, list]:
     means: list[list[float | None]] = []
-    said: list[list[str]] = []
+    texts: list[list[str]] = []
     for row in range(y[1]):
         cells = [accuracy[(x[0] == column) & (y[0] == row)] for column in range(x[1])]
         means.append([round(float(cell.mean()), 5) if len(cell) else None for cell in cells])
-        said.append([f"{cell.mean():.1%}<br>n = {len(cell)}" if len(cell) else "" for cell in cells])
-    return means, said
+        texts.append([f"{cell.mean():.1%}<br>n = {len(cell)}" if len(cell) else "" for cell in cells])
+    return means, texts

@@ -44,24 +44,24 @@ def plot_parallel(trials: pd.DataFrame, choices: Sequence[Choice], max_lines: in
     low, high = (float(accuracy.min()), float(accuracy.max())) if len(shown) else (0.0, 1.0)
     places = np.array([*(axis.places for axis in axes), (accuracy - low) / (high - low or 1.0)]).T
     rank = (np.arange(len(shown)) + 1) / max(len(shown), 1)
-    for at, (name, end, colour, width) in reversed(list(enumerate(BANDS))):
-        start = BANDS[at - 1][1] if at else 0.0
+    for index, (name, end, colour, width) in reversed(list(enumerate(BANDS))):
+        start = BANDS[index - 1][1] if index else 0.0
         inside = np.flatnonzero((rank > start) & (rank <= end))
         meta = {"role": "lines", "from": start, "to": end}
         _add_lines(figure, places[inside], shown["trial"].iloc[inside].tolist(), name, (colour, width), meta)
-    for at, axis in enumerate([*axes, _Axis("accuracy", np.array([]), [(0, f"{low:.1%}"), (1, f"{high:.1%}")])]):
-        _add_axis(figure, at, axis)
+    for index, axis in enumerate([*axes, _Axis("accuracy", np.array([]), [(0, f"{low:.1%}"), (1, f"{high:.1%}")])]):
+        _add_axis(figure, index, axis)
     figure.update_layout(dragmode="select", margin={"l": 30, "r": 40, "b": 20}, height=460)
     figure.update_yaxes(visible=False, range=[-0.14, 1.08], fixedrange=True)
     return figure.update_xaxes(visible=False, range=[-0.3, len(axes) + 0.3], fixedrange=True)
 
 
 def _axis(trials: pd.DataFrame, choice: Choice) -> _Axis:
-    found, places = level_of(trials, choice)
-    if found:
-        spread = 0.09 * ((np.arange(len(trials)) * GOLDEN_RATIO) % 1 - 0.5) * min(1, 6 / len(found))
-        ends = max(len(found) - 1, 1)
-        ticks = [(k / ends, value(one)) for k, one in enumerate(found)]
+    values, places = level_of(trials, choice)
+    if values:
+        spread = 0.09 * ((np.arange(len(trials)) * GOLDEN_RATIO) % 1 - 0.5) * min(1, 6 / len(values))
+        ends = max(len(values) - 1, 1)
+        ticks = [(k / ends, value(one)) for k, one in enumerate(values)]
         return _Axis(choice.name, places / ends + spread, ticks)
     numbers, log = on_scale(trials[CHOICE + choice.name], choice)
     low, high = np.nanmin(numbers), np.nanmax(numbers)
@@ -88,9 +88,11 @@ def _add_lines(
     )
 
 
-def _add_axis(figure: go.Figure, at: int, axis: _Axis) -> None:
-    figure.add_shape(type="line", x0=at, x1=at, y0=-0.04, y1=1.04, line={"color": GRID, "width": 2}, layer="below")
-    common = {"showarrow": False, "x": at, "font": {"size": 11}}
+def _add_axis(figure: go.Figure, index: int, axis: _Axis) -> None:
+    figure.add_shape(
+        type="line", x0=index, x1=index, y0=-0.04, y1=1.04, line={"color": GRID, "width": 2}, layer="below"
+    )
+    common = {"showarrow": False, "x": index, "font": {"size": 11}}
     figure.add_annotation(text=f"<b>{text(label(axis.name), 15)}</b>", y=-0.13, textangle=0, **common)
     for place, tick in axis.ticks:
         name = ("high" if place else "low") if axis.name == "accuracy" else None

@@ -170,8 +170,8 @@ def add_majority(figure: go.Figure, majority: tuple[str, float] | None) -> None:
         )
     always = text(f"always {name} {formatting.percent(share)}", MAX_NAME)
     before = figure.layout.title.subtitle.text
-    said = f"dashed: {always}" if inside else f"below the plot: {always}"
-    figure.update_layout(title_subtitle_text=f"{before} · {said}" if before else said, meta={"majority": True})
+    words = f"dashed: {always}" if inside else f"below the plot: {always}"
+    figure.update_layout(title_subtitle_text=f"{before} · {words}" if before else words, meta={"majority": True})
 
 
 def group_references(references: Mapping[str, float], distance: float) -> list[list[tuple[str, float]]]:

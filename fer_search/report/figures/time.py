@@ -30,9 +30,9 @@ def plot_time(trials: pd.DataFrame, choices: Sequence[Choice]) -> go.Figure:
         f"{duration(seconds.sum())} of training",
     )
     names = [text(label(choice.name), 24) for choice in choices]
-    found = [bins(known, choice) for choice in choices]
-    for k in range(max((len(values) for values, _ in found), default=0)):
-        cells = [(values[k], seconds[places == k]) if k < len(values) else None for values, places in found]
+    groups = [bins(known, choice) for choice in choices]
+    for k in range(max((len(values) for values, _ in groups), default=0)):
+        cells = [(values[k], seconds[places == k]) if k < len(values) else None for values, places in groups]
         figure.add_bar(
             y=names,
             x=[cell[1].sum() / seconds.sum() if cell else None for cell in cells],

@@ -1,4 +1,4 @@
-"""A local web server that shows a run's report while the run goes on."""
+"""A local web server that shows a run's report while the run continues."""
 
 from __future__ import annotations
 

@@ -151,8 +151,8 @@ class _Problem:
             return part._criterion(*_unpack(parameters))
 
         start = np.concatenate([[0.5], self._start_scales()])
-        found = minimize(criterion, start, method="Nelder-Mead", options={"maxiter": 60 * len(start), "fatol": 1e-3})
-        return _unpack(found.x)
+        optimum = minimize(criterion, start, method="Nelder-Mead", options={"maxiter": 60 * len(start), "fatol": 1e-3})
+        return _unpack(optimum.x)
 
     def solve(self, correlation: float, scales: np.ndarray) -> _Solution:
         """Return the generalised least squares solution for given variance components."""

@@ -16,7 +16,7 @@ DRAWS = 2000  # of the bootstrap behind F1's interval
 
 
 class Bin(NamedTuple):
-    """The images whose predictions were about as sure: mean confidence, share right with its interval, and images."""
+    """Images with similar confidence: mean confidence, accuracy with its interval, and number of images."""
 
     confidence: float
     accuracy: float
@@ -26,7 +26,7 @@ class Bin(NamedTuple):
 
 
 def confusion(predictions: Predictions) -> np.ndarray:
-    """Return how many images of each label (row) were predicted as each class (column), int (7, 7)."""
+    """Return how many images of each label (row) were predicted as each class (column), int (classes, classes)."""
     size = len(predictions.classes)
     return np.bincount(predictions.labels * size + predictions.predicted, minlength=size * size).reshape(size, size)
 
@@ -34,57 +34,59 @@ def confusion(predictions: Predictions) -> np.ndarray:
 def per_class(counts: np.ndarray, classes: tuple[str, ...], seed: int = 0) -> pd.DataFrame:
     """Return precision, recall and F1 of each class with 95% intervals.
 
-    Wilson's for precision and recall; for F1 a bootstrap over the images, none where no image was right.
+    Wilson's for precision and recall; for F1 a bootstrap over the images, none where no image was classified correctly.
 
     Args:
         counts: from ``confusion``.
         classes: their names.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
 
     Returns:
         One row a class: ``class``, ``images`` and, for each of "precision", "recall" and "f1", that name and that name
         with "_low" and "_high".
     """
-    right, labelled, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    correct, labelled, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     table = pd.DataFrame({"class": classes, "images": labelled})
-    for name, total in (("precision", said), ("recall", labelled)):
+    for name, total in (("precision", predicted), ("recall", labelled)):
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = right / total
+            share = correct / total
         ends = [wilson_interval(p, n) if n else (np.nan, np.nan) for p, n in zip(share, total, strict=True)]
         table[name], table[f"{name}_low"], table[f"{name}_high"] = share, *np.array(ends, float).reshape(-1, 2).T
     draws = np.random.default_rng(seed).multinomial(counts.sum(), counts.ravel() / counts.sum(), DRAWS)
     table["f1"] = _f1(counts[None])[0]
     ends = np.nanquantile(_f1(draws.reshape(DRAWS, *counts.shape)), [0.025, 0.975], axis=0)
-    table["f1_low"], table["f1_high"] = np.where(right > 0, ends, np.nan)
+    table["f1_low"], table["f1_high"] = np.where(correct > 0, ends, np.nan)
     return table
 
 
 def _f1(counts: np.ndarray) -> np.ndarray:
-    right = np.diagonal(counts, axis1=1, axis2=2)
+    correct = np.diagonal(counts, axis1=1, axis2=2)
     both = counts.sum(axis=1) + counts.sum(axis=2)
-    return 2 * right / np.maximum(both, 1)
+    return 2 * correct / np.maximum(both, 1)
 
 
 def calibration(predictions: Predictions, most: int = 10) -> tuple[list[Bin], float]:
-    """Return how often the network is right when it is so sure, and the expected calibration error (Guo et al. 2017).
+    """Return accuracy by confidence, and the expected calibration error (Guo et al. 2017).
 
     Args:
         predictions: from ``load_predictions``.
-        most: bins, of equally many images.
+        most: maximum number of bins, with equally many images.
     """
-    sure = predictions.probabilities.max(axis=1).astype(float)
-    right = (predictions.predicted == predictions.labels).astype(float)
-    parts = [part for part in np.array_split(np.argsort(sure, kind="stable"), most) if len(part)]
-    found = []
+    confidence = predictions.probabilities.max(axis=1).astype(float)
+    correct = (predictions.predicted == predictions.labels).astype(float)
+    parts = [part for part in np.array_split(np.argsort(confidence, kind="stable"), most) if len(part)]
+    bins = []
     for part in parts:
-        low, high = wilson_interval(right[part].mean(), len(part))
-        found.append(Bin(float(sure[part].mean()), float(right[part].mean()), float(low), float(high), len(part)))
-    error = sum(one.images * abs(one.confidence - one.accuracy) for one in found) / len(sure)
-    return found, error
+        low, high = wilson_interval(correct[part].mean(), len(part))
+        bins.append(
+            Bin(float(confidence[part].mean()), float(correct[part].mean()), float(low), float(high), len(part))
+        )
+    error = sum(one.images * abs(one.confidence - one.accuracy) for one in bins) / len(confidence)
+    return bins, error
 
 
 def picture(image: np.ndarray) -> str:
-    """Return a grey image as the address of a PNG file in itself."""
+    """Return an image as a data URL of a PNG file."""
     from PIL import Image
 
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The result, before anything else, and the chart of which choices matter."""
+"""The result, and the chart of which choices matter."""
 
 from __future__ import annotations
 
@@ -90,9 +90,9 @@ def _importance(analysis: RunAnalysis) -> tuple[Markup | None, list[Chart]]:
     if not analysis.varied or analysis.designs["accuracy"].notna().sum() < 2:
         return None, []
     table, measurements = analysis.importances, analysis.measurements
-    said = tag("p", conclusion(table, len(measurements.designs)), class_="headline")
+    headline = tag("p", conclusion(table, len(measurements.designs)), class_="headline")
     if table.empty:
-        return tag("div", said, class_="matters"), []
+        return tag("div", headline, class_="matters"), []
     epochs = [formatting.plural(budget, "epoch") for budget in measurements.budgets[-1:] if budget]
     of = ", ".join([formatting.plural(len(measurements.designs), "design"), *(f"in points at {one}" for one in epochs)])
     chart = Chart("importance", plot_importances(table, of=of), "rows")
@@ -103,5 +103,5 @@ def _importance(analysis: RunAnalysis) -> tuple[Markup | None, list[Chart]]:
         class_="note",
     )
     if (table["verdict"] == MATTERS).any():
-        return tag("div", said, chart.placeholder(), how, class_="matters"), [chart]
-    return tag("div", said, folded("Estimates and intervals", chart.placeholder(), how), class_="matters"), [chart]
+        return tag("div", headline, chart.placeholder(), how, class_="matters"), [chart]
+    return tag("div", headline, folded("Estimates and intervals", chart.placeholder(), how), class_="matters"), [chart]
