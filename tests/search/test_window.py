@@ -11,7 +11,7 @@ from fer_search.search.proposing.oracles import make_oracle
 from fer_search.search.proposing.replay import rebuild_oracle
 from fer_search.search.window import Window
 
-TRIALS = {"random": 14, "bayesian": 12, "grid": 14, "hyperband": 100}
+TRIALS = {"random": 14, "bayesian": 12, "grid": 14, "hyperband": 100, "guided": 14}
 
 
 def space():
