@@ -9,13 +9,24 @@ from typer.core import TyperCommand
 RUN_PANELS: dict[str, tuple[str, ...]] = {
     "Space and data": (
         *("space", "data", "classes", "map", "image_size", "colour", "test", "group_by", "labels", "ferplus_csv"),
-        *("limit_train", "drop_duplicates", "protocol", "validation", "spec", "convert"),
+        *("limit_train", "drop_duplicates", "protocol", "validation"),
     ),
     "Search": (
-        *("tuner", "objective", "max_trials", "max_epochs", "time_budget", "factor", "baselines", "repeats", "seed"),
-        *("fix", "width", "batch_size", "weights_dir", "missing_weights", "warm_start"),
+        *(
+            "tuner",
+            "objective",
+            "max_trials",
+            "max_epochs",
+            "min_steps",
+            "time_budget",
+            "factor",
+            "baselines",
+            "repeats",
+            "seed",
+        ),
+        *("fix", "width", "batch_size", "weights_dir", "missing_weights", "confirm"),
     ),
-    "Stopping early": ("patience", "prune", "max_params", "max_seconds_per_epoch", "max_failures"),
+    "Stopping early": ("patience", "search_patience", "prune", "max_params", "max_seconds_per_epoch", "max_failures"),
     "Machine": ("devices", "workers", "gpus_per_trial", "ahead", "cluster", "max_disk"),
     "Run folder": ("name", "results_dir", "extend", "extend_trials", "from_run", "overwrite"),
     "Output": ("dry_run", "tensorboard", "quiet", "json", "help"),
