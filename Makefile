@@ -15,7 +15,7 @@ KILLS ?= 100
 help:
 	@echo "make search   install into $(VENV), search, write the report (DATA=path, SPACE=file, SEARCH='options of fer-search run')"
 	@echo "make test     install with the test extras, run the whole test suite"
-	@echo "make soak     the long tests: memory over many trials, searches killed at random instants (KILLS=100)"
+	@echo "make soak     the long tests, hours: memory, crashes at every point, faults, damage, fuzzing, random kills (KILLS=100)"
 	@echo "make check    lint, format and types, as CI does"
 	@echo "make bench    all benchmarks, 20 minutes on two cores; writes docs/benchmarks.md (BENCH='--quick', or names)"
 
@@ -29,6 +29,7 @@ test: $(VENV)/tested
 
 soak: $(VENV)/tested
 	@$(BIN)/python -m pytest -m soak $(TESTS)
+	@FER_SEARCH_SOAK=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/crash tests/confirm
 	@$(BIN)/python tests/soak.py $(KILLS)
 
 bench: $(VENV)/benched

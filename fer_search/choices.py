@@ -13,11 +13,9 @@ import numpy as np
 from keras_tuner import HyperParameters
 from keras_tuner.engine import hyperparameters as kinds
 
+from fer_search.choicechecks import MAX_CHOICES, ChoiceError, check_choice
+
 MAX_CALLS = 1000  # of a space's function while discovering its choices
-
-
-class ChoiceError(ValueError):
-    """Contradictory choices, or an invalid value of a choice; the message says which."""
 
 
 class _Recorder(HyperParameters):
@@ -32,6 +30,10 @@ class _Recorder(HyperParameters):
         self.met = met
 
     def _retrieve(self, hp: Any) -> Any:
+        if hp.name not in self.met:
+            check_choice(hp)
+            if len(self.met) >= MAX_CHOICES:
+                raise ChoiceError(f"the space names more than {MAX_CHOICES} choices; a search cannot handle so many")
         config = {key: value for key, value in hp.get_config().items() if key != "conditions"}
         if self.met.setdefault(hp.name, config) != config:
             raise ChoiceError(f"two choices are named {hp.name!r}, with different values; give each its own name")

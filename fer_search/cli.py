@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
@@ -22,6 +23,7 @@ from fer_search.commands.report import report
 from fer_search.commands.run import run
 from fer_search.commands.space import space_app
 from fer_search.errors import UserError
+from fer_search.terminal import OutputError, guarded_streams, printable
 
 # click's, or that of the click inside newer versions of typer
 ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -82,8 +84,14 @@ def devices() -> None:
 
 def main() -> None:
     """Run the command line; user errors end in one line on stderr and an exit code."""
+    with guarded_streams():
+        _main()
+
+
+def _main() -> None:
     try:
         code = _run_command()
+        sys.stdout.flush()
     except UserError as error:
         _exit_with_error(str(error), error.exit_code)
     except ClickException as error:  # type: ignore[misc]  # usage error
@@ -93,8 +101,8 @@ def main() -> None:
         _exit_with_error(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _exit_with_error("stopped; re-run the same command to resume from the last epoch", 130)
-    except BrokenPipeError:  # the reader of our output closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OutputError as error:
+        _exit_without_output(error)
     except Exception as error:  # a bug
         cause = f"{type(error).__name__}: {error}"
         _exit_with_error(f"unexpected error ({cause}); nothing on disk is lost; fer-search --debug shows where", 1)
@@ -123,11 +131,19 @@ def with_default_values(arguments: list[str]) -> list[str]:
     return completed
 
 
+def _exit_without_output(error: OutputError) -> None:
+    """End after standard output failed: quietly if its reader closed it, else with a line on stderr."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # nothing more may go there, at exit neither
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error.__cause__, BrokenPipeError):
+        _exit_with_error(f"the output could not be written ({error}); free some space or choose another place", 1)
+
+
 def _exit_with_error(message: str, exit_code: int) -> None:
     if os.environ.get("FER_SEARCH_DEBUG"):
         traceback.print_exc()
     if message:  # empty if help was shown instead
-        print(f"fer-search: {' '.join(message.split())}", file=sys.stderr)
+        print(printable(f"fer-search: {' '.join(message.split())}"), file=sys.stderr)
     sys.exit(exit_code)
 
 

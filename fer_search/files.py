@@ -1,4 +1,7 @@
-"""Crash-safe file writes: after a kill or power cut at any instant a file holds its old or its new content."""
+"""Crash-safe file writes: after a kill or power cut at any instant a file holds its old or its new content.
+
+And guarded reads: only regular files, never through a symbolic link, never more than a limit.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import errno
 import io
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +19,77 @@ from typing import Any
 TEMP_PREFIX = ".part-"  # file names of unfinished writes start with this
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 _guards: list[Callable[[], None]] = []
+# what the system says of a file that is no fault of who reads or writes it: disk, file system, limits
+STORAGE_ERRNOS = (*DISK_FULL_ERRNOS, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.EINTR)
+
+
+MAX_TEXT_BYTES = 512 << 20  # of a JSON or csv file of a run folder; 50,000 trials have oracle.json files of 50 MB
+
+
+class UnsafeFileError(OSError):
+    """A path is not what it should be: a symbolic link, folder, FIFO or device, or too large."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file without following a symbolic link, and without waiting for a FIFO; return its descriptor.
+
+    Args:
+        path: The file.
+        flags: Flags of ``os.open``.
+
+    Raises:
+        UnsafeFileError: It is anything but a regular file.
+        OSError: It cannot be opened.
+    """
+    guards = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        descriptor = os.open(path, flags | guards | getattr(os, "O_BINARY", 0), 0o666)
+    except OSError as error:
+        if (kind := irregular_kind(path)) is not None:
+            raise UnsafeFileError(f"it is {kind}, not a file") from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnsafeFileError(f"it is {irregular_kind(path) or 'a device'}, not a file")
+    return descriptor
+
+
+def irregular_kind(path: Path) -> str | None:
+    """Return what a path is if it is no regular file, in words; None for a regular file and if there is nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return None
+    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFREG: None}
+    return kinds.get(stat.S_IFMT(mode), "a device or socket")
+
+
+def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        UnsafeFileError: It is no regular file, or larger than ``limit`` bytes.
+        OSError: It cannot be read.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise UnsafeFileError(f"it has {size:,} bytes, more than the {limit:,} that such a file may have")
+        return file.read(limit)
+
+
+def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
+    """Return the text of a regular UTF-8 file, without the byte order mark and CRLF line ends that editors leave.
+
+    Raises:
+        UnsafeFileError: It is no regular file, or larger than ``limit`` bytes.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    return read_bytes(path, limit).decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
@@ -66,7 +141,9 @@ class MemoryFile(io.BytesIO):
         return "memory.weights.h5"
 
 
-def write_hdf5(path: Path, write: Callable[[MemoryFile], object]) -> None:
+def write_hdf5(
+    path: Path, write: Callable[[MemoryFile], object], seal: Callable[[memoryview], bytes] | None = None
+) -> None:
     """Replace an HDF5 file atomically; the content is built in memory first.
 
     On a full disk or quota, HDF5 crashes the process when it flushes its buffers at close. Writing the finished bytes
@@ -75,15 +152,24 @@ def write_hdf5(path: Path, write: Callable[[MemoryFile], object]) -> None:
     Args:
         path: Target file.
         write: Writes the whole content to the in-memory file it is given.
+        seal: Returns bytes to append to the content, which HDF5 ignores; see ``runfolder.seal``.
     """
     memory = MemoryFile()
     write(memory)
-    write_atomic(path, lambda temporary: temporary.write_bytes(memory.getbuffer()))
+    content = memory.getbuffer()
+
+    def write_content(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            file.write(content)
+            if seal is not None:
+                file.write(seal(content))
+
+    write_atomic(path, write_content)
 
 
 def write_text(path: Path, text: str) -> None:
     """Replace a text file atomically (UTF-8)."""
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -108,19 +194,43 @@ def remove_temp_files(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def disk_is_full(error: BaseException) -> bool:
-    """Return whether an error, or one in its chain of causes, says that the disk or quota is full.
+def storage_failed(error: BaseException) -> bool:
+    """Return whether an error, or one in its chain of causes, says that a disk is full, or fails in another way.
 
     Libraries wrap a failed write in different exceptions; the operating system's message is the common part.
     """
+    return _storage_errno(error) is not None
+
+
+def describe_storage_failure(error: BaseException, folder: Path) -> str:
+    """Return a line for the user about an error of which ``storage_failed`` is true.
+
+    Args:
+        error: The error.
+        folder: Folder that was written to.
+    """
+    number = _storage_errno(error)
+    if number is None or number in DISK_FULL_ERRNOS:
+        return (
+            f"no room left on the disk of {folder}; nothing is lost: free some space and re-run the same command to "
+            "resume"
+        )
+    return (
+        f"{folder} cannot be read or written ({os.strerror(number)}); nothing is lost: re-run the same command to "
+        "resume once the cause is gone"
+    )
+
+
+def _storage_errno(error: BaseException) -> int | None:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in DISK_FULL_ERRNOS:
-            return True
-        if any(os.strerror(number) in str(cause) for number in DISK_FULL_ERRNOS):
-            return True
+        if isinstance(cause, OSError) and cause.errno in STORAGE_ERRNOS:
+            return cause.errno
+        for number in STORAGE_ERRNOS:
+            if os.strerror(number) in str(cause):
+                return number
         cause = cause.__cause__ or cause.__context__
-    return False
+    return None
 
 
 def _umask() -> int:

@@ -22,6 +22,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,11 @@ from fer_search.choices import (
     single_changes,
 )
 from fer_search.design import Design
-from fer_search.design.checks import is_number
 from fer_search.design.custom import register
 from fer_search.errors import UserError
 from fer_search.spacebuild import functions_of
-from fer_search.spacefile import entry_location, error_location, error_text, run_space_file
+from fer_search.spacefile import check_tables, entry_location, error_location, error_text, run_space_file
+from fer_search.spaceguard import SpaceExit, guarded_call
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +120,9 @@ class Space:
 
     def _call(self, function: Callable[[HyperParameters], Any], hp: HyperParameters) -> Any:
         try:
-            return function(hp)
-        except Exception as error:
+            with guarded_call(self.path):
+                return function(hp)
+        except (Exception, SpaceExit) as error:
             raise UserError(f"{error_location(self.path, error) or self._head()}: {error_text(error)}") from error
 
     def choices(self) -> HyperParameters:
@@ -215,11 +217,12 @@ def load_space(
         register(function)
     make, name_choices = _functions(path, text, namespace)
     baselines, references = namespace.get("baselines", {}), namespace.get("references", {})
-    _check_tables(path, text, baselines, references)
+    check_tables(path, text, baselines, references)
     space = Space(path, text, make, HyperParameters(), baselines, references, width, batch_size)
     space = dataclasses.replace(space, modules=modules, name_choices=name_choices, namespace=namespace)
     space = dataclasses.replace(space, all_choices=space.find_choices())
     if name_choices is None:
+        _check_repeatable(space)
         _check_scopes(space)
     for name in baselines:
         space.design(space.baseline(name))
@@ -254,19 +257,29 @@ def _functions(path: Path, text: str, namespace: dict[str, Any]) -> tuple[Callab
     raise UserError(f"{end}: no function design(hp) or build(hp) in the file; see search_spaces/report.py")
 
 
-def _check_tables(path: Path, text: str, baselines: Any, references: Any) -> None:
-    for table, entries in (("baselines", baselines), ("references", references)):
-        if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
-            raise UserError(f"{entry_location(path, text, table)}: {table} must be a dictionary whose keys are names")
-    for name, values in baselines.items():
-        if not isinstance(values, dict):
+def _check_repeatable(space: Space) -> None:
+    """Reject a function whose choices or designs change from call to call: no search could be resumed."""
+    again = find_choices(space.design)
+    for first, second in zip_longest(space.all_choices.space, again.space):
+        configs = [None if choice is None else choice.get_config() for choice in (first, second)]
+        if configs[0] != configs[1]:
+            name = (first or second).name
             raise UserError(
-                f"{entry_location(path, text, 'baselines', name)}: baseline {name!r} must map choices to values"
+                f"{space._head()}: the choice {name!r} changes from call to call; a space must not use random numbers, "
+                "the time, or what earlier calls left"
             )
-    for name, accuracy in references.items():
-        if not is_number(accuracy, 0, 1):
-            location = entry_location(path, text, "references", name)
-            raise UserError(f"{location}: reference {name!r} must be an accuracy from 0 to 1, not {accuracy!r}")
+    values = space.choices().values
+    if space.design(_with_values(space, values)) != space.design(_with_values(space, values)):
+        raise UserError(
+            f"{space._head()}: the same values give a different design in the next call; a space must not use random "
+            "numbers, the time, or what earlier calls left"
+        )
+
+
+def _with_values(space: Space, values: Mapping[str, Any]) -> HyperParameters:
+    hp = space.choices()
+    hp.values = dict(values)
+    return hp
 
 
 def _check_scopes(space: Space) -> None:
@@ -276,7 +289,8 @@ def _check_scopes(space: Space) -> None:
     """
     known = {choice.name for choice in space.all_choices.space}
     for choice, value, hp in single_changes(space.all_choices):
-        with contextlib.suppress(Exception):  # a design that cannot be built is reported when it is built
+        # a design that cannot be built is reported when it is built
+        with contextlib.suppress(Exception, SpaceExit), guarded_call(space.path):
             space.make(hp)
         if new := [c.name for c in hp.space if c.name not in known]:
             raise UserError(

@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from fer_search import design
-from fer_search.choices import ChoiceError
+from fer_search.choicechecks import ChoiceError, check_name
+from fer_search.design.checks import is_number
 from fer_search.errors import UserError
+from fer_search.files import read_text
+from fer_search.spaceguard import SpaceExit, guarded_call
 from fer_search.spaceimports import local_imports, reload_local_modules
+
+MAX_BYTES = 10_000_000  # of a space file
 
 
 def run_space_file(path: Path) -> tuple[str, dict[str, str], dict[str, Any]]:
@@ -24,21 +29,49 @@ def run_space_file(path: Path) -> tuple[str, dict[str, str], dict[str, Any]]:
         UserError: The file cannot be read or run; the message has the file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot read the space {path}: {error.strerror}; give --space a Python file") from error
+        text = read_text(path.resolve(), MAX_BYTES)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read the space {path}: {reason}; give --space a Python file") from error
     except UnicodeDecodeError as error:
         raise UserError(f"cannot read the space {path}: it is not UTF-8 text; give --space a Python file") from error
     modules = local_imports(path, text)
     reload_local_modules(path.parent, list(modules))
     namespace: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
-        exec(compile(text, str(path), "exec"), namespace)
+        code = compile(text, str(path), "exec")
+        with guarded_call(path):
+            exec(code, namespace)
     except SyntaxError as error:
         raise UserError(f"{error.filename or path}, line {error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
+    except (Exception, SpaceExit) as error:
         raise UserError(f"{error_location(path, error) or path}: {error_text(error)}") from error
     return text, modules, namespace
+
+
+def check_tables(path: Path, text: str, baselines: Any, references: Any) -> None:
+    """Reject baselines and references that are not what they should be.
+
+    Raises:
+        UserError: The message has the file and line.
+    """
+    for table, entries in (("baselines", baselines), ("references", references)):
+        if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
+            raise UserError(f"{entry_location(path, text, table)}: {table} must be a dictionary whose keys are names")
+        for name in entries:
+            try:
+                check_name(name, table.removesuffix("s"))
+            except ChoiceError as error:
+                raise UserError(f"{entry_location(path, text, table, name)}: {error}") from error
+    for name, values in baselines.items():
+        if not isinstance(values, dict):
+            raise UserError(
+                f"{entry_location(path, text, 'baselines', name)}: baseline {name!r} must map choices to values"
+            )
+    for name, accuracy in references.items():
+        if not is_number(accuracy, 0, 1):
+            location = entry_location(path, text, "references", name)
+            raise UserError(f"{location}: reference {name!r} must be an accuracy from 0 to 1, not {accuracy!r}")
 
 
 def error_location(path: Path, error: BaseException) -> str:
@@ -78,11 +111,9 @@ def entry_location(path: Path, text: str, table: str, *keys: object) -> str:
 
 def error_text(error: BaseException) -> str:
     """Return an error in one line, for the author of the file."""
-    if isinstance(error, SystemExit):
-        return "it calls sys.exit; a space file must only define choices"
     text = str(error).strip().splitlines()
     first = text[0] if text else type(error).__name__
-    if isinstance(error, (UserError, ChoiceError)):
+    if isinstance(error, (UserError, ChoiceError, SpaceExit)):
         return first
     return _unknown_field(first) or f"{type(error).__name__}: {first}"
 

@@ -137,9 +137,10 @@ def state(run: Path) -> dict:
     for folder in sorted(run.glob("trial_*")):
         trial = json.loads((folder / "trial.json").read_text())
         trial["metrics"]["metrics"].pop("seconds", None)
+        trial.pop("checksum")  # of the times too, as are those of the rows
         lines = [line.split(",") for line in (folder / "epochs.csv").read_text().splitlines()]
-        seconds = lines[0].index("seconds")
-        rows = [[value for k, value in enumerate(line) if k != seconds] for line in lines]
+        times = [lines[0].index(name) for name in ("seconds", "crc32")]
+        rows = [[value for k, value in enumerate(line) if k not in times] for line in lines]
         found[folder.name] = {
             "trial": trial,
             "rows": rows,
@@ -147,7 +148,7 @@ def state(run: Path) -> dict:
             "files": sorted(path.name for path in folder.iterdir()),
         }
     oracle = json.loads((run / "oracle.json").read_text())
-    return found | {"oracle": {key: value for key, value in oracle.items() if key != "display"}}
+    return found | {"oracle": {key: value for key, value in oracle.items() if key not in ("display", "checksum")}}
 
 
 def weights(path: Path) -> dict[str, bytes]:

@@ -28,9 +28,9 @@ LAYERS = (
     ("models",),
     ("backend",),
     ("data",),
-    ("space", "spacefile", "spaceimports", "spacebuild", "choices"),
+    ("space", "spacefile", "spaceguard", "spaceimports", "spacebuild", "choices", "choicechecks"),
     ("design",),
-    ("files",),
+    ("files", "console", "terminal"),
     ("errors",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -61,10 +61,10 @@ def confirm(
 
     Exit codes: as for fer-search run.
     """
-    from rich.console import Console
 
     from fer_search import backend
     from fer_search.commands.results import wide_console
+    from fer_search.console import SafeConsole
     from fer_search.report import newest_run
 
     if workers != "1" or cluster is not None:
@@ -91,7 +91,7 @@ def confirm(
         overwrite=overwrite,
         command=shlex.join(["fer-search", *sys.argv[1:]]),
     )
-    code = run_confirm(settings, Console(stderr=True))
+    code = run_confirm(settings, SafeConsole(stderr=True))
     if code == 0:
         from fer_search.report import write_report
 

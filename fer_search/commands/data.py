@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fer_search.commands.options import (
     Classes,
@@ -21,6 +20,7 @@ from fer_search.commands.options import (
     parse_data_options,
     parse_sources,
 )
+from fer_search.console import SafeConsole
 
 data_app = typer.Typer(help="Find, check and download data sets.", no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def info(
 
     options = parse_data_options(classes, map, image_size, colour, test, group_by)
     dataset = load_dataset(parse_sources(data), labels=labels.value, ferplus_csv=ferplus_csv, options=options)
-    console = Console()
+    console = SafeConsole()
     for table in tables(audit(dataset), dataset):
         console.print(table)
     if plot is not None:

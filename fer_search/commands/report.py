@@ -12,6 +12,7 @@ import typer
 
 from fer_search.commands.options import RESULTS, ResultsDir
 from fer_search.errors import UserError
+from fer_search.terminal import printable
 
 
 class Format(StrEnum):
@@ -94,6 +95,8 @@ def _write_text(run: Path, form: Format, out: Path | None) -> None:
     from fer_search.files import write_text
 
     text = {Format.md: reports.to_markdown, Format.csv: reports.to_csv, Format.json: reports.to_json}[form](run)
+    if form is Format.md:
+        text = printable(text)
     if out is None:
         sys.stdout.write(text)
     else:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from fer_search.commands.options import RESULTS, AsJson, GivenRun, ResultsDir, Run
 from fer_search.errors import EXIT_RUN_FOLDER
+from fer_search.terminal import printable
+
+if TYPE_CHECKING:
+    from fer_search.console import SafeConsole
 
 
-def wide_console() -> Console:
+def wide_console() -> SafeConsole:
     """Return a console on stdout that does not truncate tables when stdout is not a terminal."""
-    return Console() if sys.stdout.isatty() else Console(width=240)
+    from fer_search.console import SafeConsole
+
+    return SafeConsole() if sys.stdout.isatty() else SafeConsole(width=240)
 
 
 def status(run: Run = None, results_dir: ResultsDir = RESULTS, json: AsJson = False) -> None:
@@ -23,7 +28,7 @@ def status(run: Run = None, results_dir: ResultsDir = RESULTS, json: AsJson = Fa
     from fer_search.runs.status import read_status, status_as_json, status_lines
 
     found = read_status(run or newest_run(results_dir))
-    print(status_as_json(found) if json else "\n".join(status_lines(found)))
+    print(status_as_json(found) if json else printable("\n".join(status_lines(found))))
 
 
 def runs(results_dir: ResultsDir = RESULTS, json: AsJson = False) -> None:
@@ -80,7 +85,7 @@ def doctor(
 
     problems = find_problems(run)
     for line in repair_problems(run, problems) if repair else [problem.text for problem in problems]:
-        print(line)
+        print(printable(line))
     remaining = find_problems(run) if repair else problems
     if not remaining:
         print(f"{run}: no problems left" if problems else f"{run}: no problems found")

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from fer_search.commands.options import Classes, Colour, Data, ImageSize, Map, parse_data_options, parse_sources
+from fer_search.console import SafeConsole
 from fer_search.errors import UserError
+from fer_search.terminal import printable
 
 if TYPE_CHECKING:
     from fer_search.data.dataset import Dataset
@@ -50,13 +51,13 @@ def show(
     from fer_search.space import load_space
 
     space = load_space(file, width)
-    console = Console()
+    console = SafeConsole()
     costs = dataset = None
     if data or plot is not None or (samples and time):
         options = parse_data_options(classes, map, image_size, colour, None, None)
         dataset = load_dataset(parse_sources(data), options=options)
     if samples:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        with Progress(console=SafeConsole(stderr=True), transient=True) as progress:
             task = progress.add_task(f"costs of {samples} designs", total=samples)
             costs = measure_costs(
                 space, samples, seed, lambda: progress.advance(task), dataset.spec if dataset else None
@@ -117,6 +118,6 @@ def check(
         dataset = load_dataset(parse_sources(data), options=options)
     for result in check_space(space, samples, seed, dataset):
         failed += bool(result.problem)
-        print(f"{result.name}: {result.problem or f'trains, {result.seconds:.1f} s'}", flush=True)
+        print(printable(f"{result.name}: {result.problem or f'trains, {result.seconds:.1f} s'}"), flush=True)
     if failed:
         raise UserError(f"{file}: {failed} of the designs above do not train")

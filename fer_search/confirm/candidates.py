@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from fer_search.data.spec import DataSpec
 from fer_search.design import Design
 from fer_search.errors import EXIT_NO_TRIAL, UserError
+from fer_search.models import measure_cost
 from fer_search.report import load_epochs, load_trials
 from fer_search.runfolder.design_json import read_design_json
 from fer_search.runfolder.folder import RunFolder
@@ -110,3 +113,16 @@ def _epochs(
             f"for the {len(losses)} epochs of the search; give at most that many, or choose others with --trial"
         )
     return count, losses
+
+
+def describe_candidate(candidate: Candidate, spec: DataSpec) -> dict[str, Any]:
+    """Return a candidate as confirm.json lists it."""
+    return {
+        "trial": candidate.trial,
+        "name": candidate.name,
+        "title": candidate.title,
+        "epochs": candidate.epochs,
+        "val_accuracy": candidate.accuracy,
+        "parameters": measure_cost(candidate.design, spec).parameters,
+        "design": candidate.design.to_dict(),
+    }

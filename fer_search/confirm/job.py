@@ -10,13 +10,12 @@ from typing import Any
 from fer_search.confirm.network import save_and_predict
 from fer_search.confirm.testset import TestSet
 from fer_search.data.spec import DataSpec
-from fer_search.files import disk_is_full
 from fer_search.runfolder.confirmation import write_test_predictions
 from fer_search.runfolder.epochs import Row
 from fer_search.search.executors.lease import LeaseLost
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.trials.crash_guard import CRASH_MESSAGE, MAX_CRASHES, CrashMarker
-from fer_search.search.trials.failures import reason
+from fer_search.search.trials.failures import describe_folder_fault, is_folder_fault, reason
 from fer_search.search.trials.signals import Stop
 from fer_search.training.trial import Progress, Stopped, Trial, TrialData, TrialFailed, TrialHooks, train
 
@@ -83,9 +82,12 @@ class ConfirmJob:
         except LeaseLost:
             raise
         except Exception as error:
-            if isinstance(error, Stopped) or disk_is_full(error):
+            if isinstance(error, Stopped):
                 marker.clear()
-                return Outcome("stopped" if isinstance(error, Stopped) else "disk_full", message=str(error))
+                return Outcome("stopped", message=str(error))
+            if is_folder_fault(error):
+                marker.clear()
+                return Outcome("disk_full", message=describe_folder_fault(error, self.trial.folder))
             return Outcome("failed", message=reason(error))
 
     def _test(self, data: ConfirmData) -> dict[str, Any]:

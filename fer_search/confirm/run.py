@@ -12,9 +12,9 @@ import numpy as np
 from rich.console import Console
 
 from fer_search import backend
-from fer_search.confirm.candidates import Candidate, choose_candidates
+from fer_search.confirm.candidates import Candidate, choose_candidates, describe_candidate
 from fer_search.confirm.job import ConfirmData, ConfirmJob
-from fer_search.confirm.progress import ConfirmProgress
+from fer_search.confirm.progress import ConfirmProgress, print_line
 from fer_search.confirm.settings import Settings
 from fer_search.confirm.testset import make_test_set
 from fer_search.confirm.time_budget import fit_epochs
@@ -22,12 +22,10 @@ from fer_search.confirm.trainings import FIRST_TRIAL_NUMBER, ConfirmListener, op
 from fer_search.data.dataset import Dataset
 from fer_search.data.load import load_dataset
 from fer_search.data.options import DataOptions
-from fer_search.data.spec import DataSpec
 from fer_search.data.split import make_split
 from fer_search.design import Custom
 from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
-from fer_search.files import disk_is_full
-from fer_search.models import measure_cost
+from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.report import RunInfo, load_epochs, load_run, load_trials
 from fer_search.runfolder.confirmation import (
     check_settings,
@@ -41,7 +39,8 @@ from fer_search.runfolder.confirmation import (
 )
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
-from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, ConfirmJson
+from fer_search.runfolder.recovery import set_aside_damaged
+from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, TEST_PREDICTIONS_FILE, ConfirmJson
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.trials.crash_guard import CrashMarker
 from fer_search.search.trials.signals import Stop, stopping
@@ -73,14 +72,11 @@ def run_confirm(settings: Settings, console: Console) -> int:
         raise UserError(f"{settings.run} {why}: confirm needs a run of fer-search with --protocol holdout")
     folder = RunFolder(settings.run)
     try:
-        with folder.lock(), stopping(lambda text: console.print(text, highlight=False)) as stop:
+        with folder.lock(), stopping(lambda text: print_line(console, text)) as stop:
             return _Confirmation(settings, info, console).run(stop)
     except OSError as error:
-        if disk_is_full(error):
-            raise UserError(
-                f"the disk of {settings.run} is full; nothing is lost: free space and re-run the command to resume",
-                EXIT_RUN_FOLDER,
-            ) from error
+        if storage_failed(error):
+            raise UserError(describe_storage_failure(error, settings.run), EXIT_RUN_FOLDER) from error
         raise
 
 
@@ -108,6 +104,8 @@ class _Confirmation:
 
     def run(self, stop: Stop) -> int:
         """Run the trainings that are not done yet; return the exit code."""
+        for line in self._drop_damaged():
+            print_line(self.console, line)
         done = [(training["candidate"], training["seed"]) for training in self.record["trainings"]]
         plan = [(index, seed) for seed in range(self.settings.seeds) for index in range(len(self.candidates))]
         progress = self._announce(plan, done)
@@ -204,10 +202,20 @@ class _Confirmation:
             "trained": trained,
             "after_trials": int((trials["status"] != "running").sum()),
             "looks": looks,
-            "candidates": [_describe(candidate, self.dataset.spec) for candidate in self.candidates],
+            "candidates": [describe_candidate(candidate, self.dataset.spec) for candidate in self.candidates],
             "trainings": [],
             "ensembles": [],
         }
+
+    def _drop_damaged(self) -> list[str]:
+        """Forget the trainings whose predictions are damaged, so that they are repeated; return a line for each."""
+        images = len(self.data.test.labels)
+        tested = [training for training in self.record["trainings"] if "tests" in training]
+        damaged = [t for t in tested if read_test_predictions(self._training_dir(t), images) is None]
+        if damaged:
+            self.record["trainings"] = [t for t in self.record["trainings"] if t not in damaged]
+            write_confirm_json(self.settings.run, self.record)
+        return [f"{self._training_dir(t) / TEST_PREDICTIONS_FILE} is damaged; it is trained again." for t in damaged]
 
     def _announce(self, plan: list[tuple[int, int]], done: list[tuple[int, int]]) -> ConfirmProgress:
         epochs = sum(self.candidates[index].epochs for index, _ in plan)
@@ -229,7 +237,10 @@ class _Confirmation:
         folder.mkdir(parents=True, exist_ok=True)
         candidate = self.candidates[plan[number][0]]
         description = f"{candidate.title}, confirmed, seed {plan[number][1]}"
-        return ConfirmJob(self._make_trial(candidate, number, folder), self.info.name, description)
+        trial = self._make_trial(candidate, number, folder)
+        for line in set_aside_damaged(folder, trial.seed, trial.number):
+            print_line(self.console, line)
+        return ConfirmJob(trial, self.info.name, description)
 
     def _record_result(self, number: int, plan: Plan, outcome: Outcome, progress: ConfirmProgress) -> None:
         index, seed = plan[number]
@@ -274,23 +285,14 @@ class _Confirmation:
 
     def _read_predictions(self, index: int) -> list[np.ndarray]:
         """Return the test probabilities of each trained network of a candidate, float64 (n, classes)."""
-        numbers = [
-            training["seed"] * len(self.candidates) + index
-            for training in self.record["trainings"]
-            if training["candidate"] == index and "tests" in training
-        ]
-        run, looks = self.settings.run, self.record["looks"]
-        return [read_test_predictions(training_dir(run, looks, number)) for number in numbers]
+        members = []
+        for training in self.record["trainings"]:
+            if training["candidate"] == index and "tests" in training:
+                probabilities = read_test_predictions(self._training_dir(training), len(self.data.test.labels))
+                assert probabilities is not None  # _drop_damaged saw to it
+                members.append(probabilities)
+        return members
 
-
-def _describe(candidate: Candidate, spec: DataSpec) -> dict[str, Any]:
-    """Return a candidate as confirm.json lists it."""
-    return {
-        "trial": candidate.trial,
-        "name": candidate.name,
-        "title": candidate.title,
-        "epochs": candidate.epochs,
-        "val_accuracy": candidate.accuracy,
-        "parameters": measure_cost(candidate.design, spec).parameters,
-        "design": candidate.design.to_dict(),
-    }
+    def _training_dir(self, training: dict[str, Any]) -> Path:
+        number = training["seed"] * len(self.candidates) + training["candidate"]
+        return training_dir(self.settings.run, self.record["looks"], number)

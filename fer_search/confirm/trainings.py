@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 from fer_search.confirm.job import ConfirmData, ConfirmJob
 from fer_search.confirm.progress import ConfirmProgress
 from fer_search.confirm.settings import Settings
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.epochs import Row
 from fer_search.search.executors.executor import Executor
 from fer_search.search.executors.here import Here
@@ -84,7 +83,7 @@ def run_trainings(
         listener: Is told what happens meanwhile.
 
     Raises:
-        OSError: A disk is full.
+        UserError: The disk is full or fails, or a file is damaged (exit code 4).
     """
     running: set[int] = set()
     queue, stopped = deque(waiting), False
@@ -100,7 +99,7 @@ def run_trainings(
             number = job.trial.number - FIRST_TRIAL_NUMBER
             running.remove(number)
             if outcome.status == "disk_full":
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), outcome.message)
+                raise UserError(outcome.message, EXIT_RUN_FOLDER)
             if outcome.status == "lost":
                 listener.shown.say(f"training {number + 1}: {outcome.message}; it resumes from its last checkpoint.")
                 queue.appendleft(number)

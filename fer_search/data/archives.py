@@ -13,6 +13,7 @@ from typing import IO
 
 from fer_search.data.arrays import read_npz
 from fer_search.data.folders import is_picture, read_names
+from fer_search.data.limits import MAX_IMAGE_BYTES, bounded, check_archive, check_size, open_file, read_member
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.table import parse_csv
@@ -40,6 +41,7 @@ def read_zip(path: Path, options: DataOptions, cache: Path | None = None) -> Raw
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            check_archive(archive, path)
             if any(name.endswith(".npy") for name in names):
                 return read_npz(path, str(path), options, cache)
             normal = {member: member.replace("\\", "/") for member in names if not member.endswith(("/", "\\"))}
@@ -60,7 +62,11 @@ def _read_pictures(
     archive: zipfile.ZipFile, normal: dict[str, str], path: Path, options: DataOptions, cache: Path | None
 ) -> RawData:
     members = {name: member for member, name in normal.items() if not _hidden(name)}
-    content = {name: archive.read(member) for name, member in members.items() if is_picture(name)}
+    content = {
+        name: read_member(archive, member, path, MAX_IMAGE_BYTES)
+        for name, member in members.items()
+        if is_picture(name)
+    }
     if not content:
         raise UserError(f"{path}: no class folders like train/angry/ in it; unpack it and give --data what it holds")
     return read_names(str(path), list(members), content.__getitem__, options, cache)
@@ -98,11 +104,11 @@ def read_gzip(path: Path, options: DataOptions, cache: Path | None = None) -> Ra
         UserError: It is damaged, or holds no data set.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if path.name.lower().endswith((".tar.gz", ".tgz")):
                 return _read_tar(file, str(path), options, cache)
             with gzip.open(file) as unpacked:
-                return parse_csv(unpacked, str(path), options)  # type: ignore[arg-type]
+                return parse_csv(bounded(unpacked, str(path)), str(path), options)  # type: ignore[arg-type]
     except DAMAGED as error:
         raise UserError(f"{path} is not a whole .gz file ({error}); download it again") from error
 
@@ -114,7 +120,7 @@ def read_tar(path: Path, options: DataOptions, cache: Path | None = None) -> Raw
         UserError: It is damaged, or holds no data set.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _read_tar(file, str(path), options, cache)
     except DAMAGED as error:
         raise UserError(f"{path} is not a whole .tar file ({error}); download it again") from error
@@ -123,8 +129,11 @@ def read_tar(path: Path, options: DataOptions, cache: Path | None = None) -> Raw
 def _read_tar(file: IO[bytes], path: str, options: DataOptions, cache: Path | None) -> RawData:
     """Read FER2013's csv, or the pictures, in a tar file; in one pass, since it may be a stream."""
     content: dict[str, bytes] = {}
+    total = 0
     with tarfile.open(fileobj=file, mode="r|*") as archive:
         for member in archive:
+            total += member.size
+            check_size(total, f"{path}, unpacked,")
             if not member.isfile() or _hidden(member.name.removeprefix("./")):
                 continue
             data = archive.extractfile(member)

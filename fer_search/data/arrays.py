@@ -15,6 +15,7 @@ from PIL import Image
 from fer_search.data.dataset import SPLITS, TRAIN
 from fer_search.data.images import Conversions, allocate, choose_size, fit
 from fer_search.data.labels import resolve_labels
+from fer_search.data.limits import check_arrays, check_size
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.splits import split_of
@@ -38,6 +39,7 @@ def read_npz(file: Path | IO[bytes], path: str, options: DataOptions, cache: Pat
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
+            check_arrays(arrays, path)
             loads = {name: (lambda name=name: arrays[name]) for name in arrays.files}
             return read_arrays(loads, path, "npz", options, cache)
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
@@ -61,10 +63,19 @@ def read_hdf5(file: Path, options: DataOptions, cache: Path | None = None) -> Ra
         with h5py.File(file, "r") as archive:
             arrays: dict[str, Any] = {}
             archive.visititems(lambda name, item: arrays.update({name: item} if isinstance(item, h5py.Dataset) else {}))
-            loads = {name.replace("/", "_"): (lambda item=item: item[()]) for name, item in arrays.items()}
+            loads = {
+                name.replace("/", "_"): (lambda item=item: _load_dataset(item, str(file)))
+                for name, item in arrays.items()
+            }
             return read_arrays(loads, str(file), "hdf5", options, cache)
     except OSError as error:
         raise UserError(f"{file} is not a whole HDF5 file ({error}); write it again") from error
+
+
+def _load_dataset(item: Any, path: str) -> np.ndarray:
+    """Read an HDF5 dataset, whose compressed chunks may be far smaller than its array."""
+    check_size(int(item.nbytes), f"{path}: {item.name}")
+    return np.asarray(item[()])
 
 
 def read_arrays(

@@ -7,6 +7,7 @@ import csv
 import io
 from typing import IO, NamedTuple
 
+from fer_search.data.limits import read_line
 from fer_search.errors import UserError
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -76,10 +77,10 @@ def open_csv(file: IO[bytes], path: str) -> tuple[IO[bytes], Dialect, list[str]]
     stream: IO[bytes] = io.BufferedReader(_Prefixed(start, file), 1 << 20)  # type: ignore[type-var]
     if start.startswith(UTF16):
         stream = io.BufferedReader(_Utf8(stream), 1 << 20)  # type: ignore[type-var]
-    header = stream.readline().decode("utf-8-sig", "replace").strip("\r\n")
+    header = read_line(stream, path).decode("utf-8-sig", "replace").strip("\r\n")
     separator = ""
     if header.lower().startswith("sep=") and len(header) > 4:
-        separator, header = header[4], stream.readline().decode("utf-8", "replace").strip("\r\n")
+        separator, header = header[4], read_line(stream, path).decode("utf-8", "replace").strip("\r\n")
     separator = separator or max(SEPARATORS, key=header.count)
     names = [name.strip() for name in next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])]
     return stream, Dialect(separator.encode(), len(names)), names

@@ -12,6 +12,7 @@ import numpy as np
 from fer_search.data.dataset import TRAIN
 from fer_search.data.images import decode_all, is_picture_name
 from fer_search.data.labels import parse_rules, resolve_labels
+from fer_search.data.limits import read_picture
 from fer_search.data.options import DataOptions
 from fer_search.data.presets import ALIASES, FILE_NAMES
 from fer_search.data.raw import RawData
@@ -30,7 +31,7 @@ def read_folders(folder: Path, options: DataOptions, cache: Path | None = None) 
     Raises:
         UserError: Splits or classes are ambiguous or unknown, or a file is not an image; the message names it.
     """
-    return read_names(str(folder), list(walk(folder)), lambda name: (folder / name).read_bytes(), options, cache)
+    return read_names(str(folder), list(walk(folder)), lambda name: read_picture(folder / name), options, cache)
 
 
 def is_picture(name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from fer_search.data.limits import check_pixels
 from fer_search.data.options import DataOptions
 from fer_search.data.spec import DEFAULT_SIZE
 from fer_search.errors import UserError
@@ -165,9 +166,12 @@ def decode(data: bytes, name: str, size: int, channels: int = 1) -> tuple[np.nda
     try:
         with Image.open(io.BytesIO(data)) as picture:
             own_size, mode = picture.size, picture.mode
+            check_pixels(*own_size, name)
             turned = picture.getexif().get(ORIENTATION, 1) in range(2, 9)
             upright = ImageOps.exif_transpose(picture) if turned else picture
             return fit(upright, size, channels), own_size, mode, turned
+    except UserError:
+        raise
     except Exception as error:  # each of Pillow's formats has its own exceptions for broken files
         reason = "no image format is recognised" if "BytesIO" in str(error) else error
         raise UserError(f"{name} is cut short or not an image ({reason}); replace or remove it") from error

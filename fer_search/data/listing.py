@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,6 +13,7 @@ from fer_search.data.dataset import TRAIN
 from fer_search.data.dialect import open_csv, refuse_lfs_pointer
 from fer_search.data.images import decode_all, is_picture_name
 from fer_search.data.labels import resolve_labels
+from fer_search.data.limits import open_file, read_picture
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.splits import split_of, split_of_file
@@ -28,7 +30,7 @@ Entry = tuple[str, str, int]  # path, label, split
 def is_listing(path: Path) -> bool:
     """Return whether a text file lists pictures: its first line, or its header, says so."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(4096)
             if path.suffix.lower() == ".csv":
                 file.seek(0)
@@ -88,7 +90,8 @@ def _majority(row: list[str], where: str) -> str | None:
 
 
 def _text_entries(path: Path) -> Iterator[Entry]:
-    text = path.read_bytes()
+    with open_file(path) as file:
+        text = file.read()
     refuse_lfs_pointer(text, str(path))
     for number, line in enumerate(text.decode("utf-8-sig", "replace").splitlines(), 1):
         words = line.replace(",", " ").replace("\t", " ").split()
@@ -101,7 +104,7 @@ def _text_entries(path: Path) -> Iterator[Entry]:
 
 
 def _csv_entries(path: Path) -> Iterator[Entry]:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         stream, dialect, header = open_csv(file, str(path))
         names = [name.lower() for name in header]
         kinds = (PATH_COLUMNS, LABEL_COLUMNS, USAGE_COLUMNS)
@@ -148,7 +151,7 @@ def read_entries(
     )
     kept = np.flatnonzero(labels.kept).tolist()
     files = [_locate(source, folder, entries[row][0]) for row in kept]
-    contents = [(str(file), file.read_bytes) for file in files]
+    contents = [(str(file), partial(read_picture, file)) for file in files]
     images, notes = decode_all(contents, options, cache)
     names = [entries[row][0].encode() for row in kept]
     return RawData(

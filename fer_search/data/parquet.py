@@ -13,6 +13,7 @@ import numpy as np
 from fer_search.data.dataset import TRAIN
 from fer_search.data.images import decode_all
 from fer_search.data.labels import resolve_labels
+from fer_search.data.limits import check_size, open_file
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.splits import split_of, split_of_file
@@ -35,7 +36,7 @@ def read_parquet(files: Sequence[Path], options: DataOptions, cache: Path | None
     """
     try:
         from pyarrow import ArrowInvalid
-        from pyarrow.parquet import read_table
+        from pyarrow.parquet import ParquetFile, read_table
     except ImportError as error:
         raise UserError(f"{files[0]}: reading parquet needs pyarrow: pip install '.[parquet]'") from error
     contents: list[tuple[str, Callable[[], bytes]]] = []
@@ -43,6 +44,10 @@ def read_parquet(files: Sequence[Path], options: DataOptions, cache: Path | None
     splits: list[int] = []
     for file in files:
         try:
+            with open_file(file) as source:
+                groups = ParquetFile(source).metadata
+                sizes = [groups.row_group(k).total_byte_size for k in range(groups.num_row_groups)]
+            check_size(sum(sizes), f"{file}, unpacked,")
             table = read_table(file)
         except (ArrowInvalid, OSError) as error:
             raise UserError(f"{file} is not a whole parquet file ({str(error).splitlines()[0]})") from error

@@ -10,6 +10,7 @@ from fer_search.data.dataset import SPLITS
 from fer_search.data.dialect import refuse_lfs_pointer
 from fer_search.data.find import FILES, GET_DATA
 from fer_search.data.images import is_picture_name
+from fer_search.data.limits import open_file
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.splits import split_of
@@ -34,7 +35,7 @@ def read(path: Path, options: DataOptions | None = None, cache: Path | None = No
     options = options or DataOptions()
     if path.is_dir():
         return _read_folder(path, options, cache)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(512)
     refuse_lfs_pointer(start, str(path))
     suffix = path.suffix.lower()
@@ -111,7 +112,7 @@ def _has_labels(file: Path) -> bool:
     from fer_search.data.dialect import open_csv
     from fer_search.data.table import LABEL_COLUMNS
 
-    with file.open("rb") as stream:
+    with open_file(file) as stream:
         header = open_csv(stream, str(file))[2]
     return any(name.lower() in LABEL_COLUMNS for name in header)
 

@@ -19,6 +19,7 @@ from fer_search.data.dataset import TRAIN
 from fer_search.data.dialect import Dialect, open_csv
 from fer_search.data.images import Conversions, choose_size, fit
 from fer_search.data.labels import resolve_labels
+from fer_search.data.limits import check_line, open_file
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.splits import split_of
@@ -52,7 +53,7 @@ class Rows:
 
 def read_csv(path: Path, options: DataOptions | None = None, default_split: int = TRAIN) -> RawData:
     """Read a csv with pixels; see ``parse_csv``."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return parse_csv(file, str(path), options or DataOptions(), default_split)
 
 
@@ -74,6 +75,7 @@ def parse_csv(file: IO[bytes], path: str, options: DataOptions, default_split: i
     rest = b""
     while block := stream.read(CHUNK):
         lines, _, rest = (rest + block).rpartition(b"\n")
+        check_line(len(rest), path)
         _parse(lines, rows)
     _parse(rest, rows)
     side = rows.side or 48

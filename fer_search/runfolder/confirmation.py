@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from fer_search.errors import EXIT_MISMATCH, EXIT_RUN_FOLDER, UserError
-from fer_search.files import write_atomic, write_json
-from fer_search.runfolder.schema import CONFIRM_DIR, CONFIRM_FILE, FORMAT, TEST_PREDICTIONS_FILE, ConfirmJson
+from fer_search.errors import EXIT_MISMATCH, UserError
+from fer_search.files import write_atomic
+from fer_search.runfolder.arrays import NPZ_ERRORS, read_npz
+from fer_search.runfolder.json_files import check_format, read_json, write_json
+from fer_search.runfolder.schema import CONFIRM_DIR, CONFIRM_FILE, TEST_PREDICTIONS_FILE, ConfirmJson
 
 
 def read_confirm_json(run: Path) -> ConfirmJson | None:
@@ -21,19 +23,10 @@ def read_confirm_json(run: Path) -> ConfirmJson | None:
         UserError: It is damaged, or of a newer format (exit code 4).
     """
     path = run / CONFIRM_DIR / CONFIRM_FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        version = int(record["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{path} cannot be read ({error}); restore it from a backup, or move {path.parent} away"
-        raise UserError(message, EXIT_RUN_FOLDER) from error
-    if version > FORMAT:
-        raise UserError(
-            f"{path} has format {version}, newer than this version of fer-search reads; update fer-search",
-            EXIT_RUN_FOLDER,
-        )
+    record = read_json(path)
+    check_format(path, record)
     return cast(ConfirmJson, record)
 
 
@@ -87,6 +80,19 @@ def evaluation_dirs(run: Path) -> list[Path]:
     return list((run / CONFIRM_DIR).glob("look_*"))
 
 
+def recorded_dirs(run: Path, record: ConfirmJson) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the folder and the test scores of each training that succeeded."""
+    candidates = len(record["candidates"])
+    return [
+        (
+            training_dir(run, record["looks"], training["seed"] * candidates + training["candidate"]),
+            training["tests"],
+        )
+        for training in record["trainings"]
+        if "tests" in training
+    ]
+
+
 def write_test_predictions(folder: Path, probabilities: np.ndarray, labels: np.ndarray) -> None:
     """Write a training's predictions for the test images.
 
@@ -99,10 +105,19 @@ def write_test_predictions(folder: Path, probabilities: np.ndarray, labels: np.n
     write_atomic(folder / TEST_PREDICTIONS_FILE, lambda path: np.savez_compressed(path, allow_pickle=False, **arrays))
 
 
-def read_test_predictions(folder: Path) -> np.ndarray:
-    """Return a training's probabilities for the test images, float64 (n, classes)."""
-    with np.load(folder / TEST_PREDICTIONS_FILE, allow_pickle=False) as arrays:
-        return arrays["probabilities"].astype(np.float64)
+def read_test_predictions(folder: Path, images: int | None) -> np.ndarray | None:
+    """Return a training's probabilities for the test images, float64 (images, classes); None if damaged or missing.
+
+    Args:
+        folder: Folder of the training.
+        images: Number of test images; None if unknown.
+    """
+    try:
+        with read_npz(folder / TEST_PREDICTIONS_FILE) as arrays:
+            probabilities = arrays["probabilities"].astype(np.float64)
+    except NPZ_ERRORS:
+        return None
+    return probabilities if probabilities.ndim == 2 and images in (None, len(probabilities)) else None
 
 
 def tested_trainings(record: ConfirmJson) -> list[tuple[int, int, int]]:

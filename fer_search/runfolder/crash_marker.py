@@ -6,17 +6,15 @@ import contextlib
 from pathlib import Path
 from typing import cast
 
-from fer_search.files import check_write_guard, write_json
-from fer_search.runfolder.json_files import read_json_if_valid
+from fer_search.files import check_write_guard
+from fer_search.runfolder.json_files import read_json_if_valid, write_json
 from fer_search.runfolder.schema import CRASH_MARKER_FILE, CrashMarkerJson
 
 
 def read_crash_marker(folder: Path) -> CrashMarkerJson | None:
     """Return what an earlier start left behind; None where it exited cleanly or the file is damaged."""
-    content = read_json_if_valid(folder / CRASH_MARKER_FILE, "place", "starts")
-    if content is None or not isinstance(content["starts"], int):
-        return None
-    return cast(CrashMarkerJson, content)
+    content = read_json_if_valid(folder / CRASH_MARKER_FILE)
+    return None if content is None else cast(CrashMarkerJson, content)
 
 
 def write_crash_marker(folder: Path, place: list[list[int]], starts: int) -> None:

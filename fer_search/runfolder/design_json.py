@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from fer_search.files import write_json
-from fer_search.runfolder.json_files import read_json, read_json_if_valid
+from fer_search.runfolder.json_files import read_json, read_json_if_valid, write_json
 from fer_search.runfolder.schema import DESIGN_FILE, DesignJson
 
 

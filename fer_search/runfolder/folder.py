@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from contextlib import AbstractContextManager
@@ -10,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from fer_search.errors import EXIT_RUN_FOLDER, UserError
-from fer_search.files import TEMP_PREFIX, remove_temp_files, write_json
+from fer_search.files import TEMP_PREFIX, open_regular, remove_temp_files
+from fer_search.runfolder.guard import check_trial_id
+from fer_search.runfolder.identity import check_resumable
+from fer_search.runfolder.json_files import check_format, read_json, read_json_if_valid, write_json
 from fer_search.runfolder.lock import hold_lock, is_locked
 from fer_search.runfolder.schema import (
     CONFIRM_DIR,
     DESIGN_FILE,
     EPOCHS_FILE,
     EXPORT_DIR,
-    FORMAT,
     LIVE_FILE,
     ORACLE_FILE,
     RUN_FILE,
@@ -40,8 +43,12 @@ class RunFolder:
         self.path = path
 
     def trial_path(self, trial_id: str) -> Path:
-        """Return the path of a trial's folder, which may not exist."""
-        return self.path / f"{TRIAL_PREFIX}{trial_id}"
+        """Return the path of a trial's folder, which may not exist.
+
+        Raises:
+            UserError: The id is not a plain name (exit code 4).
+        """
+        return self.path / f"{TRIAL_PREFIX}{check_trial_id(trial_id, self.path)}"
 
     def trial_dir(self, trial_id: str) -> Path:
         """Return a trial's folder; creates it if missing."""
@@ -69,23 +76,14 @@ class RunFolder:
         """Return run.json; None where there is none yet.
 
         Raises:
-            UserError: It is damaged, or of a newer format (exit code 4).
+            UserError: It is damaged, of a newer format, or lacks what a search needs to be resumed (exit code 4).
         """
         path = self.path / RUN_FILE
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
-        try:
-            info = json.loads(path.read_text(encoding="utf-8"))
-            version = int(info["format"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path} cannot be read ({error}); restore it from a backup, or choose another --name", EXIT_RUN_FOLDER
-            ) from error
-        if version > FORMAT:
-            raise UserError(
-                f"{path} has format {version}, newer than this version of fer-search reads; update fer-search",
-                EXIT_RUN_FOLDER,
-            )
+        info = read_json(path)
+        check_format(path, info)
+        check_resumable(path, info)
         return info
 
     def write_run_json(self, info: dict[str, Any]) -> None:
@@ -99,15 +97,13 @@ class RunFolder:
     def write_live(self, content: dict[str, Any]) -> None:
         """Write the heartbeat (``schema.LiveJson``). Not fsynced: after a power cut it is out of date anyway."""
         temporary = self.path / f"{TEMP_PREFIX}{LIVE_FILE}"
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+        with os.fdopen(open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w") as file:
+            file.write(json.dumps(content))
         temporary.replace(self.path / LIVE_FILE)
 
     def read_live(self) -> dict[str, Any] | None:
-        """Return the last heartbeat of the process that holds the folder; None where there is none."""
-        try:
-            return dict(json.loads((self.path / LIVE_FILE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+        """Return the last heartbeat of the process that holds the folder; None if it is missing or damaged."""
+        return read_json_if_valid(self.path / LIVE_FILE)
 
     def remove_live(self) -> None:
         """Remove the heartbeat: the search ended."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_search.data.spec import FER2013_CLASSES
-from fer_search.errors import EXIT_MISMATCH, UserError
+from fer_search.errors import EXIT_MISMATCH, EXIT_RUN_FOLDER, UserError
+from fer_search.runfolder import validation
 from fer_search.runfolder.schema import RUN_FILE
 
 BUDGET_OPTIONS = ("--max-trials", "--max-epochs", "--time-budget")  # --extend may raise these
@@ -24,6 +25,19 @@ DEFAULT_IDENTITY = {
     "--colour": False,
     "--group-by": None,
 }
+
+
+def check_resumable(file: Path, info: Mapping[str, Any]) -> None:
+    """Refuse a run.json that lacks what a search needs to be resumed.
+
+    Raises:
+        UserError: The message names the field (exit code 4).
+    """
+    try:
+        validation.check_resumable(info)
+    except validation.SchemaError as error:
+        message = f"{file} is damaged: {error}; restore it from a backup, or choose another --name"
+        raise UserError(message, EXIT_RUN_FOLDER) from error
 
 
 def check_identity(

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fer_search.errors import EXIT_RUN_FOLDER, UserError
-from fer_search.files import disk_is_full
+from fer_search.files import open_regular, storage_failed
+from fer_search.runfolder.guard import check_contained
 from fer_search.runfolder.schema import LOCK_FILE
 
 try:
@@ -38,7 +39,8 @@ def hold_lock(folder: Path) -> Iterator[None]:
         folder: Run folder; created if missing.
 
     Raises:
-        UserError: Another process holds it (exit code 4), or the folder is not writable (exit code 2).
+        UserError: Another process holds it, one of its files is a link or no file (exit code 4), or it is not writable
+            (exit code 2).
     """
     with _open_lock(folder) as file:
         if not _acquire(file, time.monotonic() + WAIT_SECONDS):
@@ -60,7 +62,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
 def is_locked(folder: Path) -> bool:
     """Return whether a process holds the lock of a run folder now."""
     try:
-        file = (folder / LOCK_FILE).open(encoding="utf-8")
+        file = os.fdopen(open_regular(folder / LOCK_FILE), encoding="utf-8", errors="replace")
     except OSError:
         return False
     with file:
@@ -71,9 +73,12 @@ def is_locked(folder: Path) -> bool:
 def _open_lock(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / LOCK_FILE).open("a+", encoding="utf-8")
+        check_contained(folder)
+        return os.fdopen(
+            open_regular(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT), "r+", encoding="utf-8", errors="replace"
+        )
     except OSError as error:
-        if disk_is_full(error):
+        if storage_failed(error):
             raise
         reason = error.strerror or error
         raise UserError(f"cannot write to the run folder {folder}: {reason}; choose another --results-dir") from error
@@ -112,7 +117,7 @@ def _is_alive(pid: Any) -> bool:
         return True
     try:
         os.kill(int(pid), 0)
-    except (ProcessLookupError, TypeError, ValueError):
+    except (ProcessLookupError, TypeError, ValueError, OverflowError):
         return False
     except PermissionError:
         return True
@@ -128,7 +133,7 @@ def _read(file: TextIO) -> dict[str, Any]:
     file.seek(0)
     try:
         return dict(json.loads(file.read()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return {}
 
 

@@ -14,20 +14,20 @@ Both may be missing (older runs, stock Keras Tuner projects); the report then sa
 
 from __future__ import annotations
 
-import zipfile
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fer_search.data.spec import FER2013_CLASSES
-from fer_search.errors import UserError
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.files import write_atomic
+from fer_search.runfolder.arrays import NPZ_ERRORS, read_npz
 from fer_search.runfolder.json_files import read_json
 from fer_search.runfolder.schema import LAYERS_FILE, PREDICTIONS_FILE, TRIAL_PREFIX
 
 MAX_MISTAKES = 40  # images kept for the report
-READ_ERRORS = (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile)
 
 
 class Predictions(NamedTuple):
@@ -86,10 +86,10 @@ def load_predictions(run: str | Path) -> Predictions | None:
         UserError: The file is damaged; the message names it.
     """
     file = Path(run) / PREDICTIONS_FILE
-    if not file.exists():
+    if not os.path.lexists(file):
         return None
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with read_npz(file) as arrays:
             predictions = Predictions(
                 str(arrays["trial"]),
                 arrays["labels"].astype(int),
@@ -99,17 +99,19 @@ def load_predictions(run: str | Path) -> Predictions | None:
                 tuple(map(str, arrays["classes"])) if "classes" in arrays else FER2013_CLASSES,
             )
         _check_shapes(predictions)
-    except READ_ERRORS as error:
-        raise UserError(f"{file} cannot be read ({error}); move it away to make the report without it") from error
+    except NPZ_ERRORS as error:
+        raise UserError(
+            f"{file} cannot be read ({error}); move it away to make the report without it", EXIT_RUN_FOLDER
+        ) from error
     return predictions
 
 
 def predicted_trial(run: Path) -> str | None:
     """Return the trial id in predictions.npz; None where the file is missing or damaged."""
     try:
-        with np.load(run / PREDICTIONS_FILE, allow_pickle=False) as arrays:
+        with read_npz(run / PREDICTIONS_FILE) as arrays:
             return str(arrays["trial"])
-    except READ_ERRORS:
+    except NPZ_ERRORS:
         return None
 
 

@@ -12,13 +12,12 @@ A list of entries in the order in which they were added:
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from fer_search.errors import EXIT_RUN_FOLDER, UserError
-from fer_search.files import write_json
+from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.runfolder.schema import QUEUE_FILE
 
 
@@ -43,7 +42,7 @@ def read_queue(run: Path) -> list[QueueEntry]:
     if not file.exists():
         return []
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))["entries"]
+        entries = read_json(file)["entries"]
         return [dict(entry) | {"values": dict(entry["values"])} for entry in entries]  # type: ignore[misc]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{file} cannot be read ({error}); remove it to go on without", EXIT_RUN_FOLDER) from error

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_search.errors import UserError
-from fer_search.files import write_json
 from fer_search.runfolder.folder import RunFolder
-from fer_search.runfolder.json_files import read_json
+from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.runfolder.schema import (
     CRASH_MARKER_FILE,
     DESIGN_FILE,

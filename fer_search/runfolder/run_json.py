@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fer_search.errors import UserError
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.choices import Choice, read_choices
-from fer_search.runfolder.json_files import read_json, repair_hint
-from fer_search.runfolder.schema import FORMAT, ORACLE_FILE, RUN_FILE
+from fer_search.runfolder.guard import check_contained
+from fer_search.runfolder.json_files import check_format, read_json, repair_hint
+from fer_search.runfolder.schema import ORACLE_FILE, RUN_FILE
 
 
 @dataclass(frozen=True)
@@ -126,24 +127,24 @@ def load_run(run: str | Path) -> RunInfo:
     path = Path(run)
     if not path.is_dir():
         raise UserError(f"{path}: no such run folder; start one with fer-search run")
+    check_contained(path)
     run_file, oracle_file = path / RUN_FILE, path / ORACLE_FILE
     if not (run_file.exists() or oracle_file.exists()):
         raise UserError(
             f"{path} is not a run folder: it has neither {RUN_FILE} nor {ORACLE_FILE}; give the folder of one run"
         )
     content = read_json(run_file) if run_file.exists() else {}
-    version = content.get("format", FORMAT)
-    if not isinstance(version, int) or version > FORMAT:
-        raise UserError(
-            f"{run_file} has format {version}, newer than this version of fer-search reads; update fer-search"
-        )
+    if content:
+        check_format(run_file, content)
     reading = oracle_file
     try:
         choices = read_choices(read_json(oracle_file)["hyperparameters"]["space"]) if oracle_file.exists() else ()
         reading = run_file
         return _run_info(path, content, choices)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{reading} has unexpected content ({error!r}); {repair_hint(reading)}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ArithmeticError) as error:
+        raise UserError(
+            f"{reading} has unexpected content ({error!r}); {repair_hint(reading)}", EXIT_RUN_FOLDER
+        ) from error
 
 
 def _run_info(path: Path, content: dict[str, Any], choices: tuple[Choice, ...]) -> RunInfo:

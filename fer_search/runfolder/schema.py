@@ -29,6 +29,7 @@ ORACLE_FILE = "oracle.json"
 TUNER_FILE = "tuner0.json"  # Keras Tuner's, always {}
 LIVE_FILE = "live.json"
 LOCK_FILE = ".lock"
+TRIAL_DIGESTS = "trial_digests"  # our field of oracle.json: digest of the trial.json of each committed trial
 REPORT_FILE = "report.html"
 PREDICTIONS_FILE = "predictions.npz"
 TENSORBOARD_DIR = "tensorboard"
@@ -44,6 +45,10 @@ BEST_WEIGHTS_FILE = "best.weights.h5"  # of the trial's best epoch; kept for the
 TUNER_CHECKPOINT_FILE = "checkpoint.weights.h5"  # the same file, under the name where stock Keras Tuner looks for it
 
 QUEUE_FILE = "queue.json"  # see ``runfolder.queue``
+MID_EPOCH_FILE = "partial.weights.h5"  # training state in the middle of an epoch
+
+MAXIMIZED_METRICS = ("accuracy", "recall", "f1")  # parts of the names of metrics of which more is better
+MICRO_BATCHES_MESSAGE = "out of memory, so in {} micro-batches a step"  # message of a trial that was trained so
 
 CONFIRM_DIR = "confirm"
 CONFIRM_FILE = "confirm.json"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fer_search.errors import UserError
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.json_files import read_json, repair_hint
 from fer_search.runfolder.schema import DESIGN_FILE, EPOCHS_FILE, ORACLE_FILE, TRIAL_FILE, TRIAL_PREFIX
 
@@ -60,6 +62,33 @@ def read_trial_records(run: Path) -> list[TrialRecord]:
     return sorted(records, key=lambda r: (position.get(r.trial, len(position)), len(r.trial), r.trial))
 
 
+def read_trial_json(file: Path, digest: str | None = None, prepare: Callable[[str], str] = str) -> dict[str, Any]:
+    """Return the content of a trial.json.
+
+    Args:
+        file: The file.
+        digest: What ``trial_digest`` gave of its content, if known.
+        prepare: Applied to the text before it is parsed.
+
+    Raises:
+        UserError: It is missing or damaged, belongs to another trial, or has another digest (exit code 4).
+    """
+    content = read_json(file, prepare)
+    if f"{TRIAL_PREFIX}{content['trial_id']}" != file.parent.name:
+        message = f"{file}: trial_id is {content['trial_id']}, so it belongs to another trial; {repair_hint(file)}"
+        raise UserError(message, EXIT_RUN_FOLDER)
+    if digest is not None and digest != trial_digest(content):
+        raise UserError(f"{file} is not the result in {ORACLE_FILE}; {repair_hint(file)}", EXIT_RUN_FOLDER)
+    return content
+
+
+def trial_digest(content: Mapping[str, Any]) -> str:
+    """Return a digest of a trial's result, its times left out."""
+    plain = json.loads(json.dumps(content))
+    plain.get("metrics", {}).get("metrics", {}).pop("seconds", None)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def infer_objective(records: Sequence[TrialRecord]) -> tuple[str, str]:
     """Return the name and direction ("max" or "min") of the objective; Keras Tuner does not record it.
 
@@ -93,7 +122,7 @@ def _matches_score(record: TrialRecord, metric: str) -> bool:
 
 def _read_record(file: Path) -> TrialRecord:
     epochs, design = file.with_name(EPOCHS_FILE), file.with_name(DESIGN_FILE)
-    content = read_json(file, _drop_bulk if epochs.exists() else str)
+    content = read_trial_json(file, prepare=_drop_bulk if epochs.exists() else str)
     try:
         score = content.get("score")
         return TrialRecord(
@@ -108,7 +137,7 @@ def _read_record(file: Path) -> TrialRecord:
             epochs_file=epochs,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file} is no trial.json of Keras Tuner ({error!r}); {repair_hint(file)}") from error
+        raise UserError(f"{file} has unexpected content ({error!r}); {repair_hint(file)}", EXIT_RUN_FOLDER) from error
 
 
 def _drop_bulk(text: str) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections import deque
 
 from keras_tuner.engine.trial import Trial as TunerTrial
 
-from fer_search.files import disk_is_full
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.epochs import Row
 from fer_search.search.display import events
 from fer_search.search.executors.executor import Executor
@@ -19,7 +17,7 @@ from fer_search.search.proposing.queued import adopt_queued, imported_rows, queu
 from fer_search.search.scheduling.gain import trials_without_gain
 from fer_search.search.state import SearchState
 from fer_search.search.trials.checkpoint_retention import max_trial_bytes
-from fer_search.search.trials.failures import reason
+from fer_search.search.trials.failures import is_folder_fault, reason
 from fer_search.search.trials.job_maker import PARENT, PreparedTrial
 from fer_search.search.trials.signals import Stop
 from fer_search.search.window import Window
@@ -101,7 +99,7 @@ class SearchLoop:
         try:
             self.queue.append(self.state.jobs.prepare(trial))
         except Exception as error:
-            if isinstance(error, Stopped) or disk_is_full(error):
+            if isinstance(error, Stopped) or is_folder_fault(error):
                 raise
             self._end(trial.trial_id, Outcome("failed", message=reason(error)))
 
@@ -145,7 +143,7 @@ class SearchLoop:
         """Take in the jobs that ended; return False if one was stopped.
 
         Raises:
-            OSError: A disk is full; the trial resumes once there is room.
+            UserError: The disk is full or fails, or a file of the run is damaged; the trial can be resumed.
         """
         stopped = False
         for job, outcome in self.executor.wait(self):
@@ -155,7 +153,7 @@ class SearchLoop:
             if outcome.status == "stopped":
                 stopped = True
             elif outcome.status == "disk_full":
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), outcome.message)
+                raise UserError(outcome.message, EXIT_RUN_FOLDER)
             elif outcome.status == "lost":
                 self._requeue(prepared, outcome)
             else:

@@ -15,6 +15,7 @@ from fer_search.search.display.events import Range
 from fer_search.search.executors.executor import Executor
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.queued import enqueue_trials
+from fer_search.search.recovery import recover
 from fer_search.search.run_record import identity, new_run_record
 from fer_search.search.scheduling.budget import TrialBudgets, plan_budgets
 from fer_search.search.scheduling.clock import Clock
@@ -58,6 +59,8 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
         state.resumed = folder.has_oracle()
         if state.resumed:
             state.oracle.restore()
+            for line in recover(state):
+                state.say(line)
             state.prune()
     if not folder.has_oracle():
         state.oracle.save()

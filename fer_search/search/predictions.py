@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_search.design import Design
-from fer_search.files import disk_is_full
+from fer_search.files import storage_failed
 from fer_search.runfolder.design_json import read_design_json
 from fer_search.runfolder.predictions import predicted_trial
 from fer_search.search.state import SearchState
@@ -30,6 +30,6 @@ def update_predictions(state: SearchState, predict: Callable[..., Any], wait: bo
         design = Design.from_dict(read_design_json(state.folder.trial_path(best[0]))["design"])
         predict(state.folder.path, best[0], design, np.asarray(state.split.validation), wait)
     except Exception as error:
-        if disk_is_full(error):
+        if storage_failed(error):
             raise
         state.say(f"The predictions of trial {best[0]} could not be stored: {type(error).__name__}: {error}")

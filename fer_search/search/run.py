@@ -14,7 +14,7 @@ from fer_search.data.duplicates import near_pairs_known
 from fer_search.data.load import describe, load_dataset
 from fer_search.data.split import Split, make_split
 from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
-from fer_search.files import disk_is_full
+from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.runfolder.folder import RunFolder
 from fer_search.search.display import events
 from fer_search.search.display.formatting import format_range
@@ -68,12 +68,8 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
             with open_executor(settings, space, state.data, folder.path, stop, state.say) as executor:
                 return _run(state, executor, stop)
     except Exception as error:
-        if not isinstance(error, UserError) and disk_is_full(error):
-            message = (
-                f"no room left on the disk of {folder.path}; nothing is lost: free some space and re-run the same "
-                "command to resume"
-            )
-            raise UserError(message, EXIT_RUN_FOLDER) from error
+        if not isinstance(error, UserError) and storage_failed(error):
+            raise UserError(describe_storage_failure(error, folder.path), EXIT_RUN_FOLDER) from error
         raise
     finally:
         reporter.close()

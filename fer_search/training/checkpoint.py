@@ -17,6 +17,7 @@ import keras
 
 from fer_search.files import TEMP_PREFIX, MemoryFile, check_write_guard, sync_folder, write_atomic, write_hdf5
 from fer_search.runfolder.schema import BEST_WEIGHTS_FILE
+from fer_search.runfolder.seal import make_seal
 from fer_search.training.ema import ema_weights
 from fer_search.training.mid_epoch import MID_EPOCH_FILE
 
@@ -34,9 +35,9 @@ def checkpointed_epochs(folder: Path) -> list[int]:
     return sorted(int(path.name[6:10]) for path in folder.glob("epoch_[0-9][0-9][0-9][0-9].weights.h5"))
 
 
-def save_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
-    """Write the checkpoint after an epoch."""
-    write_hdf5(checkpoint_path(folder, epoch), model.save_weights)
+def save_checkpoint(model: keras.Model, folder: Path, epoch: int, label: str | None = None) -> None:
+    """Write the checkpoint after an epoch, sealed with a label if one is given (see ``runfolder.seal``)."""
+    write_hdf5(checkpoint_path(folder, epoch), model.save_weights, make_seal(label))
 
 
 def load_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
@@ -45,7 +46,7 @@ def load_checkpoint(model: keras.Model, folder: Path, epoch: int) -> None:
     model.load_weights(checkpoint_path(folder, epoch))
 
 
-def link_best(folder: Path, epoch: int, model: keras.Model) -> None:
+def link_best(folder: Path, epoch: int, model: keras.Model, label: str | None = None) -> None:
     """Keep the weights that predicted in an epoch as the best ones.
 
     Without EMA this is a hard link to the epoch's checkpoint, or a copy where the file system has no links. With EMA it
@@ -55,10 +56,11 @@ def link_best(folder: Path, epoch: int, model: keras.Model) -> None:
         folder: Folder of the trial.
         epoch: Epoch whose checkpoint has just been written.
         model: Model in the state after that epoch.
+        label: Label of the seal, if the file is one of its own.
     """
     if model.optimizer.use_ema:
         with ema_weights(model):
-            write_hdf5(folder / BEST_FILE, model.save_weights)
+            write_hdf5(folder / BEST_FILE, model.save_weights, make_seal(label))
         return
     checkpoint, link = checkpoint_path(folder, epoch), folder / f"{TEMP_PREFIX}best.weights.h5"
     link.unlink(missing_ok=True)
@@ -72,8 +74,8 @@ def link_best(folder: Path, epoch: int, model: keras.Model) -> None:
     sync_folder(folder)
 
 
-def save_best(model: keras.Model, folder: Path) -> None:
-    """Keep a model's weights as the best ones, without optimiser state."""
+def save_best(model: keras.Model, folder: Path, label: str | None = None) -> None:
+    """Keep a model's weights as the best ones, without optimiser state, sealed with a label if one is given."""
     memory = MemoryFile()
     model.save_weights(memory)
 
@@ -81,7 +83,7 @@ def save_best(model: keras.Model, folder: Path) -> None:
         with h5py.File(memory) as complete:
             strip_optimizer(complete, stripped)
 
-    write_hdf5(folder / BEST_FILE, write)
+    write_hdf5(folder / BEST_FILE, write, make_seal(label))
 
 
 def strip_optimizer(checkpoint: h5py.File, memory: MemoryFile) -> None:

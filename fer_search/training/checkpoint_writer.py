@@ -72,7 +72,7 @@ class CheckpointWriter:
             return
         current = _get_values(self.model)
         _set_values(self.model, self.unsaved_best)
-        save_best(self.model, self.trial.folder)
+        save_best(self.model, self.trial.folder, self.trial.label("best"))
         _set_values(self.model, current)
         self.unsaved_best = None
 
@@ -85,9 +85,9 @@ class CheckpointWriter:
         if improved:
             self.unsaved_best = None
         self.flush_best()  # before the checkpoint, whose room on the disk it may need
-        save_checkpoint(self.model, self.trial.folder, self.last_epoch)
+        save_checkpoint(self.model, self.trial.folder, self.last_epoch, self.trial.label(self.last_epoch))
         if improved:
-            link_best(self.trial.folder, self.last_epoch, self.model)
+            link_best(self.trial.folder, self.last_epoch, self.model, self.trial.label("best"))
         self.saved_epoch, self.last_write = self.last_epoch, time.perf_counter()
         self.write_seconds = self.last_write - started
 

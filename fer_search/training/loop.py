@@ -156,7 +156,7 @@ class EpochLoop:
         self.engine.end_epoch()
         (self.trial.folder / MID_EPOCH_FILE).unlink(missing_ok=True)  # first, to free its disk space
         self.before_mid_epoch()
-        save_mid_epoch(self.model, self.trial.folder, epoch, step, sums, seconds)
+        save_mid_epoch(self.model, self.trial.folder, epoch, step, sums, seconds, self.trial.label("partial"))
 
     def _adapt_chunk(self, seconds: float) -> None:
         if seconds < CHUNK_SECONDS / 2:

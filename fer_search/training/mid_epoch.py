@@ -15,9 +15,10 @@ import keras
 import numpy as np
 
 from fer_search.files import MemoryFile, write_hdf5
+from fer_search.runfolder.schema import MID_EPOCH_FILE
+from fer_search.runfolder.seal import make_seal
 from fer_search.training.engine import random_states
 
-MID_EPOCH_FILE = "partial.weights.h5"
 SAVE_INTERVAL = 600.0  # seconds of training that a power cut may cost
 
 
@@ -40,8 +41,19 @@ class MidEpochState:
     states: list[np.ndarray]
 
 
-def save_mid_epoch(model: keras.Model, folder: Path, epoch: int, step: int, sums: np.ndarray, seconds: float) -> None:
-    """Write a model's mid-epoch state to the trial's folder; see ``MidEpochState`` for the arguments."""
+def save_mid_epoch(
+    model: keras.Model,
+    folder: Path,
+    epoch: int,
+    step: int,
+    sums: np.ndarray,
+    seconds: float,
+    label: str | None = None,
+) -> None:
+    """Write a model's mid-epoch state to the trial's folder, sealed with a label if one is given.
+
+    See ``MidEpochState`` for the other arguments.
+    """
 
     def write(memory: MemoryFile) -> None:
         model.save_weights(memory)
@@ -51,7 +63,7 @@ def save_mid_epoch(model: keras.Model, folder: Path, epoch: int, step: int, sums
             for number, state in enumerate(random_states(model)):
                 group[f"{number:04d}"] = keras.ops.convert_to_numpy(state)
 
-    write_hdf5(folder / MID_EPOCH_FILE, write)
+    write_hdf5(folder / MID_EPOCH_FILE, write, make_seal(label))
 
 
 def mid_epoch_number(folder: Path) -> int:

@@ -15,6 +15,7 @@ from fer_search.data.spec import FER2013_CLASSES, DataSpec
 from fer_search.design import Design
 from fer_search.runfolder.epochs import Row
 from fer_search.runfolder.objective import ACCURACY, Objective
+from fer_search.runfolder.seal import state_label
 
 
 class TrialFailed(Exception):
@@ -105,6 +106,10 @@ class Trial:
     schedule_losses: tuple[float, ...] | None = None
     devices: int = 1
     objective: Objective = ACCURACY
+
+    def label(self, epoch: int | str) -> str:
+        """Return what a file with this trial's training state is; see ``runfolder.seal.state_label``."""
+        return state_label(self.seed, self.number, epoch)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """The best designs of a run trained again on all training images, and tested once."""
 
-import json
+import os
 
 import keras
 import numpy as np
 import pytest
+from crash.recorder import Recorder, crash_states, torn_appends, write_tree
 
 from fer_search.confirm import job as job_module
 from fer_search.confirm import network
@@ -16,6 +17,7 @@ from fer_search.report import load_trials, to_markdown
 from fer_search.report.tables.confirmed import confirmed_lines, in_words, load_confirmation, notes
 from fer_search.runfolder import confirmation
 from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.training.trial import Stopped, TrialFailed
 
 
@@ -45,7 +47,7 @@ def made_up(monkeypatch, copied):
 
 
 def record(run):
-    return json.loads((run / "confirm" / "confirm.json").read_text())
+    return read_json(run / "confirm" / "confirm.json")
 
 
 def test_it_trains_on_all_training_images_and_tests_the_network_that_it_keeps(confirm, run, copied):
@@ -119,6 +121,36 @@ def test_killed_at_any_write_it_goes_on_to_the_same_end(confirm, run, monkeypatc
 
 
 @pytest.mark.usefixtures("made_up")
+def test_every_state_of_the_disk_is_resumed_to_the_same_end(confirm, run, finished):
+    """From a recording of all file operations, as in tests/crash; ``make soak`` tries every state."""
+    recorder = Recorder(run)
+    with recorder.recording():
+        assert confirm(top=2, seeds=2) == 0
+    whole = record(run)
+    before = {str(path.relative_to(finished)): path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    folders = {str(path.relative_to(finished)): None for path in finished.rglob("*") if path.is_dir()}
+    states = list(crash_states(torn_appends(recorder.operations), folders | before))
+    step = 1 if os.environ.get("FER_SEARCH_SOAK") else len(states) // 8
+    for tree in states[::step]:
+        confirm_module.shutil.rmtree(run)
+        write_tree(tree, run)
+        assert confirm(top=2, seeds=2) == 0
+        assert record(run) | {"created": ""} == whole | {"created": ""}
+        assert not list(run.rglob("training.json"))
+
+
+@pytest.mark.usefixtures("made_up")
+def test_damaged_predictions_are_made_again(confirm, run, capsys):
+    assert confirm(top=1, seeds=2) == 0
+    whole, file = record(run), run / "confirm" / "look_1" / "training_01" / "test.npz"
+    for harm in (lambda content: b"", lambda content: content[:99], lambda content: content[:-40] + bytes(40)):
+        file.write_bytes(harm(file.read_bytes()))
+        assert confirm(top=1, seeds=2) == 0
+        assert record(run) == whole
+    assert "test.npz is damaged; it is trained again." in (run.parent / "out.txt").read_text()
+
+
+@pytest.mark.usefixtures("made_up")
 def test_another_choice_after_the_look_is_refused_and_counted_when_forced(confirm, run):
     assert confirm(top=1, seeds=1) == 0
     with pytest.raises(UserError, match=r"--seeds was 1, is now 2") as error:
@@ -181,7 +213,7 @@ def test_a_training_that_the_process_dies_of_is_given_up(confirm, run, monkeypat
 
 def test_a_run_that_validated_on_the_test_images_cannot_be_confirmed(confirm, run):
     file = run / "run.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"protocol": "report"}))
+    write_json(file, read_json(file) | {"protocol": "report"})
     with pytest.raises(UserError, match="validated on the test images"):
         confirm()
 

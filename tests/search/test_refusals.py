@@ -9,6 +9,7 @@ import pytest
 
 from fer_search.errors import UserError
 from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.runfolder.predictions import worst_mistakes
 from fer_search.search import run as run_module
 
@@ -102,11 +103,11 @@ def test_a_changed_module_of_the_space_is_refused_too(search, module, tmp_path):
 def test_a_run_from_before_modules_were_recorded_goes_on_and_records_them(search, module, tmp_path):
     assert search(tmp_path, max_trials=1) == 0
     record = tmp_path / "tiny" / "run.json"
-    info = json.loads(record.read_text())
+    info = read_json(record)
     del info["space"]["modules"]
     text_alone = hashlib.sha256(info["space"]["text"].encode()).hexdigest()
     info["space"]["sha256"] = info["identity"]["space"] = text_alone
-    record.write_text(json.dumps(info))
+    write_json(record, info)
     assert search(tmp_path, max_trials=1) == 0
     assert search(tmp_path, max_trials=1) == 0
     module.write_text("FILTERS = [4, 8]\n")

@@ -7,6 +7,7 @@ import pytest
 from fer_search.errors import UserError
 from fer_search.report import load_trials
 from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.runs.show import find_trial
 
 
@@ -33,9 +34,9 @@ def test_the_tuner_comes_after_all_repeats(search, tmp_path):
 def test_a_run_from_before_the_option_goes_on(search, tmp_path):
     assert search(tmp_path, max_trials=3) == 0
     file = tmp_path / "tiny" / "run.json"
-    info = json.loads(file.read_text())
+    info = read_json(file)
     del info["identity"]["--repeats"]
-    file.write_text(json.dumps(info))
+    write_json(file, info)
     assert search(tmp_path, max_trials=4, extend=True) == 0
     with pytest.raises(UserError, match="--repeats was 1, is now 2"):
         search(tmp_path, max_trials=4, repeats=2)

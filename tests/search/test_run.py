@@ -18,6 +18,7 @@ from fer_search import cli
 from fer_search.data.load import load_dataset
 from fer_search.errors import UserError
 from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.json_files import read_json
 from fer_search.runfolder.predictions import predicted_trial
 from fer_search.search import opening
 from fer_search.search import run as run_module
@@ -45,12 +46,12 @@ def state(run):
     """All that a search computed; times and the order of its events left out."""
     trials = {}
     for folder in sorted(run.glob("trial_*")):
-        trial = json.loads((folder / "trial.json").read_text())
+        trial = read_json(folder / "trial.json")
         trial["metrics"]["metrics"].pop("seconds", None)
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_epochs(folder / "epochs.csv")]
         weights = sorted(path.name for path in folder.glob("*.h5"))
         trials[folder.name] = (trial, rows, (folder / "design.json").read_text(), weights)
-    oracle = json.loads((run / "oracle.json").read_text())
+    oracle = read_json(run / "oracle.json")
     return trials, {key: value for key, value in oracle.items() if key != "display"}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fer_search.errors import UserError
+from fer_search.runfolder.epochs import read_epoch_lines
 from fer_search.runfolder.json_files import repair_hint
 from fer_search.runfolder.trial_files import TrialRecord, read_trial_records
 
@@ -90,20 +91,12 @@ def _own_epochs(records: Sequence[TrialRecord]) -> pd.DataFrame:
         if not record.epochs_file.exists():
             stock.append(_observations(record))
             continue
-        header, _, body = _text(record.epochs_file).partition("\n")
-        body = body[: body.rfind("\n") + 1]
-        texts.setdefault(header, []).append((record, body, body.count("\n")))
+        header, lines = read_epoch_lines(record.epochs_file)
+        texts.setdefault(header, []).append((record, "".join(f"{line}\n" for line in lines), len(lines)))
     parts = [_parse(header, group) for header, group in texts.items()] + [table for table in stock if len(table)]
     empty = pd.DataFrame({"trial": pd.Series(dtype="str"), "epoch": pd.Series(dtype=int)})
     table = pd.concat(parts, ignore_index=True) if parts else empty
     return table.assign(**{name: np.nan for name in COLUMNS if name not in table})
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); {repair_hint(file)}") from error
 
 
 def _parse(header: str, group: Sequence[tuple[TrialRecord, str, int]]) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from fer_search.report.tables.confirmed import confirmed_lines, notes
 from fer_search.report.tables.designs import design_keys
 from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.run_json import RunInfo
+from fer_search.terminal import spreadsheet_safe
 
 
 def to_csv(run: str | Path) -> str:
@@ -52,7 +53,8 @@ def to_csv(run: str | Path) -> str:
         protocol=info.protocol,
         width=info.width,
     )
-    return trials.to_csv(index=False, lineterminator="\n")
+    safe = trials.map(lambda cell: spreadsheet_safe(cell) if isinstance(cell, str) else cell)
+    return safe.rename(columns=spreadsheet_safe).to_csv(index=False, lineterminator="\n")
 
 
 def to_json(run: str | Path) -> str:

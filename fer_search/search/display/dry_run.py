@@ -12,6 +12,7 @@ from rich.table import Table
 
 from fer_search import backend
 from fer_search.augment import augment, draw_epoch
+from fer_search.console import SafeConsole
 from fer_search.data.load import describe
 from fer_search.inspection.describe import describe_space
 from fer_search.search.display.formatting import format_range
@@ -43,7 +44,7 @@ def print_dry_run(settings: Settings, console: Console | None = None) -> None:
         settings: Options of the run.
         console: Console to print to; stdout by default.
     """
-    console = console or Console()
+    console = console or SafeConsole()
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)

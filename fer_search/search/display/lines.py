@@ -15,6 +15,7 @@ from fer_search.search.display.events import (
     TrialEnded,
 )
 from fer_search.search.display.formatting import format_choices, format_range
+from fer_search.terminal import printable
 
 
 class Lines:
@@ -49,7 +50,7 @@ class Lines:
         """Nothing to close."""
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def format_trial_begin(event: TrialBegun) -> str:

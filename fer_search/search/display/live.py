@@ -28,6 +28,7 @@ from fer_search.search.display.events import (
 )
 from fer_search.search.display.formatting import format_choices, format_range, plural
 from fer_search.search.display.lines import format_trial_end
+from fer_search.terminal import printable
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = " .:-=+*#@"
@@ -105,7 +106,7 @@ class Live:
             self._spinner = None
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     def _draw(self) -> RenderableType:
         if self.search is None:
@@ -128,7 +129,10 @@ class Live:
                 )
             )
         return Panel(
-            Group(*lines), title=f"{self.search.tuner} in {self.search.folder}", title_align="left", box=box.ROUNDED
+            Group(*lines),
+            title=Text(printable(f"{self.search.tuner} in {self.search.folder}")),
+            title_align="left",
+            box=box.ROUNDED,
         )
 
     def _details(self, trial: RunningTrial) -> list[RenderableType]:

@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fer_search.files import disk_is_full
 from fer_search.runfolder.design_json import write_design_json
 from fer_search.runfolder.epochs import Row
+from fer_search.runfolder.schema import MICRO_BATCHES_MESSAGE
 from fer_search.search.executors.lease import LeaseLost
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.scheduling.stopping import StoppingCallback, StoppingRule
 from fer_search.search.trials.checkpoint_retention import has_complete_epoch
 from fer_search.search.trials.crash_guard import CRASH_MESSAGE, MAX_CRASHES, CrashMarker
-from fer_search.search.trials.failures import out_of_memory, reason
+from fer_search.search.trials.failures import describe_folder_fault, is_folder_fault, out_of_memory, reason
 from fer_search.search.trials.signals import Stop
 from fer_search.search.trials.tensorboard import Board, BoardSettings
 from fer_search.training.checkpoint import BEST_FILE, checkpoint_path, remove_other_checkpoints
@@ -98,8 +98,8 @@ def execute(
     except Stopped:
         return Outcome("stopped")
     except Exception as error:
-        if disk_is_full(error):
-            return Outcome("disk_full", message=str(error))
+        if is_folder_fault(error):
+            return Outcome("disk_full", message=describe_folder_fault(error, job.trial.folder.parent))
         return Outcome("failed", message=reason(error))
 
 
@@ -118,7 +118,7 @@ def _train(job: Job, data: TrialData, hooks: TrialHooks, stop: Stop) -> Outcome:
         marker.clear()
         raise
     marker.clear()
-    micro_batches = f"out of memory, so in {MICRO_BATCHES} micro-batches a step" if trial.micro_batches > 1 else ""
+    micro_batches = MICRO_BATCHES_MESSAGE.format(MICRO_BATCHES) if trial.micro_batches > 1 else ""
     return Outcome("completed", rows, "; ".join(filter(None, (early.why, micro_batches))))
 
 

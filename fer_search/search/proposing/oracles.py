@@ -8,10 +8,12 @@ from typing import Any
 
 import keras_tuner as kt
 import numpy as np
+from keras_tuner.engine import hyperparameters as kinds
 from keras_tuner.engine.trial import Trial, TrialStatus
 from threadpoolctl import threadpool_limits
 
 from fer_search.choices import fill_defaults
+from fer_search.errors import UserError
 from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.search.proposing.gaussian_process import propose
 from fer_search.search.proposing.guided_oracle import GuidedOracle, rung_epochs
@@ -63,6 +65,10 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
                 return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
             self._increment_bracket_num()
             self._start_new_bracket()
+
+    def check_state(self) -> None:
+        super().check_state()
+        self.promotable()
 
     def promotable(self) -> list[str]:
         """Return the trials that may still be promoted, the most promising first."""
@@ -174,7 +180,11 @@ class GridOracle(SafeOracle, kt.oracles.GridSearchOracle):
 
 
 def oracle_for(settings: Settings, space: Space, images: int, objective: Objective = ACCURACY) -> SafeOracle:
-    """Return the oracle of a run that trains on so many images, before its first proposal."""
+    """Return the oracle of a run that trains on so many images, before its first proposal.
+
+    Raises:
+        UserError: The Bayesian oracle would have nothing to propose.
+    """
     options: dict[str, Any] = {
         "seed": settings.seed,
         "max_trials": settings.max_trials,
@@ -182,9 +192,10 @@ def oracle_for(settings: Settings, space: Space, images: int, objective: Objecti
         "factor": settings.factor,
         "objective": objective,
     }
-    return make_oracle(
-        settings.tuner, space.choices(), settings.folder, **options, **rung_options(settings, space, images)
-    )
+    choices = space.choices()
+    if settings.tuner == "bayesian" and settings.baselines != "only" and not _varied(choices):
+        raise UserError(f"{space.path}: no choice varies, so there is nothing to propose; use --baselines only")
+    return make_oracle(settings.tuner, choices, settings.folder, **options, **rung_options(settings, space, images))
 
 
 def rung_options(settings: Settings, space: Space, images: int) -> dict[str, Any]:
@@ -198,6 +209,11 @@ def rung_options(settings: Settings, space: Space, images: int) -> dict[str, Any
     earliest = min(math.ceil((settings.min_steps or 0) / steps), settings.max_epochs // settings.factor)
     full = settings.min_steps == 0 or settings.repeats > 1 or settings.baselines == "only"
     return {"min_epochs": max(earliest, 1), "full_baselines": full}
+
+
+def _varied(choices: kt.HyperParameters) -> bool:
+    """Return whether any choice has more than one value."""
+    return any(not isinstance(choice, kinds.Fixed) for choice in choices.space)
 
 
 def make_oracle(

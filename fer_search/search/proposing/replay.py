@@ -7,7 +7,6 @@ same order proposes the same trials and ends in the same state. If it proposes a
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,12 +14,17 @@ from typing import Any
 
 from keras_tuner.engine.trial import Trial
 
-from fer_search.errors import UserError
-from fer_search.files import write_json
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
+from fer_search.runfolder.design_json import read_design_json
+from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.runfolder.objective import recorded_objective
 from fer_search.runfolder.queue import read_queue
+from fer_search.runfolder.recovery import set_aside
+from fer_search.runfolder.schema import ORACLE_FILE, RUN_FILE
+from fer_search.runfolder.trial_files import read_trial_json
 from fer_search.search.proposing.oracles import make_oracle
-from fer_search.search.proposing.safe_oracle import BROKEN, ENDED, SafeOracle
+from fer_search.search.proposing.safe_oracle import ENDED, STATE_ERRORS, SafeOracle
 from fer_search.search.window import Window
 
 
@@ -31,10 +35,10 @@ def rebuild_oracle(run: Path) -> None:
         UserError: The trials are not those that the run's oracle proposes (exit code 4).
     """
     try:
-        info = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        trials = [Trial.load(str(path)) for path in sorted(run.glob("trial_*/trial.json"))]
-        records = [run / f"trial_{trial.trial_id}" / "design.json" for trial in trials]
-        names = [json.loads(record.read_text(encoding="utf-8"))["name"] for record in records]
+        info = read_json(run / RUN_FILE)
+        files = RunFolder(run).trial_files()
+        trials = [Trial.from_state(read_trial_json(file)) for file in files]
+        names = [read_design_json(file.parent)["name"] for file in files]
         if info["identity"].get("--ahead") == "any" or any("--ahead" in change["from"] for change in _changes(info)):
             raise ValueError("with --ahead any, or another window from some trial on, their order is not known")
         with tempfile.TemporaryDirectory() as folder:
@@ -43,9 +47,10 @@ def rebuild_oracle(run: Path) -> None:
             origins = [_origin(trial, name, queued) for trial, name in zip(trials, names, strict=True)]
             _replay(oracle, info, trials, origins)
             state = oracle.get_state()
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{run / 'oracle.json'} cannot be rebuilt from the trials ({error})", BROKEN) from error
-    write_json(run / "oracle.json", state)
+    except (OSError, UserError, *STATE_ERRORS) as error:
+        raise UserError(f"{run / ORACLE_FILE} cannot be rebuilt from the trials ({error})", EXIT_RUN_FOLDER) from error
+    set_aside(run / ORACLE_FILE)
+    write_json(run / ORACLE_FILE, state)
 
 
 def _new_oracle(info: dict[str, Any], trial: Trial, folder: Path) -> SafeOracle:

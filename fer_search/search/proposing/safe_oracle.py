@@ -8,7 +8,6 @@ oracle's random state at a reload, and ends a search at the third failure in a r
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,16 @@ import keras_tuner as kt
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
-from fer_search.errors import UserError
-from fer_search.files import write_json, write_text
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.epochs import Row
+from fer_search.runfolder.json_files import read_json, write_json
+from fer_search.runfolder.schema import MAXIMIZED_METRICS, ORACLE_FILE, TRIAL_DIGESTS, TRIAL_FILE, TRIAL_PREFIX
+from fer_search.runfolder.trial_files import read_trial_json, trial_digest
 
 TUNER_ID = "tuner0"  # Keras Tuner's name for a single worker
-MAXIMISED = ("accuracy", "recall", "f1")
-BROKEN = 4  # exit code
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+# what Keras Tuner raises over a state that is not what it wrote
+STATE_ERRORS = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError)
 
 
 class SafeOracle(kt.Oracle):
@@ -40,6 +41,7 @@ class SafeOracle(kt.Oracle):
         super().__init__(*args, **options)
         self._unsaved = False
         self.recorded: dict[str, Trial] = {}  # trials that ended and wait for their turn to be committed
+        self.trial_digests: dict[str, str] = {}  # of the trial.json of each trial that ended
 
     def save(self) -> None:
         """Write oracle.json; with several pending trials only note that ``flush`` has to."""
@@ -55,22 +57,25 @@ class SafeOracle(kt.Oracle):
         """
         if not self._unsaved:
             return
-        file, state = Path(self._get_oracle_fname()), self.get_state()
-        if self.concurrent:
-            write_text(file, json.dumps(state))  # several times faster than indented, in a search of many trials
-        else:
-            write_json(file, state)
+        # compact is several times faster, which counts in a search of many trials
+        write_json(Path(self._get_oracle_fname()), self.get_state(), compact=self.concurrent)
         self._unsaved = False
 
     def _save_trial(self, trial: Trial) -> None:
-        write_json(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
+        state = trial.get_state()
+        if trial.status in ENDED:
+            self.trial_digests[trial.trial_id] = trial_digest(state)
+        folder = Path(self._project_dir) / f"{TRIAL_PREFIX}{trial.trial_id}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / TRIAL_FILE, state)
 
     def get_state(self) -> dict[str, Any]:
         state = super().get_state()
         ended = set(self.end_order)
         state["ongoing_trials"] = {k: i for k, i in state["ongoing_trials"].items() if i not in ended}
         state["tried_so_far"] = sorted(state["tried_so_far"])  # a set, whose order differs between processes
-        return state
+        digests = {i: self.trial_digests[i] for i in self.end_order if i in self.trial_digests}
+        return state | {TRIAL_DIGESTS: digests}
 
     def restore(self) -> None:
         """Resume from the files in the run folder.
@@ -79,25 +84,36 @@ class SafeOracle(kt.Oracle):
         oracle.json is recorded, to be committed in its turn. The others that had begun are pending.
 
         Raises:
-            UserError: A file is missing or unreadable (exit code 4).
+            UserError: A file is missing or damaged, or they do not belong together (exit code 4).
         """
-        file = Path(self._get_oracle_fname())
+        run = Path(self._project_dir)
+        file = run / ORACLE_FILE
+        state = read_json(file)
+        self.trial_digests = dict(state.get(TRIAL_DIGESTS, {}))
+        ended = set(state.get("end_order", ()))
         try:
-            state = json.loads(file.read_text(encoding="utf-8"))
             for trial_id in state["start_order"]:
-                file = Path(self._project_dir) / f"trial_{trial_id}" / "trial.json"
-                self.trials[trial_id] = Trial.load(str(file))
+                file = run / f"{TRIAL_PREFIX}{trial_id}" / TRIAL_FILE
+                content = read_trial_json(file, self.trial_digests.get(trial_id) if trial_id in ended else None)
+                if trial_id in ended and content["status"] not in ENDED:
+                    raise ValueError(f"oracle.json says that it ended, its status is {content['status']}")
+                self.trials[trial_id] = Trial.from_state(content)
+            file = run / ORACLE_FILE
             self.set_state(state)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = f"{type(error).__name__}: {error}" if isinstance(error, (KeyError, TypeError)) else str(error)
+            self.check_state()
+        except STATE_ERRORS as error:
             raise UserError(
-                f"{file} cannot be read ({reason}); fer-search doctor {shlex.quote(str(self._project_dir))} --repair "
-                "repairs it, or says why it cannot",
-                BROKEN,
+                f"{file} has unexpected content ({type(error).__name__}: {error}); run: fer-search doctor "
+                f"{shlex.quote(str(run))} --repair",
+                EXIT_RUN_FOLDER,
             ) from error
         for trial in self.pending():
             if trial.status in ENDED:
                 self._set_aside(trial)
+
+    def check_state(self) -> None:
+        """Raise one of STATE_ERRORS if a restored state is inconsistent."""
+        self.get_state()
 
     def pending(self) -> list[Trial]:
         """Return the trials that have begun and are not committed, in the order in which they began."""
@@ -178,7 +194,7 @@ class SafeOracle(kt.Oracle):
     def _complete(self, trial: Trial, rows: list[Row]) -> None:
         trial.metrics = MetricsTracker()
         for name in (n for n in rows[0] if n != "epoch"):
-            trial.metrics.register(name, "max" if any(word in name for word in MAXIMISED) else "min")
+            trial.metrics.register(name, "max" if any(word in name for word in MAXIMIZED_METRICS) else "min")
         for row in rows:
             for name, value in row.items():
                 if name != "epoch":

@@ -17,7 +17,7 @@ import numpy as np
 
 from fer_search.data.spec import DataSpec
 from fer_search.design import IMAGE_SIZE, Backbone, Design
-from fer_search.files import disk_is_full
+from fer_search.files import storage_failed
 from fer_search.models import Cost, measure_cost
 from fer_search.search.display.events import Range
 from fer_search.search.display.formatting import format_choices
@@ -193,7 +193,7 @@ def _try_timing(
     try:
         return _time(sampled, data, throughput, stop, devices)
     except Exception as error:
-        if isinstance(error, Stopped) or disk_is_full(error):
+        if isinstance(error, Stopped) or storage_failed(error):
             raise
         return None
 

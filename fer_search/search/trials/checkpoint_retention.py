@@ -25,6 +25,7 @@ from fer_search.files import MemoryFile, write_hdf5
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.schema import EPOCHS_FILE, TRIAL_PREFIX, TUNER_CHECKPOINT_FILE
+from fer_search.runfolder.seal import make_seal, read_label
 from fer_search.search.proposing.guided_oracle import GuidedOracle
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.safe_oracle import SafeOracle
@@ -146,7 +147,7 @@ def _strip_optimizer_state(path: Path) -> None:
             strip_optimizer(file, memory)
 
     (path.parent / TUNER_CHECKPOINT_FILE).unlink(missing_ok=True)  # would keep the old content on the disk
-    write_hdf5(path, write)
+    write_hdf5(path, write, make_seal(read_label(path)))
 
 
 def _last(path: Path) -> list[Path]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,14 @@ from keras_tuner.engine.trial import Trial as TunerTrial
 
 from fer_search.data.spec import DataSpec
 from fer_search.design import Design
+from fer_search.errors import UserError
 from fer_search.models import measure_cost
 from fer_search.runfolder.design_json import read_design_json_if_valid, write_design_json
 from fer_search.runfolder.epochs import Row, read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.objective import ACCURACY, Objective
-from fer_search.runfolder.schema import EPOCHS_FILE, TENSORBOARD_DIR
+from fer_search.runfolder.recovery import set_aside
+from fer_search.runfolder.schema import DESIGN_FILE, EPOCHS_FILE, TENSORBOARD_DIR
 from fer_search.search.executors.job import RETRAINED, Job
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.scheduling.estimate import training_flops
@@ -43,6 +46,19 @@ class PreparedTrial:
     name: str | None
     job: Job
     parameters: int
+
+
+def _has_values(record: Mapping[str, Any], proposed: TunerTrial) -> bool:
+    """Return whether a design.json belongs to a trial; those of the first versions have no values."""
+    return bool(record.get("values", proposed.hyperparameters.values) == proposed.hyperparameters.values)
+
+
+def _describes(record: Mapping[str, Any], proposed: TunerTrial, design: Design) -> bool:
+    """Return whether a design.json is that of a trial and its design."""
+    try:
+        return bool(record) and _has_values(record, proposed) and Design.from_dict(record["design"]) == design
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 class JobMaker:
@@ -85,16 +101,11 @@ class JobMaker:
         Raises:
             TrialFailed: It has more parameters than --max-params, or is too slow, see ``TimeLimits``.
         """
-        trial_id, values = proposed.trial_id, proposed.hyperparameters.values
+        trial_id = proposed.trial_id
         name, design = self.name(trial_id), self.space.design(proposed.hyperparameters.copy())
         record = self._record(trial_id)
-        if not record:
-            cost = dataclasses.asdict(measure_cost(design, self.spec))
-            epochs = values.get("tuner/epochs", self.settings.max_epochs)
-            record = {"name": name, "design": design.to_dict(), **cost, "epochs": epochs, "values": values}
-            if self.oracle.concurrent and self.settings.prune == "median":
-                record["compared_with"] = len(self.oracle.end_order)  # later results must not matter if it is resumed
-            write_design_json(self.folder.trial_dir(trial_id), record)
+        if not _describes(record, proposed, design):
+            record = self._write_record(proposed, design)
         limit = self.settings.max_params
         if limit is not None and record["parameters"] > limit:
             raise TrialFailed(f"{record['parameters']:,} parameters, more than --max-params {limit:,}")
@@ -103,6 +114,39 @@ class JobMaker:
         stopping = self._stopping_rule(name, trial.epochs, record.get("compared_with"))
         job = Job(trial, stopping, record, tuple(self._ancestors(proposed)), self._board(proposed, name))
         return PreparedTrial(name, job, record["parameters"])
+
+    def restore_design(self, begun: TunerTrial, ended: bool) -> str | None:
+        """Write the design.json of a trial again if it is damaged, or that of another trial; return what was done.
+
+        Args:
+            begun: The trial.
+            ended: Whether it ended; one that did not may have none yet.
+        """
+        file = self.folder.trial_path(begun.trial_id) / DESIGN_FILE
+        record = self._record(begun.trial_id)
+        if (not ended and not os.path.lexists(file)) or (record and _has_values(record, begun)):
+            return None
+        try:
+            self._write_record(begun, self.space.design(begun.hyperparameters.copy()))
+        except UserError:  # it failed for want of a design
+            return None
+        return f"{file} was missing, damaged or that of another trial; written again."
+
+    def _write_record(self, proposed: TunerTrial, design: Design) -> dict[str, Any]:
+        values = proposed.hyperparameters.values
+        record: dict[str, Any] = {
+            "name": self.name(proposed.trial_id),
+            "design": design.to_dict(),
+            **dataclasses.asdict(measure_cost(design, self.spec)),
+            "epochs": values.get("tuner/epochs", self.settings.max_epochs),
+            "values": values,
+        }
+        if self.oracle.concurrent and self.settings.prune == "median":
+            record["compared_with"] = len(self.oracle.end_order)  # later results must not matter if it is resumed
+        folder = self.folder.trial_dir(proposed.trial_id)
+        set_aside(folder / DESIGN_FILE)
+        write_design_json(folder, record)
+        return record
 
     def history(self, trial_id: str) -> list[Row]:
         """Return the epochs of a trial and of the trials that it continues, first to last."""

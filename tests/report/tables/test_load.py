@@ -95,7 +95,7 @@ def test_broken_files_are_named(tmp_path: Path, file: str, content: str) -> None
     (run / file).write_text(content)
     with pytest.raises(UserError, match=re.escape(file)) as caught:
         report.write_report(run)
-    assert caught.value.exit_code == 2
+    assert caught.value.exit_code == 4
     assert "\n" not in str(caught.value)
 
 

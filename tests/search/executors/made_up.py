@@ -18,10 +18,23 @@ from pathlib import Path
 
 from fer_search.files import write_atomic
 from fer_search.runfolder.epochs import METRIC_COLUMNS, append_epoch, read_epochs, rewrite_epochs
+from fer_search.runfolder.seal import HDF5_SIGNATURE, make_seal, state_label
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.executors.worker import Worker, WorkerInfo
 
 PAUSE = 0.1  # seconds an epoch
+
+
+def write_state(path, state, seed, number, epoch):
+    """Write what stands for a checkpoint, sealed as one is."""
+    content = HDF5_SIGNATURE.ljust(40, b"\0") + (256).to_bytes(8, "little") + state.encode() + b"\n"
+    content = content.ljust(256, b"\0")
+    seal = make_seal(state_label(seed, number, epoch))(memoryview(content))
+    write_atomic(path, lambda beside: beside.write_bytes(content + seal))
+
+
+def read_state(path):
+    return path.read_bytes()[48:].split(b"\n")[0].decode()
 
 
 def checkpoint(folder, epoch):
@@ -55,14 +68,16 @@ class LightJob:
             rewrite_epochs(table, rows)
         done = self.before + len(rows)
         start = checkpoint(self.folder, done) if rows else self.parent and checkpoint(self.parent, self.before)
-        state = start.read_text() if start else f"{self.seed} {self.trial.number}"
+        state = read_state(start) if start else f"{self.seed} {self.trial.number}"
         for number in range(done + 1, self.epochs + 1):
             time.sleep(PAUSE)
             if stop():
                 return Outcome("stopped")
             state = hashlib.sha256(f"{state} {number}".encode()).hexdigest()
             row = dict.fromkeys(METRIC_COLUMNS, int(state[:8], 16) / 2**32) | {"epoch": number, "seconds": PAUSE}
-            write_atomic(checkpoint(self.folder, number), lambda path, text=state: path.write_text(text))
+            write_state(checkpoint(self.folder, number), state, self.seed, self.trial.number, number)
+            if row["val_accuracy"] > max((r["val_accuracy"] for r in rows), default=-1):
+                write_state(self.folder / "best.weights.h5", state, self.seed, self.trial.number, "best")
             append_epoch(table, row)
             checkpoint(self.folder, number - 1).unlink(missing_ok=True)
             rows.append(row)

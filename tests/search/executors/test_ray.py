@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.json_files import read_json
 
 pytest.importorskip("ray", reason="needs: pip install 'fer-search[workers]'")
 
@@ -73,11 +74,11 @@ def state(run):
     """Return all that a search computed; times left out."""
     trials = {}
     for folder in sorted(run.glob("trial_*")):
-        trial = json.loads((folder / "trial.json").read_text())
+        trial = read_json(folder / "trial.json")
         trial["metrics"]["metrics"].pop("seconds", None)
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_epochs(folder / "epochs.csv")]
         trials[folder.name] = (trial, rows, (folder / "design.json").read_text(), sorted(os.listdir(folder)))
-    oracle = json.loads((run / "oracle.json").read_text())
+    oracle = read_json(run / "oracle.json")
     return trials, {key: value for key, value in oracle.items() if key != "display"}
 
 

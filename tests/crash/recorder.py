@@ -1,0 +1,252 @@
+"""Records every file operation below a folder, and gives each state that a crash could leave on the disk.
+
+The model is a journalled file system without barriers beyond fsync (ext4 with data=ordered or data=writeback, XFS):
+
+- Changes of names (create, rename, link, unlink, mkdir, rmdir) reach the disk in order within a folder. A crash keeps
+  any prefix of them, of each folder on its own, but all before the last fsync of that folder, or of a file in it.
+- Content is on disk after an fsync of the file. What was written since may be there, in part, as zeros, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Tree = dict[str, bytes | None]  # path relative to the folder -> content; None for a folder
+
+
+@dataclass
+class Operation:
+    """One operation: its kind, the path, another path or content, and the folder whose names it changes."""
+
+    kind: str
+    path: str
+    other: str = ""
+    content: bytes = b""
+
+
+@dataclass
+class Recorder:
+    """Operations below a folder, in order.
+
+    Args:
+        root: The folder.
+    """
+
+    root: Path
+    operations: list[Operation] = field(default_factory=list)
+
+    def relative(self, path: object) -> str | None:
+        """Return a path below the root; None for any other."""
+        try:
+            full = os.path.abspath(os.fspath(path))  # type: ignore[call-overload]
+        except TypeError:
+            return None
+        root = f"{self.root}{os.sep}"
+        return full[len(root) :] if full.startswith(root) else None
+
+    def add(self, kind: str, path: str, other: str = "", content: bytes = b"") -> None:
+        self.operations.append(Operation(kind, path, other, content))
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record what this process does with ``os``, which is all that our code and its libraries do."""
+        names = ("open", "fsync", "replace", "rename", "link", "unlink", "remove", "mkdir", "rmdir")
+        real = {name: getattr(os, name) for name in names}
+        for name in names:
+            setattr(os, name, getattr(self, f"_{name}")(real[name]))
+        try:
+            yield
+        finally:
+            for name in names:
+                setattr(os, name, real[name])
+
+    def _open(self, real):  # type: ignore[no-untyped-def]
+        def call(path, flags, mode=0o777, *, dir_fd=None):  # type: ignore[no-untyped-def]
+            inside = self.relative(path) if dir_fd is None else None
+            new = inside is not None and flags & os.O_CREAT and not os.path.lexists(path)
+            descriptor = real(path, flags, mode, dir_fd=dir_fd)
+            if new and inside is not None:
+                self.add("create", inside)
+            return descriptor
+
+        return call
+
+    def _fsync(self, real):  # type: ignore[no-untyped-def]
+        def call(descriptor):  # type: ignore[no-untyped-def]
+            real(descriptor)
+            number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+            path = os.readlink(f"/proc/self/fd/{number}")
+            inside = "" if path == str(self.root) else self.relative(path)
+            if inside is None:
+                return
+            if os.path.isdir(path):
+                self.add("sync_folder", inside)
+            else:
+                self.add("sync", inside, content=Path(path).read_bytes())
+
+        return call
+
+    def _two(self, kind: str, real):  # type: ignore[no-untyped-def]
+        def call(source, target, **options):  # type: ignore[no-untyped-def]
+            first, second = self.relative(source), self.relative(target)
+            if first is not None:
+                self.add("content", first, content=Path(source).read_bytes())  # written, perhaps not synced
+            real(source, target, **options)
+            if first is not None and second is not None:
+                self.add(kind, first, second)
+
+        return call
+
+    def _replace(self, real):  # type: ignore[no-untyped-def]
+        return self._two("rename", real)
+
+    _rename = _replace
+
+    def _link(self, real):  # type: ignore[no-untyped-def]
+        return self._two("link", real)
+
+    def _one(self, kind: str, real):  # type: ignore[no-untyped-def]
+        def call(path, *arguments, dir_fd=None, **options):  # type: ignore[no-untyped-def]
+            inside = None
+            if dir_fd is not None:
+                inside = self.relative(os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), os.fspath(path)))
+                real(path, *arguments, dir_fd=dir_fd, **options)
+            else:
+                inside = self.relative(path)
+                real(path, *arguments, **options)
+            if inside is not None:
+                self.add(kind, inside)
+
+        return call
+
+    def _unlink(self, real):  # type: ignore[no-untyped-def]
+        return self._one("unlink", real)
+
+    _remove = _unlink
+
+    def _mkdir(self, real):  # type: ignore[no-untyped-def]
+        return self._one("mkdir", real)
+
+    def _rmdir(self, real):  # type: ignore[no-untyped-def]
+        return self._one("rmdir", real)
+
+
+@dataclass
+class _File:
+    synced: bytes | None = None
+    written: bytes | None = None
+
+
+def crash_states(operations: list[Operation], before: Tree | None = None) -> Iterator[Tree]:
+    """Yield each distinct state that a crash during or after the operations can leave.
+
+    Args:
+        operations: As recorded.
+        before: What was there before.
+    """
+    seen: set[str] = set()
+    for count in range(len(operations) + 1):
+        for tree in _states_at(operations[:count], before or {}):
+            key = hashlib.sha256(repr(sorted(tree.items())).encode()).hexdigest()
+            if key not in seen:
+                seen.add(key)
+                yield tree
+
+
+def _states_at(operations: list[Operation], before: Tree) -> Iterator[Tree]:
+    """Yield the states after some operations: all names there, or those of one folder since its last sync missing."""
+    yield from _materialise(operations, before)
+    for folder in {_folder_of(operation) for operation in operations if operation.kind not in ("sync", "content")}:
+        unsynced = _unsynced(operations, folder)
+        for drop in range(1, len(unsynced) + 1):
+            missing = set(unsynced[-drop:])
+            yield from _materialise([o for k, o in enumerate(operations) if k not in missing], before)
+
+
+def _folder_of(operation: Operation) -> str:
+    return operation.path if operation.kind == "sync_folder" else os.path.dirname(operation.other or operation.path)
+
+
+def _unsynced(operations: list[Operation], folder: str) -> list[int]:
+    """Return the indices of the changes of a folder's names since something in it was synced."""
+    indices: list[int] = []
+    for index, operation in enumerate(operations):
+        if operation.kind == "sync_folder" and operation.path == folder:
+            indices = []
+        elif operation.kind == "sync" and os.path.dirname(operation.path) == folder:
+            indices = []  # fsync of a file commits the journal, its own name included
+        elif operation.kind not in ("sync", "content", "sync_folder") and _folder_of(operation) == folder:
+            indices.append(index)
+    return indices
+
+
+def _materialise(operations: list[Operation], before: Tree) -> Iterator[Tree]:
+    """Yield the trees after operations: with all content that was written, and with variants of what was not synced."""
+    files = {path: None if content is None else _File(content, content) for path, content in before.items()}
+    for operation in operations:
+        _apply(files, operation)
+    whole = {path: _content(file, file.written if file else None) for path, file in files.items()}
+    yield whole
+    for path, file in files.items():
+        if file is None or file.written == file.synced:
+            continue
+        written, synced = file.written or b"", file.synced or b""
+        new = written[len(synced) :] if written.startswith(synced) else written
+        kept = synced if written.startswith(synced) else b""
+        for variant in (synced, kept + new[: len(new) // 2], kept + bytes(len(new))):
+            yield whole | {path: variant}
+
+
+def _content(file: _File | None, content: bytes | None) -> bytes | None:
+    return None if file is None else (content or b"")
+
+
+def _apply(files: dict[str, _File | None], operation: Operation) -> None:
+    """Change the files as an operation does; one whose file is missing, since another was dropped, does nothing."""
+    kind, path, other = operation.kind, operation.path, operation.other
+    parent = os.path.dirname(other or path)
+    if parent and parent not in files and kind != "sync_folder":
+        return
+    if kind == "create":
+        files.setdefault(path, _File())
+    elif kind == "mkdir":
+        files.setdefault(path, None)
+    elif kind in ("unlink", "rmdir"):
+        files.pop(path, None)
+    elif kind == "rename" and path in files:
+        files[other] = files.pop(path)
+    elif kind == "link" and path in files:
+        files[other] = files[path]
+    elif kind in ("sync", "content"):
+        file = files.get(path)
+        if isinstance(file, _File):
+            file.written = operation.content
+            if kind == "sync":
+                file.synced = operation.content
+
+
+def write_tree(tree: Tree, folder: Path) -> None:
+    """Write a state to an empty folder."""
+    folder.mkdir(parents=True)
+    for path, content in sorted(tree.items()):
+        target = folder / path
+        if content is None:
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+
+def torn_appends(operations: list[Operation]) -> list[Operation]:
+    """Add, before each sync of a file, what was written to it, so that a crash in between is a state too."""
+    result: list[Operation] = []
+    for operation in operations:
+        if operation.kind == "sync":
+            result.append(Operation("content", operation.path, content=operation.content))
+        result.append(operation)
+    return result
