@@ -31,11 +31,12 @@ backend.start()
 
 import numpy as np  # noqa: E402
 
-from fer_search.models import measure  # noqa: E402
-from fer_search.search.run import load_data, trial_data  # noqa: E402
+from fer_search.models import measure_cost  # noqa: E402
+from fer_search.search.run import load_data  # noqa: E402
 from fer_search.search.settings import Settings  # noqa: E402
+from fer_search.search.state import trial_data  # noqa: E402
 from fer_search.space import Space, load_space  # noqa: E402
-from fer_search.training.precision import resolve  # noqa: E402
+from fer_search.training.precision import resolve_precision  # noqa: E402
 from fer_search.training.trial import Trial, TrialData, TrialFailed, train  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -97,9 +98,9 @@ def gather(folder: Path, data: str, designs: int) -> None:
 def _train(design: Any, folder: Path, number: int, seed: int, data: TrialData) -> dict[str, Any]:
     """Train a design; return its part of the row. Of what is on the disk, epochs.csv stays."""
     folder.mkdir(exist_ok=True)
-    cost = measure(design)
+    cost = measure_cost(design)
     about: dict[str, Any] = {"parameters": cost.parameters, "flops": cost.flops, "failed": ""}
-    about["precision"] = resolve(design.optimisation.precision)
+    about["precision"] = resolve_precision(design.optimisation.precision)
     try:
         rows = train(Trial(design, EPOCHS, folder, seed, number), data)
     except TrialFailed as error:
