@@ -71,7 +71,7 @@ def separable(x: Any, strided_stem: bool = False) -> Any:
 
     x = conv_bn(x, 16, strides=2 if strided_stem else 1)
     for s, filters in enumerate(WIDTHS[strided_stem:]):
-        x = keras.layers.MaxPooling2D()(x) if s else x
+        x = keras.layers.MaxPooling2D(2)(x) if s else x
         y = conv_bn(depthwise_bn(x, relu=False), filters, 1)
         y = conv_bn(depthwise_bn(y, relu=False), filters, 1, relu=False)
         shortcut = x if x.shape[-1] == filters else conv_bn(x, filters, 1, relu=False)
@@ -101,7 +101,7 @@ def resnet_d(x: Any) -> Any:
 
     for s, filters in enumerate(WIDTHS):
         y = conv_bn(conv_bn(x, filters, strides=2 if s else 1), filters, relu=False)
-        shortcut = keras.layers.AveragePooling2D()(x) if s else x
+        shortcut = keras.layers.AveragePooling2D(2)(x) if s else x
         x = keras.layers.ReLU()(keras.layers.Add()([y, conv_bn(shortcut, filters, 1, relu=False)]))
     return x
 
