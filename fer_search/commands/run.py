@@ -164,7 +164,11 @@ def run(
     ] = False,
     from_run: Annotated[
         Path | None,
-        typer.Option("--from", help="Begin with the completed trials of another run that fit the space."),
+        typer.Option(
+            "--from",
+            envvar="FER_SEARCH_RUN_FROM",
+            help="Begin with the completed trials of another run that fit the space.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run folder.")] = False,
     dry_run: Annotated[
