@@ -136,7 +136,6 @@ def test_every_state_of_the_disk_is_resumed_to_the_same_end(confirm, run, finish
         write_tree(tree, run)
         assert confirm(top=2, seeds=2) == 0
         assert record(run) | {"created": ""} == whole | {"created": ""}
-        assert not list(run.rglob("training.json"))
 
 
 @pytest.mark.usefixtures("made_up")
@@ -158,7 +157,7 @@ def test_another_choice_after_the_look_is_refused_and_counted_when_forced(confir
     assert error.value.exit_code == 5
     assert confirm(top=1, seeds=2, overwrite=True) == 0
     assert record(run)["looks"] == 2
-    assert any("looked at 2 times" in line for line in notes(run))
+    assert any("evaluated 2 times" in line for line in notes(run))
     assert [path.name for path in (run / "confirm").glob("look_*")] == ["look_2"]
 
 
@@ -227,7 +226,7 @@ def test_the_table_gives_means_over_seeds_with_the_test_splits_apart(confirm, ru
     assert row["accuracy"] == pytest.approx(np.mean(values))
     assert (row["least"], row["most"], row["seeds"], row["images"]) == (min(values), max(values), 3, 105)
     assert row["low"] < row["accuracy"] < row["high"]
-    assert in_words(found).startswith("Trained again and tested once, ")
+    assert in_words(found).startswith("Tested: ")
     assert "on public test" in to_markdown(run)
     lines = confirmed_lines(found)
     assert [line[3] for line in lines] == ["105 public test", "105 private test"] * 2
