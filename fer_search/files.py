@@ -12,9 +12,10 @@ import json
 import os
 import stat
 import tempfile
+import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 TEMP_PREFIX = ".part-"  # file names of unfinished writes start with this
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
@@ -90,6 +91,22 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
         UnicodeDecodeError: It is not UTF-8.
     """
     return read_bytes(path, limit).decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def read_array_header(file: IO[bytes]) -> tuple[tuple[int, ...], Any]:
+    """Return the shape and dtype in the header of an .npy file, of any version.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    import numpy as np  # only where arrays are read: a command's help must not load it
+
+    read = {(1, 0): np.lib.format.read_array_header_1_0}.get(np.lib.format.read_magic(file))
+    try:
+        shape, _, dtype = (read or np.lib.format.read_array_header_2_0)(file)
+    except (SyntaxError, tokenize.TokenError, TypeError) as error:  # NumPy parses it as Python
+        raise ValueError(f"an array's header is damaged ({error})") from error
+    return shape, dtype
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:

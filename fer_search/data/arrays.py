@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -51,7 +52,7 @@ def read_npy_files(files: Mapping[str, Path], path: str, options: DataOptions, c
     try:
         loads = {name: (lambda file=file: np.load(file, "r", allow_pickle=False)) for name, file in files.items()}
         return read_arrays(loads, path, "npy", options, cache)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:  # NumPy parses headers as Python
         raise UserError(f"{path}: an .npy file is not a whole array of numbers ({error}); write it again") from error
 
 

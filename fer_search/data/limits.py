@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from fer_search.errors import UserError
-from fer_search.files import UnsafeFileError, open_regular
+from fer_search.files import UnsafeFileError, open_regular, read_array_header
 
 VARIABLE = "FER_SEARCH_MAX_DATA"
 DEFAULT_BYTES = 8 * 10**9  # unpacked, of a whole data set; FER2013's csv has 0.3 GB
@@ -178,9 +178,7 @@ def check_arrays(arrays: np.lib.npyio.NpzFile, path: str) -> None:
         if not member.endswith(".npy"):
             continue
         with archive.open(member) as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
+            shape, dtype = read_array_header(file)
         if any(length < 0 for length in shape):
             raise ValueError(f"{member} has the shape {shape}")
         size = dtype.itemsize

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_search.files import UnsafeFileError, open_regular
+from fer_search.files import UnsafeFileError, open_regular, read_array_header
 
 MAX_NPZ_BYTES = 1 << 30  # of all arrays of a file together, unpacked
 NPZ_ERRORS = (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error, NotImplementedError)
@@ -46,9 +46,7 @@ def _check_header(arrays: np.lib.npyio.NpzFile, name: str, limit: int) -> None:
     archive = arrays.zip
     assert archive is not None  # until it is closed
     with archive.open(name if name in archive.namelist() else f"{name}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+        shape, dtype = read_array_header(file)
     size = dtype.itemsize * int(np.prod(np.array(shape, dtype=object))) if shape else dtype.itemsize
     if size > limit or any(length < 0 for length in shape):
         raise UnsafeFileError(f"{name} claims {size:,} bytes, more than {limit:,}")
