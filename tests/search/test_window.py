@@ -113,9 +113,9 @@ def test_a_lost_oracle_is_rebuilt_for_a_parallel_search(tmp_path, tuner):
     folder = tmp_path / "run"
     expected = search(folder, tuner, 3, 2, np.random.default_rng(0))
     names = {"name": tuner, "max_trials": TRIALS[tuner], "max_epochs": 4, "factor": 2}
-    (folder / "run.json").write_text(json.dumps({"tuner": names, "seed": 3, "identity": {"--ahead": 3}}))
+    (folder / "run.json").write_text(json.dumps({"format": 1, "tuner": names, "seed": 3, "identity": {"--ahead": 3}}))
     for path in folder.glob("trial_*"):
-        (path / "design.json").write_text('{"name": null}')
+        (path / "design.json").write_text('{"name": null, "design": {}}')
     (folder / "oracle.json").unlink()
     rebuild_oracle(folder)
     oracle = make_oracle(tuner, space(), folder, seed=3, max_trials=TRIALS[tuner], max_epochs=4, factor=2)

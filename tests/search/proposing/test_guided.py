@@ -166,6 +166,7 @@ def test_several_pending_trials_are_different_designs(tmp_path):
     assert len({t.hyperparameters.values.get("tuner/trial_id", t.trial_id) for t in pending}) == 5
     oracle.record(pending[2].trial_id, [{"epoch": 1, "val_accuracy": 0.9}], None)
     unaware = dict(oracle.propose().hyperparameters.values)  # of a result that is not committed yet
+    oracle.flush()
     again = make(tmp_path / "run")
     again.concurrent = True
     again.restore()
