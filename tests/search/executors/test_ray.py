@@ -18,7 +18,7 @@ from fer_search.runfolder.json_files import read_json
 pytest.importorskip("ray", reason="needs: pip install 'fer-search[workers]'")
 
 HERE = Path(__file__).parent
-OPTIONS = {"tuner": "hyperband", "max_epochs": 4, "factor": 2, "baselines": "none", "ahead": 4}
+OPTIONS = {"tuner": "hyperband", "max_epochs": 4, "factor": 2, "baselines": "none", "ahead": 4, "min_steps": 0}
 
 
 @pytest.fixture
