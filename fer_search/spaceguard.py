@@ -22,7 +22,7 @@ EXIT_MESSAGE = "it calls {}; a space file must only define choices"
 
 
 class SpaceExit(BaseException):
-    """The space file tried to end the process; the message says how."""
+    """The space file tried to end the process, or raised what is no Exception; the message says how."""
 
 
 @contextlib.contextmanager
@@ -42,6 +42,11 @@ def guarded_call(path: Path) -> Iterator[None]:
             yield
     except SystemExit as error:
         raise SpaceExit(EXIT_MESSAGE.format("sys.exit")).with_traceback(error.__traceback__) from None
+    except (Exception, SpaceExit, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # one of the file's own, which nothing else would catch
+        message = f"{type(error).__name__}: {error}"
+        raise SpaceExit(message).with_traceback(error.__traceback__) from None
     finally:
         os._exit = exit_now
         stop.set()

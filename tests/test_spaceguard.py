@@ -36,6 +36,8 @@ CHOICES = {
     "import sys; sys.exit(0)": "it calls sys.exit",
     "import os; os._exit(0)": "it calls os._exit",
     "raise KeyboardInterruptLike": "KeyboardInterruptLike",
+    "raise BaseException('odd')": "BaseException: odd",
+    "raise type('Odd', (BaseException,), {})('so')": "Odd: so",
     "import random; hp.Boolean(f'c{random.random()}')": "changes from call to call",
     "return __import__('itertools').count": "must return a fer_search.design.Design",
     "def f(): f()\n    f()": "RecursionError",

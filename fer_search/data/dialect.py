@@ -82,5 +82,8 @@ def open_csv(file: IO[bytes], path: str) -> tuple[IO[bytes], Dialect, list[str]]
     if header.lower().startswith("sep=") and len(header) > 4:
         separator, header = header[4], read_line(stream, path).decode("utf-8", "replace").strip("\r\n")
     separator = separator or max(SEPARATORS, key=header.count)
-    names = [name.strip() for name in next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])]
+    except csv.Error as error:
+        raise UserError(f"{path}: its header is no line of a csv file ({error})") from error
     return stream, Dialect(separator.encode(), len(names)), names

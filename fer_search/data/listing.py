@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fer_search.data.dataset import TRAIN
-from fer_search.data.dialect import open_csv, refuse_lfs_pointer
+from fer_search.data.dialect import Dialect, open_csv, refuse_lfs_pointer
 from fer_search.data.images import decode_all, is_picture_name
 from fer_search.data.labels import resolve_labels
 from fer_search.data.limits import open_file, read_picture
@@ -103,6 +103,14 @@ def _text_entries(path: Path) -> Iterator[Entry]:
         yield words[0], words[1], _split_of_entry(words[0], given, f"{path}, line {number}")
 
 
+def _csv_rows(lines: Iterator[str], dialect: Dialect, path: Path) -> Iterator[list[str]]:
+    reader = csv.reader(lines, delimiter=dialect.separator.decode())
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(f"{path}, row {reader.line_num}: it is no line of a csv file ({error})") from error
+
+
 def _csv_entries(path: Path) -> Iterator[Entry]:
     with open_file(path) as file:
         stream, dialect, header = open_csv(file, str(path))
@@ -112,7 +120,7 @@ def _csv_entries(path: Path) -> Iterator[Entry]:
         if columns[1] < 0:
             raise UserError(f"{path}: no column with the labels in its header ({', '.join(header)}); call it label")
         lines = (line.decode("utf-8", "replace") for line in stream)
-        for number, row in enumerate(csv.reader(lines, delimiter=dialect.separator.decode()), 1):
+        for number, row in enumerate(_csv_rows(lines, dialect, path), 1):
             if not row:
                 continue
             if len(row) <= max(columns):
