@@ -205,7 +205,7 @@ def test_a_second_interrupt_exits_at_once(send_in_second_epoch, tiny_space, data
         raise Exited(code)
 
     send_in_second_epoch(signal.SIGINT, signal.SIGINT)
-    monkeypatch.setattr(os, "_exit", exit_process)
+    monkeypatch.setattr("fer_search.search.trials.signals._exit", exit_process)
     monkeypatch.setattr(sys, "argv", ["fer-search", *map(str, options(tiny_space, data, tmp_path))])
     with pytest.raises(Exited) as ended:
         cli.main()

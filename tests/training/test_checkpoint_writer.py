@@ -22,7 +22,7 @@ from fer_search.training.trial import Trial
 def test_checkpoints_cost_a_thirtieth_or_come_every_minute(monkeypatch, tmp_path, epoch, write, expected):
     clock, written = SimpleNamespace(now=0.0), []
 
-    def save(model, folder, number):
+    def save(model, folder, number, label):
         clock.now += write
         written.append(number)
 
