@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import numpy as np
 import pytest
+from once import make_once, shared_folder
 
 from fer_search import backend
 from fer_search.data.dataset import Dataset
@@ -27,7 +29,7 @@ SHARED = Path(os.environ.get("FER_SEARCH_SHARED", ROOT.parent / "shared"))
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    os.environ["FER_SEARCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["FER_SEARCH_CACHE"] = str(shared_folder(tmp_path_factory) / "cache")
     os.environ.pop("FER_SEARCH_DATA", None)
     backend.start()  # before any test computes: it sets up how
 
@@ -38,9 +40,11 @@ def fer2013_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = SHARED / "data" / "unpack_fer2013.py"
     if not script.exists():
         pytest.skip(f"the real FER2013 is not at hand: no {script.name} in $FER_SEARCH_SHARED")
-    out = tmp_path_factory.mktemp("fer2013")
-    subprocess.run([sys.executable, script, out, "--as", "npz"], check=True, capture_output=True)
-    return out / "fer2013.npz"
+
+    def unpack(out: Path) -> None:
+        subprocess.run([sys.executable, script, out, "--as", "npz"], check=True, capture_output=True)
+
+    return make_once(tmp_path_factory, "fer2013", unpack) / "fer2013.npz"
 
 
 @pytest.fixture(scope="session")
@@ -105,34 +109,37 @@ def searched_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search on toy faces: three designs, one epoch each. Do not write to it."""
     from rich.console import Console
 
+    from fer_search.search import opening
     from fer_search.search.display import Lines
     from fer_search.search.run import run_search
     from fer_search.search.settings import Settings
 
-    folder = tmp_path_factory.mktemp("winner")
-    (folder / "small.py").write_text(WINNER_SPACE)
-    settings = Settings(
-        folder / "small.py", data="toy", results_dir=folder, baselines="only", max_epochs=1, limit_train=280
-    )
-    with (folder / "out.txt").open("w") as out:
-        assert run_search(settings, Lines(Console(file=out))) == 0
-    return folder / "small"
+    def search(folder: Path) -> None:
+        (folder / "small.py").write_text(WINNER_SPACE)
+        settings = Settings(
+            folder / "small.py", data="toy", results_dir=folder, baselines="only", max_epochs=1, limit_train=280
+        )
+        with pytest.MonkeyPatch.context() as patch, (folder / "out.txt").open("w") as out:
+            patch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
+            assert run_search(settings, Lines(Console(file=out))) == 0
+
+    return make_once(tmp_path_factory, "winner", search) / "small"
 
 
 @pytest.fixture(scope="session")
 def confirmed_run(searched_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, confirmed: "flipped" with two seeds. Do not write to it."""
-    import shutil
-
     from rich.console import Console
 
     from fer_search.confirm.run import Settings, run_confirm
 
-    run = shutil.copytree(searched_run, tmp_path_factory.mktemp("confirmed") / "small")
-    with (run.parent / "out.txt").open("w") as out:
-        settings = Settings(run, trials=("flipped",), seeds=2, epochs=1)
-        assert run_confirm(settings, Console(file=out, width=200)) == 0
-    return run
+    def confirm(folder: Path) -> None:
+        run = shutil.copytree(searched_run, folder / "small")
+        with (folder / "out.txt").open("w") as out:
+            settings = Settings(run, trials=("flipped",), seeds=2, epochs=1)
+            assert run_confirm(settings, Console(file=out, width=200)) == 0
+
+    return make_once(tmp_path_factory, "confirmed", confirm) / "small"
 
 
 @pytest.fixture

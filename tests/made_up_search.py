@@ -93,12 +93,12 @@ def made_up(monkeypatch, faces):
 def search(made_up, tiny_space):
     """Run a search of the tiny space; gives the exit code. What it printed is in out.txt."""
 
-    def run(folder, **options):
+    def run(folder, space=tiny_space, **options):
         folder.mkdir(exist_ok=True)
         given = {"max_trials": 4, "max_epochs": 3, "limit_train": 64, "tuner": "random", "min_steps": 0} | options
         with (folder / "out.txt").open("a") as out:
             return run_module.run_search(
-                Settings(tiny_space, results_dir=folder, **given), Lines(Console(file=out, width=200))
+                Settings(space, results_dir=folder, **given), Lines(Console(file=out, width=200))
             )
 
     return run

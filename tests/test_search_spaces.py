@@ -89,7 +89,7 @@ def test_sampled_models_are_saved_and_loaded_with_equal_predictions(name, tmp_pa
     ],
 )
 def test_baselines_and_sampled_designs_train_a_step(name, fixed, samples):
-    space = load_space(SPACES / f"{name}.py", width=0.1, fixed=fixed)
+    space = load_space(SPACES / f"{name}.py", width=0.03, batch_size=16, fixed=fixed)
     results = list(check_space(space, samples))
     assert len(results) == len(space.baselines) + samples
     assert [r for r in results if r.problem] == []

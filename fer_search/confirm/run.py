@@ -20,9 +20,6 @@ from fer_search.confirm.testset import make_test_set
 from fer_search.confirm.time_budget import fit_epochs
 from fer_search.confirm.trainings import FIRST_TRIAL_NUMBER, ConfirmListener, open_confirm_executor, run_trainings
 from fer_search.data.dataset import Dataset
-from fer_search.data.load import load_dataset
-from fer_search.data.options import DataOptions
-from fer_search.data.split import make_split
 from fer_search.design import Custom
 from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import describe_storage_failure, storage_failed
@@ -37,6 +34,7 @@ from fer_search.runfolder.confirmation import (
     training_dir,
     write_confirm_json,
 )
+from fer_search.runfolder.dataset import load_run_dataset, split_run_dataset
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.recovery import set_aside_damaged
@@ -138,11 +136,7 @@ class _Confirmation:
         Raises:
             UserError: It is missing, or differs from the one searched on (exit code 5).
         """
-        known = self.info.data
-        source = self.settings.data or known.get("sources") or known["source"]
-        labels = self.info.settings.get("labels") or "fer2013"
-        options = DataOptions.from_dict(known.get("options", {}))
-        dataset = load_dataset(source, labels=labels, ferplus_csv=self.settings.ferplus_csv, options=options)
+        dataset = load_run_dataset(self.info, self.settings.data, self.settings.ferplus_csv)
         if dataset.fingerprint != self.info.data["fingerprint"]:
             raise UserError(
                 f"{dataset.source} is not the data set that {self.settings.run} was searched on; give --data",
@@ -152,15 +146,7 @@ class _Confirmation:
 
     def _training_rows(self) -> np.ndarray:
         """Return the indices of the images that the run trained and validated on, int (n,), ascending."""
-        s = self.info.settings
-        split = make_split(
-            self.dataset,
-            validation=s.get("validation", 0.1),
-            near=bool(s.get("near_copies", False)),
-            seed=self.info.seed or 0,
-            limit_train=s.get("limit_train"),
-            drop_duplicates=s.get("drop_duplicates", False),
-        )
+        split = split_run_dataset(self.info, self.dataset)
         return np.sort(np.concatenate([split.train, split.validation]))
 
     def _open_record(self, trained: int) -> ConfirmJson:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.export.metadata import ModelInfo
 from fer_search.export.source import TrainedNetwork
 from fer_search.report.formatting import interval, percent
 from fer_search.report.statistics.inference import wilson_interval
 from fer_search.report.tables.predictions import per_class
+from fer_search.runfolder.arrays import NPZ_ERRORS, read_npz
 from fer_search.runfolder.confirmation import read_confirm_json, training_dir
 from fer_search.runfolder.run_json import RunInfo, load_run
 from fer_search.runfolder.schema import TEST_PREDICTIONS_FILE
@@ -56,8 +58,13 @@ def confirmed_evaluation(network: TrainedNetwork) -> Evaluated | None:
     file = training_dir(network.run, record["looks"], network.training) / TEST_PREDICTIONS_FILE
     if not file.exists():
         return None
-    with np.load(file, allow_pickle=False) as arrays:
-        labels, predicted = arrays["labels"].astype(int), arrays["probabilities"].argmax(axis=1)
+    try:
+        with read_npz(file) as arrays:
+            labels, predicted = arrays["labels"].astype(int), arrays["probabilities"].argmax(axis=1)
+    except NPZ_ERRORS as error:
+        raise UserError(
+            f"{file} is damaged ({error}); fer-search confirm repeats its training", EXIT_RUN_FOLDER
+        ) from error
     times = "once" if record["looks"] == 1 else f"{record['looks']} times, so that the accuracy is optimistic"
     return Evaluated("test", labels, predicted, f"The test images of this run were evaluated {times}.")
 

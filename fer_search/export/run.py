@@ -14,9 +14,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from fer_search.data.load import load_dataset
-from fer_search.data.options import DataOptions
-from fer_search.data.split import make_split
 from fer_search.errors import UserError
 from fer_search.export.card import Evaluated, confirmed_evaluation, write_card
 from fer_search.export.formats import QUANTISATIONS, SUFFIXES, WRITERS
@@ -26,6 +23,7 @@ from fer_search.export.plain import foreign_layers
 from fer_search.export.runtime import ExportedModel, from_keras, open_model
 from fer_search.export.source import TrainedNetwork, build_trained, describe, find_network, load_network
 from fer_search.files import TEMP_PREFIX, write_text
+from fer_search.runfolder.dataset import load_run_dataset, split_run_dataset
 from fer_search.runfolder.predictions import load_predictions
 from fer_search.runfolder.run_json import load_run
 from fer_search.runfolder.schema import EXPORT_DIR
@@ -167,25 +165,13 @@ def _facts(settings: Settings, network: TrainedNetwork, foreign: Sequence[str]) 
 def _validation_images(settings: Settings, network: TrainedNetwork) -> tuple[np.ndarray, np.ndarray]:
     """Return the run's validation images and labels."""
     info = load_run(settings.run)
-    source = settings.data or info.data.get("sources") or info.data["source"]
-    labels = str(info.settings.get("labels") or "fer2013")
-    options = DataOptions.from_dict(info.data.get("options", {}))
-    dataset = load_dataset(source, labels=labels, ferplus_csv=settings.ferplus_csv, options=options)
+    dataset = load_run_dataset(info, settings.data, settings.ferplus_csv)
     if dataset.spec != network.spec:
         raise UserError(
             f"{dataset.source} has {dataset.spec.describe()}, {settings.run} was searched on "
             f"{network.spec.describe()}; give --data"
         )
-    chosen = info.settings
-    split = make_split(
-        dataset,
-        protocol=info.protocol,
-        validation=chosen.get("validation", 0.1),
-        near=bool(chosen.get("near_copies", False)),
-        seed=info.seed or 0,
-        limit_train=chosen.get("limit_train"),
-        drop_duplicates=chosen.get("drop_duplicates", False),
-    )
+    split = split_run_dataset(info, dataset)
     return dataset.images[split.validation], dataset.labels[split.validation].astype(int)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fer_search.errors import UserError
+from fer_search.files import open_regular, read_bytes
 
 NOTES_FILE = "notes.jsonl"
 
@@ -45,8 +46,8 @@ def append_note(run: Path, trial: str, text: str, tags: tuple[str, ...] = ()) ->
     note = Note(trial, text, tags, datetime.now(UTC).isoformat(timespec="seconds"))
     path = run / NOTES_FILE
     try:
-        torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
-        with path.open("a", encoding="utf-8") as file:
+        torn = path.exists() and path.stat().st_size > 0 and not read_bytes(path).endswith(b"\n")
+        with os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8") as file:
             file.write(("\n" if torn else "") + json.dumps(asdict(note), ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -64,7 +65,10 @@ def read_notes(run: Path) -> list[Note]:
     path = run / NOTES_FILE
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    try:
+        lines = read_bytes(path).decode("utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror or error})") from error
     notes = []
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -11,6 +11,7 @@ from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.choices import Choice, read_choices
 from fer_search.runfolder.guard import check_contained
 from fer_search.runfolder.json_files import check_format, read_json, repair_hint
+from fer_search.runfolder.objective import ACCURACY, Objective, recorded_objective
 from fer_search.runfolder.schema import ORACLE_FILE, RUN_FILE
 
 
@@ -41,6 +42,7 @@ class RunInfo:
         skipped: "what" could not be searched and "why".
         state: "running", "interrupted", "finished" and others; "" if unknown.
         seconds: Wall time of the search so far; None if unknown.
+        objective: What the search optimised.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class RunInfo:
     skipped: tuple[Mapping[str, str], ...] = ()
     state: str = ""
     seconds: float | None = None
+    objective: Objective = ACCURACY
 
     @property
     def validation(self) -> int | None:
@@ -164,5 +167,6 @@ def _run_info(path: Path, content: dict[str, Any], choices: tuple[Choice, ...]) 
         skipped=tuple(dict(entry) for entry in content.get("skipped") or ()),
         seed=content.get("seed"),
         seconds=None if seconds is None else float(seconds),
+        objective=recorded_objective(content),
         **fields,
     )

@@ -7,11 +7,12 @@ import shutil
 
 import numpy as np
 import pytest
+from once import make_once
 from rich.console import Console
 
-from fer_search.confirm import run as confirm_module
 from fer_search.confirm.run import Settings, run_confirm
 from fer_search.data.dataset import SPLITS
+from fer_search.runfolder import dataset
 from fer_search.search import opening
 from fer_search.search import run as run_module
 from fer_search.search.display import Lines
@@ -41,14 +42,18 @@ def copied(faces):
 @pytest.fixture(scope="session")
 def finished(copied, tmp_path_factory):
     """The run: two baselines, each trained twice, for two epochs."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "small.py").write_text(SPACE)
-    with pytest.MonkeyPatch.context() as patch, (folder / "out.txt").open("w") as out:
-        patch.setattr(run_module, "load_dataset", lambda source, **options: copied)
-        patch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
-        settings = SearchSettings(folder / "small.py", results_dir=folder, baselines="only", repeats=2, max_epochs=2)
-        assert run_module.run_search(settings, Lines(Console(file=out))) == 0
-    return folder / "small"
+
+    def search(folder):
+        (folder / "small.py").write_text(SPACE)
+        with pytest.MonkeyPatch.context() as patch, (folder / "out.txt").open("w") as out:
+            patch.setattr(run_module, "load_dataset", lambda source, **options: copied)
+            patch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
+            settings = SearchSettings(
+                folder / "small.py", results_dir=folder, baselines="only", repeats=2, max_epochs=2
+            )
+            assert run_module.run_search(settings, Lines(Console(file=out))) == 0
+
+    return make_once(tmp_path_factory, "finished", search) / "small"
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def run(finished, tmp_path):
 @pytest.fixture
 def confirm(run, copied, monkeypatch):
     """Confirm the run; gives the exit code."""
-    monkeypatch.setattr(confirm_module, "load_dataset", lambda source, **options: copied)
+    monkeypatch.setattr(dataset, "load_dataset", lambda source, **options: copied)
 
     def confirm(**options):
         with (run.parent / "out.txt").open("a") as out:

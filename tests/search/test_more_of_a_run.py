@@ -5,7 +5,11 @@ import shlex
 
 import pytest
 
+from fer_search.confirm.candidates import choose_candidates
 from fer_search.errors import UserError
+from fer_search.report import load_designs, load_trials
+from fer_search.report.statistics.verdict import verdict
+from fer_search.report.tables.analysis import load_analysis
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.identity import first_space_change
 from fer_search.runfolder.queue import enqueue, read_queue
@@ -150,6 +154,11 @@ def test_the_loss_is_minimised(search, tmp_path, tuner):
         assert trial["score"] == min(row["val_loss"] for row in read_epochs(path))
     best = min(trial["score"] for trial in trials)
     assert f"best {best:.3f} by trial" in printed(tmp_path)
+    # the made-up accuracies equal the losses, so that the most accurate trial is the worst one
+    assert load_trials(run)["score"].iloc[0] == best == load_designs(run)["score"].iloc[0]
+    chosen = choose_candidates(run, 1, (), 3, None)[0]
+    assert next(trial["score"] for trial in trials if trial["trial_id"] == chosen.trial) == best
+    assert f"Ranked by loss ({best:.3f}), which the search optimised" in " ".join(verdict(load_analysis(run)).details)
     if tuner == "hyperband":  # every promoted trial was the best of those that were not
         by_id = {trial["trial_id"]: trial for trial in trials}
         parents = [t["hyperparameters"]["values"].get("tuner/trial_id") for t in trials]

@@ -1,4 +1,4 @@
-"""Whole searches on a handful of toy faces: killed, stopped and taken up again they end as if nothing had been."""
+"""Whole searches on a handful of toy faces: killed, stopped and resumed, they end as if undisturbed."""
 
 import json
 import os
@@ -9,14 +9,12 @@ import time
 from pathlib import Path
 
 import h5py
-import keras_tuner
 import numpy as np
 import pytest
 from rich.console import Console
 
 from fer_search import cli
 from fer_search.data.load import load_dataset
-from fer_search.errors import UserError
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.json_files import read_json
 from fer_search.runfolder.predictions import predicted_trial
@@ -95,7 +93,7 @@ def test_a_search_killed_at_every_write_ends_as_one_that_was_not(tiny_space, tmp
     """
     import fer_search.files
 
-    options = {"tuner": "hyperband", "max_trials": 5, "max_epochs": 2, "factor": 2}
+    options = {"tuner": "hyperband", "max_trials": 4, "max_epochs": 2, "factor": 2}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
@@ -111,7 +109,7 @@ def test_a_search_killed_at_every_write_ends_as_one_that_was_not(tiny_space, tmp
     monkeypatch.setattr(fer_search.files.os, "fsync", fsync)
     kills = 0
     for kills in range(200):
-        left[0] = 5 + 7 * (kills % 4)  # goes on for a few writes, then dies before one
+        left[0] = 9 + 7 * (kills % 4)  # goes on for a few writes, then dies before one
         try:
             code = search(tiny_space, killed, baselines="none", **options)
         except Killed:
@@ -146,107 +144,18 @@ def test_a_search_stopped_by_its_user_goes_on(tiny_space, tmp_path, monkeypatch)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     whole.mkdir()
     stopped.mkdir()
-    assert search(tiny_space, stopped) == 130
+    assert search(tiny_space, stopped, max_trials=2) == 130
     assert json.loads((stopped / "tiny" / "run.json").read_text())["state"] == "interrupted"
     out = (stopped / "out.txt").read_text()
-    assert "Stopped: 1 of 4 trials done, nothing lost. Re-run the same command to resume." in out
-    assert search(tiny_space, stopped) == 0
+    assert "Stopped: 1 of 2 trials done, nothing lost. Re-run the same command to resume." in out
+    assert search(tiny_space, stopped, max_trials=2) == 0
     assert "resuming after epoch 1" in (stopped / "out.txt").read_text()
-    assert search(tiny_space, whole) == 0
+    assert search(tiny_space, whole, max_trials=2) == 0
     assert state(stopped / "tiny") == state(whole / "tiny")
 
 
-def test_a_finished_search_is_left_alone(tiny_space, tmp_path):
-    assert search(tiny_space, tmp_path, max_trials=2) == 0
-    before = state(tmp_path / "tiny")
-    assert search(tiny_space, tmp_path, max_trials=2) == 0
-    assert state(tmp_path / "tiny") == before
-
-
-def test_what_fails_is_recorded_and_the_search_goes_on(tiny_space, tmp_path, monkeypatch):
-    real = job_module.train
-
-    def failing(trial, data, hooks):
-        if trial.number == 2:
-            raise MemoryError("no room for the gradients")
-        return real(trial, data, hooks)
-
-    monkeypatch.setattr(job_module, "train", failing)
-    assert search(tiny_space, tmp_path) == 0
-    trial = json.loads((tmp_path / "tiny" / "trial_0002" / "trial.json").read_text())
-    assert trial["status"] == "FAILED"
-    assert trial["message"] == "out of memory (MemoryError: no room for the gradients)"
-    assert "1 failed" in (tmp_path / "out.txt").read_text()
-    statuses = [json.loads(p.read_text())["status"] for p in sorted(tmp_path.glob("tiny/trial_*/trial.json"))]
-    assert statuses == ["COMPLETED", "COMPLETED", "FAILED", "COMPLETED"]
-
-
-def test_a_search_without_any_result_says_so_by_its_exit_code(tiny_space, tmp_path, monkeypatch):
-    def failing(trial, data, hooks):
-        raise ValueError("nothing works")
-
-    monkeypatch.setattr(job_module, "train", failing)
-    assert search(tiny_space, tmp_path, max_trials=2) == 3
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [({"seed": 1}, "--seed was 0, is now 1"), ({"width": 0.5}, "--width"), ({"tuner": "grid"}, "--tuner")],
-)
-def test_going_on_as_something_else_is_refused(tiny_space, tmp_path, change, named):
-    assert search(tiny_space, tmp_path, max_trials=1) == 0
-    before = state(tmp_path / "tiny")
-    with pytest.raises(UserError, match=named) as caught:
-        search(tiny_space, tmp_path, max_trials=1, **change)
-    assert caught.value.exit_code == 5
-    assert state(tmp_path / "tiny") == before
-    assert search(tiny_space, tmp_path, max_trials=1, overwrite=True, **change) == 0
-
-
-def test_a_second_process_is_kept_out(tiny_space, tmp_path):
-    folder = run_module.RunFolder(tmp_path / "tiny")
-    with folder.lock():
-        with pytest.raises(UserError, match="in use by another") as caught:
-            search(tiny_space, tmp_path, max_trials=1)
-        assert caught.value.exit_code == 4
-    assert search(tiny_space, tmp_path, max_trials=1) == 0
-
-
-def test_hyperband_promotes_from_the_parents_last_state(tiny_space, tmp_path):
-    assert (
-        search(tiny_space, tmp_path, tuner="hyperband", max_trials=None, max_epochs=4, factor=2, baselines="none") == 0
-    )
-    run = tmp_path / "tiny"
-    trials = [json.loads(p.read_text()) for p in sorted(run.glob("trial_*/trial.json"))]
-    promoted = [t for t in trials if "tuner/trial_id" in t["hyperparameters"]["values"]]
-    assert promoted
-    for trial in promoted:
-        values = trial["hyperparameters"]["values"]
-        epochs = [int(row["epoch"]) for row in read_epochs(run / f"trial_{trial['trial_id']}" / "epochs.csv")]
-        assert epochs == list(range(values["tuner/initial_epoch"] + 1, values["tuner/epochs"] + 1))
-    planned = next(x for x in (tmp_path / "out.txt").read_text().splitlines() if x.startswith("Search: "))
-    assert f"hyperband, {len(trials)} trials" in planned
-    epochs = sum(len(read_epochs(p)) for p in run.glob("trial_*/epochs.csv"))
-    assert f"{epochs} epochs of" in planned
-
-
-def test_grid_tries_every_combination_once(tmp_path):
-    space = tmp_path / "grid.py"
-    space.write_text(
-        "from fer_search.design import *\n"
-        "def design(hp):\n"
-        "    return Design(network=Residual(stages=((hp.Choice('f', [2, 3]),), (2,))),\n"
-        "                  augmentation=Augmentation(cutout=hp.Choice('c', [0, 8]), flip=hp.Boolean('flip')))\n"
-        "baselines = {'cut': {'c': 8}}\n"
-    )
-    assert search(space, tmp_path, tuner="grid", max_trials=None, max_epochs=1) == 0
-    found = [json.loads(p.read_text())["hyperparameters"]["values"] for p in tmp_path.glob("grid/trial_*/trial.json")]
-    assert len(found) == 8
-    assert len({tuple(sorted(values.items())) for values in found}) == 8
-
-
 def test_only_the_best_weights_are_kept(tiny_space, tmp_path):
-    assert search(tiny_space, tmp_path, max_trials=7, max_epochs=1) == 0
+    assert search(tiny_space, tmp_path, max_trials=KEPT_WEIGHTS + 1, max_epochs=1) == 0
     scores = {p.parent.name: json.loads(p.read_text())["score"] for p in tmp_path.glob("tiny/trial_*/trial.json")}
     best = sorted(scores, key=lambda name: (-scores[name], name))[:KEPT_WEIGHTS]
     kept = {p.parent.name for p in tmp_path.glob("tiny/trial_*/*.h5")}
@@ -256,21 +165,6 @@ def test_only_the_best_weights_are_kept(tiny_space, tmp_path):
         with h5py.File(weights) as file:
             assert "optimizer" not in file  # nobody trains on from these
     assert predicted_trial(tmp_path / "tiny") == best[0].removeprefix("trial_")
-
-
-def test_stock_keras_tuner_opens_a_run(tiny_space, tmp_path):
-    assert search(tiny_space, tmp_path, max_trials=3) == 0
-    tuner = keras_tuner.RandomSearch(
-        lambda hp: None,
-        objective=keras_tuner.Objective("val_accuracy", "max"),
-        directory=str(tmp_path),
-        project_name="tiny",
-    )
-    tuner.reload()
-    assert len(tuner.oracle.trials) == 3
-    best = tuner.get_best_hyperparameters()[0].values
-    scores = {t.trial_id: t.score for t in tuner.oracle.trials.values()}
-    assert best == tuner.oracle.trials[max(scores, key=scores.get)].hyperparameters.values
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from fer_search.report.statistics.published import protocol_differences
 from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.report.tables.classes import never_predicted, never_recognised
 from fer_search.report.tables.confirmed import in_words
+from fer_search.runfolder.objective import ACCURACY
 from fer_search.runfolder.run_json import RunInfo
 
 
@@ -69,6 +70,9 @@ def _significance(info: RunInfo, scored: pd.DataFrame) -> str:
     others = len(scored) - 1
     if others == 0:
         return "It is the only design with a result: there is nothing to compare it with yet."
+    if info.objective != ACCURACY:
+        name, best = info.objective.name.removeprefix("val_").replace("_", " "), scored["score"].iloc[0]
+        return f"Ranked by {name} ({best:.3f}), which the search optimised; significance is only tested for accuracy."
     if not info.validation:
         return "The number of validation images is not recorded, so the significance of differences is unknown."
     shorter = int((scored["epochs"] < scored["epochs"].iloc[0]).fillna(False).sum())
@@ -138,6 +142,8 @@ def _selection(info: RunInfo, scored: pd.DataFrame, tested: bool) -> list[str]:
     """The best of many is too high: selection bias."""
     if len(scored) == 1 or info.stock:
         return []
+    if info.objective != ACCURACY:
+        return [f"Selection bias: the validation images chose the best of {len(scored)} designs."]
     equals, best = int(scored["indistinguishable_from_best"].sum()), float(scored["accuracy"].iloc[0])
     bias = selection_bias(best, info.validation, equals) if info.validation and equals > 1 else 0.0
     amount = f" by up to {100 * bias:.1f} points" if bias >= 0.0005 else ""

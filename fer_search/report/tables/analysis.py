@@ -43,7 +43,7 @@ class RunAnalysis:
     @cached_property
     def designs(self) -> pd.DataFrame:
         """One row a design; see ``load_designs``."""
-        return build_designs(self.trials, self.info.validation)
+        return build_designs(self.trials, self.info.validation, self.info.objective)
 
     @cached_property
     def confirmed(self) -> pd.DataFrame:

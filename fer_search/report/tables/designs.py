@@ -11,6 +11,7 @@ import pandas as pd
 
 from fer_search.report.statistics.inference import indistinguishable_from_best, repeated_interval
 from fer_search.report.tables.trials import CHOICE, METRICS, load_trials, rank_trials
+from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.runfolder.run_json import load_run
 
 ORDER = {"completed": 0, "running": 1, "failed": 2}
@@ -35,15 +36,17 @@ def load_designs(run: str | Path) -> pd.DataFrame:
     Raises:
         UserError: the folder is missing or not a run, or a file in it is broken.
     """
-    return build_designs(load_trials(run), load_run(run).validation)
+    info = load_run(run)
+    return build_designs(load_trials(run), info.validation, info.objective)
 
 
-def build_designs(trials: pd.DataFrame, validation: int | None) -> pd.DataFrame:
+def build_designs(trials: pd.DataFrame, validation: int | None, objective: Objective = ACCURACY) -> pd.DataFrame:
     """Return the table of ``load_designs``.
 
     Args:
         trials: from ``load_trials``.
         validation: number of validation images; None where it is not known.
+        objective: what the run optimised.
     """
     rows = cast("list[dict[str, Any]]", trials.to_dict("records"))
     records = {str(row["trial"]): row for row in rows}
@@ -51,14 +54,14 @@ def build_designs(trials: pd.DataFrame, validation: int | None) -> pd.DataFrame:
     keys = dict(zip(trials["trial"].astype(str), design_keys(trials), strict=True))
     for trial, row in records.items():
         if pd.isna(row["went_on_as"]) or row["went_on_as"] not in records:
-            designs.setdefault(keys[trial], []).append(_training(row, records))
-    rows = [_design(trainings, validation) for trainings in designs.values()]
+            designs.setdefault(keys[trial], []).append(_training(row, records, objective))
+    rows = [_design(trainings, validation, objective) for trainings in designs.values()]
     table = pd.DataFrame(rows, columns=[*trials.columns, "seeds", "trials"])
     table = table.astype({**trials.dtypes.to_dict(), "seeds": "Int64"})
     completed = table["accuracy"].where(table["status"] == "completed")
     if validation and len(table):
         table["indistinguishable_from_best"] = indistinguishable_from_best(completed.to_numpy(float), validation)
-    return rank_trials(table)
+    return rank_trials(table, objective=objective)
 
 
 def design_keys(trials: pd.DataFrame) -> np.ndarray:
@@ -73,7 +76,7 @@ def design_keys(trials: pd.DataFrame) -> np.ndarray:
     return np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _training(end: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _training(end: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]], objective: Objective) -> dict[str, Any]:
     """Return one training as a row: a trial with the rungs before it."""
     chain = [dict(end)]
     while not pd.isna(chain[0]["parent"]) and chain[0]["parent"] in records and len(chain) <= len(records):
@@ -82,22 +85,29 @@ def _training(end: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) 
     row = dict(usable[-1])
     scored = [one for one in usable if not pd.isna(one["accuracy"])]
     if scored:
-        best = max(scored, key=lambda one: one["accuracy"])
-        row |= {name: best[name] for name in ("accuracy", "low", "high", "best_epoch", *METRICS)}
+        best = max(scored, key=lambda one: _gain(one, objective))
+        row |= {name: best[name] for name in ("accuracy", "score", "low", "high", "best_epoch", *METRICS)}
     seconds = [one["seconds"] for one in chain if not pd.isna(one["seconds"])]
     row |= {"seconds": sum(seconds) if seconds else float("nan"), "order": chain[0]["order"]}
     row |= {"name": chain[0]["name"], "parent": None, "went_on_as": None, "seeds": 1}
     return row | {"trials": tuple(str(one["trial"]) for one in chain)}
 
 
-def _design(trainings: list[dict[str, Any]], validation: int | None) -> dict[str, Any]:
+def _gain(row: Mapping[str, Any], objective: Objective) -> float:
+    """Return the value of the objective, negated if less is better; -infinity if there is none."""
+    value = row["accuracy"] if objective == ACCURACY else row["score"]
+    return float("-inf") if pd.isna(value) else float(objective.sign * value)
+
+
+def _design(trainings: list[dict[str, Any]], validation: int | None, objective: Objective) -> dict[str, Any]:
     """Return one design as a row: its trainings with different seeds averaged."""
     trainings = sorted(trainings, key=lambda row: row["order"])
     status = min((row["status"] for row in trainings), key=lambda name: ORDER[name])
     kept = [row for row in trainings if row["status"] == status]
     longest = max((int(row["epochs"]) for row in kept if not pd.isna(row["epochs"])), default=0)
     kept = [row for row in kept if pd.isna(row["epochs"]) or row["epochs"] == longest]
-    row = dict(max(kept, key=lambda one: -1.0 if pd.isna(one["accuracy"]) else one["accuracy"]))
+    best = max(kept, key=lambda one: _gain(one, objective))
+    row = dict(best)
     if len(trainings) == 1:
         return row
     row["trials"] = tuple(trial for one in trainings for trial in one["trials"])
@@ -108,6 +118,6 @@ def _design(trainings: list[dict[str, Any]], validation: int | None) -> dict[str
     row["seeds"] = max(len(accuracies), 1)
     if len(accuracies) > 1:
         row["accuracy"], row["low"], row["high"] = repeated_interval(accuracies, validation)
-        for name in METRICS:
+        for name in (*METRICS, "score"):
             row[name] = float(np.mean([one[name] for one in kept if not pd.isna(one[name])] or [np.nan]))
     return row

@@ -73,7 +73,8 @@ def to_json(run: str | Path) -> str:
     info = analysis.info
     statement = verdict(analysis)
     content = {
-        "run": {key: value for key, value in vars(info).items() if key not in ("path", "choices")},
+        "run": {key: value for key, value in vars(info).items() if key not in ("path", "choices", "objective")}
+        | {"objective": info.objective.to_dict()},
         "choices": [vars(choice) for choice in info.choices],
         "cautions": info.cautions(),
         "verdict": [statement.headline, *statement.details],

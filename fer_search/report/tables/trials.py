@@ -12,6 +12,7 @@ import pandas as pd
 from fer_search.report.statistics.inference import indistinguishable_from_best, wilson_interval
 from fer_search.report.tables.curves import read_curves
 from fer_search.runfolder.choices import Choice, active_values
+from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.runfolder.run_json import RunInfo, load_run
 from fer_search.runfolder.trial_files import TrialRecord, best_observation, infer_objective, read_trial_records
 
@@ -47,7 +48,8 @@ def load_trials(run: str | Path) -> pd.DataFrame:
         - ``name`` (string): name of the baseline that it is; <NA> for the tuner's own proposals.
         - ``status`` (string): "completed", "running" (or interrupted) or "failed".
         - ``accuracy`` (float64): validation accuracy of the best epoch, from 0 to 1; of a running trial, so far; NaN
-          for a failed one, and where a stock Keras Tuner project recorded none.
+          for a failed one, and where a stock Keras Tuner project recorded none. The best epoch is the one with the best
+          value of the run's objective, by which the trials are ranked too.
         - ``low``, ``high`` (float64): its 95% Wilson interval over the validation images; NaN where their number is
           not known.
         - ``indistinguishable_from_best`` (bool): completed, and not significantly different from the best trial
@@ -86,13 +88,18 @@ def build_trials(info: RunInfo, records: Sequence[TrialRecord], curves: pd.DataF
     goal, direction = infer_objective(list(records))
     last = curves.groupby("trial")["epoch"].max()
     own = curves[~curves["inherited"].astype(bool)]
-    facts = _Facts(goal, last.to_dict(), own.groupby("trial")["seconds"].sum(min_count=1).to_dict(), _best_rows(own))
+    facts = _Facts(
+        goal,
+        last.to_dict(),
+        own.groupby("trial")["seconds"].sum(min_count=1).to_dict(),
+        _best_rows(own, info.objective),
+    )
     rows = [_row(record, facts) | {"order": at} for at, record in enumerate(records, 1)]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
     table["went_on_as"] = table["trial"].map({r.parent: r.trial for r in records if r.parent}).astype("string")
     _add_intervals(table, info.validation)
     table = pd.concat([table, _choice_columns(info.choices, records)], axis=1)
-    return rank_trials(table, direction)
+    return rank_trials(table, direction, info.objective)
 
 
 class _Facts:
@@ -104,9 +111,10 @@ class _Facts:
         self.goal, self.last, self.seconds, self.best = goal, last, seconds, best
 
 
-def _best_rows(own: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    scored = own[own["val_accuracy"].notna()]
-    best = scored.loc[scored.groupby("trial")["val_accuracy"].idxmax()]
+def _best_rows(own: pd.DataFrame, objective: Objective) -> dict[str, dict[str, Any]]:
+    goal = objective.name if objective.name in own else ACCURACY.name
+    scored = own[own["val_accuracy"].notna() & own[goal].notna()]
+    best = scored.loc[(objective.sign * scored[goal]).groupby(scored["trial"]).idxmax()]
     recalls = [column for column in best.columns if column.startswith(RECALL)]
     if "val_balanced_accuracy" not in best:
         best = best.assign(val_balanced_accuracy=float("nan"))
@@ -162,14 +170,15 @@ def _add_intervals(table: pd.DataFrame, images: int | None) -> None:
         table["indistinguishable_from_best"] = indistinguishable_from_best(completed.to_numpy(), images)
 
 
-def rank_trials(table: pd.DataFrame, direction: str | None = None) -> pd.DataFrame:
-    """Sort by status, then accuracy (the score where no trial has one), then order.
+def rank_trials(table: pd.DataFrame, direction: str | None = None, objective: Objective = ACCURACY) -> pd.DataFrame:
+    """Sort by status, then the objective (the score where no trial has an accuracy), then order.
 
     Args:
         table: rows of ``load_trials``.
         direction: of the score, "max" or "min"; None keeps the order of the scores that the table has.
+        objective: What the run optimised.
     """
-    goal = table["accuracy"]
+    goal = table["accuracy"] if objective == ACCURACY else objective.sign * table["score"]
     if goal.isna().all() and direction is None:
         goal = pd.Series(-np.arange(len(table), dtype=float))
     elif goal.isna().all():

@@ -15,7 +15,9 @@ from typing import Any
 
 from fer_search.runfolder.design_json import write_design_json
 from fer_search.runfolder.epochs import Row
+from fer_search.runfolder.recovery import set_aside, set_aside_damaged
 from fer_search.runfolder.schema import MICRO_BATCHES_MESSAGE
+from fer_search.runfolder.seal import damage
 from fer_search.search.executors.lease import LeaseLost
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.scheduling.stopping import StoppingCallback, StoppingRule
@@ -111,6 +113,7 @@ def _train(job: Job, data: TrialData, hooks: TrialHooks, stop: Stop) -> Outcome:
     try:
         if marker.set() >= MAX_CRASHES:
             raise TrialFailed(CRASH_MESSAGE)
+        repaired = _set_damaged_aside(job)
         if job.ancestors and not has_complete_epoch(job.trial.folder):
             _retrain(job.ancestors, data, hooks.should_stop)
         trial, rows = _train_within_memory(job, data, hooks)
@@ -119,7 +122,20 @@ def _train(job: Job, data: TrialData, hooks: TrialHooks, stop: Stop) -> Outcome:
         raise
     marker.clear()
     micro_batches = MICRO_BATCHES_MESSAGE.format(MICRO_BATCHES) if trial.micro_batches > 1 else ""
-    return Outcome("completed", rows, "; ".join(filter(None, (early.why, micro_batches))))
+    return Outcome("completed", rows, "; ".join(filter(None, (early.why, micro_batches, *repaired))))
+
+
+def _set_damaged_aside(job: Job) -> list[str]:
+    """Set checkpoints that were damaged since the run was started aside; return a sentence for each."""
+    trial = job.trial
+    lines = set_aside_damaged(trial.folder, trial.seed, trial.number)
+    if job.ancestors:
+        parent = job.ancestors[0]
+        needed = checkpoint_path(parent.folder.parent, parent.epochs)
+        if needed.exists() and (what := damage(needed, parent.seed, parent.number, parent.epochs)) is not None:
+            set_aside(needed)
+            lines.append(f"{needed} {what}; set aside, trial {parent.number} was trained again")
+    return lines
 
 
 def _train_within_memory(job: Job, data: TrialData, hooks: TrialHooks) -> tuple[Trial, list[Row]]:
