@@ -201,7 +201,9 @@ def _describe_gain(state: SearchState) -> str:
     settings, info = state.settings, state.info
     gain = measure_gain(state.oracle, state.names, settings.max_epochs, len(state.data.val_labels), settings.repeats)
     if gain is None:
-        return ""
+        comparable = state.oracle.objective.name == "val_accuracy" and state.names and settings.baselines != "only"
+        why = f"it takes a baseline and a proposal that were trained for all {settings.max_epochs} epochs"
+        return f"\nNo gain over the baselines can be given: {why}." if comparable else ""
     info["gain"] = {"proposal": gain.proposal, "baseline": gain.baseline, "observed": gain.observed}
     info["gain"] |= {"corrected": gain.corrected, "interval": list(gain.interval), "proposals": gain.proposals}
     state.folder.write_run_json(info)

@@ -138,3 +138,14 @@ def test_a_checkpoint_that_goes_bad_while_the_search_runs_is_computed_again(sear
         for name in ("sound", "damaged")
     ]
     assert scores[0] == scores[1]
+
+
+def test_a_search_that_cannot_state_its_gain_says_why(search, tmp_path):
+    def said(name, **options):
+        assert search(tmp_path / name, **options) == 0
+        return "No gain over the baselines can be given" in (tmp_path / name / "out.txt").read_text()
+
+    halving = {"tuner": "hyperband", "max_epochs": 4, "factor": 2}
+    assert said("proposals end early", **halving, max_trials=3)
+    assert not said("compared", max_trials=4)
+    assert not said("baselines alone", baselines="only", max_trials=None)
