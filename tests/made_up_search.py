@@ -19,6 +19,7 @@ from fer_search.search.display import Lines
 from fer_search.search.executors import here
 from fer_search.search.executors import job as job_module
 from fer_search.search.settings import Settings
+from fer_search.search.trials import pretrained
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, link_best, remove_other_checkpoints
 from fer_search.training.mid_epoch import MID_EPOCH_FILE
 from fer_search.training.trial import Progress, Stopped
@@ -86,6 +87,7 @@ def made_up(monkeypatch, faces):
     monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
     monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
     monkeypatch.setattr(here, "store_predictions", lambda *arguments: None)
+    monkeypatch.setattr(pretrained, "SAMPLES", 10)  # designs looked through for backbones, of which there are none
     monkeypatch.setattr(job_module, "train", fake_train)
 
 

@@ -12,9 +12,16 @@ import numpy as np
 import pytest
 
 from fer_search import cli
+from fer_search.search import opening
 from fer_search.search.executors import job as job_module
 
 KERAS = ("keras", "tensorflow", "jax", "keras_tuner")
+
+
+@pytest.fixture(autouse=True)
+def _untimed(monkeypatch):
+    """Searches of this file do not train designs to estimate their time; test_readme.py has searches that do."""
+    monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +54,7 @@ def searched(tmp_path_factory, data):
     with pytest.MonkeyPatch.context() as patch, (folder / "events.jsonl").open("w") as out:
         patch.setattr(sys, "argv", ["fer-search", *map(str, options(space, data, folder, "--json"))])
         patch.setattr(sys, "stdout", out)
+        patch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
         with pytest.raises(SystemExit) as ended:
             cli.main()
     assert not ended.value.code

@@ -9,6 +9,7 @@ from PIL import Image
 
 from fer_search import cli, report
 from fer_search.runfolder.epochs import read_epochs
+from fer_search.search import opening
 
 SPACE = (
     "from fer_search.design import *\n"
@@ -94,6 +95,7 @@ def test_three_classes_in_colour_from_one_folder(call, colours, tmp_path, text):
 
 
 def test_a_design_added_by_hand_is_trained(call, colours, tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
     (tmp_path / "space.py").write_text(SPACE)
     call("run", "--space", "space.py", "--name", "own", *DATA, *SMALL)
     out, _ = call("add", "results/own", "filters=6", "cutout=8", "--no-run")
