@@ -69,7 +69,11 @@ def run(
     ] = None,
     max_epochs: Annotated[int, typer.Option(help="Epochs per trial; guided, hyperband: of the last rung.")] = 50,
     time_budget: Annotated[
-        str | None, typer.Option(help="Stop after this much time, summed over restarts: 90s, 45min, 2h, 1d.")
+        str | None,
+        typer.Option(
+            help="Stop after this much time, summed over restarts: 90s, 45min, 2h, 1d. A trial that can end within 5% "
+            "more is finished."
+        ),
     ] = None,
     factor: Annotated[int, typer.Option(help="Guided, hyperband: growth of the epochs from rung to rung.")] = 3,
     min_steps: Annotated[

@@ -33,6 +33,8 @@ from fer_search.space import load_space
 from fer_search.training.streaming import ImageRows
 from fer_search.training.trial import Stopped
 
+GRACE = 0.05  # of the time budget, in which a running trial may end: without its last epochs it would count for nothing
+
 
 def run_search(settings: Settings, reporter: events.Reporter) -> int:
     """Start a search, or resume the one in its run folder; return the exit code of the command.
@@ -118,6 +120,7 @@ def _run(state: SearchState, executor: Executor, stop: Stop) -> int:
     _announce(state, executor)
     if state.settings.time_budget is not None:
         stop.deadline = time.monotonic() + state.settings.time_budget - state.seconds_before
+        stop.grace, stop.time_to_end = GRACE * state.settings.time_budget, state.clock.time_to_end
     state.reporter.show(
         events.SearchBegun(
             folder=str(state.folder.path),

@@ -8,6 +8,7 @@ import pytest
 
 from fer_search.errors import UserError
 from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.json_files import read_json
 from fer_search.search import heartbeat, loop, opening
 from fer_search.search import run as run_module
 from fer_search.search import state as search_state
@@ -121,6 +122,32 @@ def test_time_is_counted_over_all_starts(search, tmp_path, monkeypatch):
         assert len(list(tmp_path.glob("tiny/trial_*"))) == 4
     assert search(tmp_path, max_trials=20, time_budget=6000, extend=True) == 0
     assert len(list(tmp_path.glob("tiny/trial_*"))) == 20
+
+
+@pytest.mark.parametrize(("grace", "statuses"), [(0.05, ["RUNNING"]), (0.2, ["COMPLETED"])])
+def test_a_trial_that_can_end_within_the_grace_period_is_finished(search, tmp_path, monkeypatch, grace, statuses):
+    """An epoch takes 10 s of the test's own clock, so that the first trial ends at 30 s; the budget is 28 s."""
+    now, real = [100.0], job_module.train
+    clock = SimpleNamespace(**vars(time) | {"monotonic": lambda: now[0]})
+    for module in (opening, run_module, signals, heartbeat, search_state):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(run_module, "GRACE", grace)
+
+    def timed(trial, data, hooks):
+        show = hooks.on_progress
+
+        def progress(at):
+            now[0] += 10
+            show(at)
+
+        hooks.on_progress = progress
+        return real(trial, data, hooks)
+
+    monkeypatch.setattr(job_module, "train", timed)
+    assert search(tmp_path, max_trials=20, max_epochs=3, time_budget=28) == 0
+    trials = [read_json(path) for path in sorted(tmp_path.glob("tiny/trial_*/trial.json"))]
+    assert [trial["status"] for trial in trials] == statuses
+    assert json.loads((tmp_path / "tiny" / "run.json").read_text())["state"] == "out_of_time"
 
 
 def test_a_small_disk_changes_nothing_but_what_is_kept(search, state, tmp_path, monkeypatch):

@@ -25,10 +25,12 @@ class _Running:
         began: Time of this start, seconds.
         seconds: Seconds of each epoch of this start.
         fraction: Fraction of the current epoch that is done.
+        epochs: Number of epochs that it trains in all.
     """
 
     done: int
     began: float
+    epochs: float
     seconds: list[float] = field(default_factory=list)
     fraction: float = 0.0
 
@@ -61,9 +63,9 @@ class Clock:
         self._cached: tuple[float, Range] | None = None
         self.overheads: list[float] = []  # seconds of a trial besides its epochs
 
-    def begin_trial(self, number: int, done: int) -> None:
-        """A trial starts, or resumes after ``done`` of its epochs."""
-        self.running[number] = _Running(done, self.now())
+    def begin_trial(self, number: int, done: int, epochs: float = float("inf")) -> None:
+        """A trial of so many epochs starts, or resumes after ``done`` of them."""
+        self.running[number] = _Running(done, self.now(), epochs)
 
     def progress(self, number: int, fraction: float) -> None:
         """A fraction of a running trial's current epoch is done."""
@@ -90,6 +92,15 @@ class Clock:
             return self._cached[1]
         self._cached = self.now(), self._left()
         return self._cached[1]
+
+    def time_to_end(self) -> float:
+        """Return the seconds until the first running trial ends, if epochs take as long as its last one did.
+
+        Infinite while no running trial has ended an epoch in this start.
+        """
+        known = (trial for trial in self.running.values() if trial.seconds)
+        ends = ((trial.epochs - trial.done - trial.fraction) * trial.seconds[-1] for trial in known)
+        return min(ends, default=float("inf"))
 
     def _left(self) -> Range:
         running = {number: self._epochs_left(number) for number in self.running}

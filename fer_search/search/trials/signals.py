@@ -21,16 +21,24 @@ class Stop:
     Args:
         signum: The signal that requested the stop, if any.
         deadline: ``time.monotonic()`` at which the time budget ends; None for no limit.
+        grace: Seconds after the deadline in which a running trial may end, if it can.
+        time_to_end: Returns the seconds until the first running trial ends; infinite if unknown.
         on_signal: Called inside the signal handler: whoever sent the signal may not wait for the current step to end.
     """
 
     signum: int | None = None
     deadline: float | None = None
+    grace: float = 0.0
+    time_to_end: Callable[[], float] = lambda: float("inf")
     on_signal: Callable[[], None] = lambda: None
 
     @property
     def out_of_time(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        """Whether the deadline has passed, and no running trial ends within the grace period."""
+        now = time.monotonic()
+        if self.deadline is None or now < self.deadline:
+            return False
+        return now + self.time_to_end() > self.deadline + self.grace
 
     def __call__(self) -> bool:
         return self.signum is not None or self.out_of_time
