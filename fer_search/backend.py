@@ -166,14 +166,14 @@ def gains_from_bfloat16() -> bool:
 
         first = jax.devices()[0]
         if first.platform != "gpu":
-            return first.platform == "tpu"
+            return bool(first.platform == "tpu")
         capability = getattr(first, "compute_capability", "")
         return "." in capability and tuple(map(int, capability.split("."))) >= BFLOAT16_CAPABILITY
     import tensorflow as tf
 
     if gpus := tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpus[0])
-        return details.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY
+        return bool(details.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY)
     return bool(_cpu_flags() & set(BFLOAT16_FLAGS))
 
 
@@ -236,14 +236,15 @@ def _prepare_jax() -> None:
 
     from fer_search.data.cache import cache_folder
 
+    config: Any = jax.config
     if _gpus_hidden:
-        jax.config.update("jax_platforms", "cpu")
+        config.update("jax_platforms", "cpu")
     folder = cache_folder() / "jax"
     with contextlib.suppress(OSError):  # without a cache folder, programs are compiled every time
         folder.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        config.update("jax_compilation_cache_dir", str(folder))
+        config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @contextlib.contextmanager

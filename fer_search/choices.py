@@ -156,7 +156,9 @@ def resample(hp: HyperParameters, rng: np.random.Generator) -> HyperParameters:
     return fill_defaults(hp)
 
 
-def restrict(choices: HyperParameters, fixed: Mapping[str, Any], without: Mapping[str, Collection]) -> HyperParameters:
+def restrict(
+    choices: HyperParameters, fixed: Mapping[str, Any], without: Mapping[str, Collection[Any]]
+) -> HyperParameters:
     """Return the choices with fewer values, without those that can no longer be active.
 
     Args:

@@ -116,7 +116,8 @@ def _run_command() -> int | None:
     command._main_shell_completion({}, "fer-search")  # Tab was pressed: prints what fits, and exits
     try:
         with command.make_context("fer-search", with_default_values(sys.argv[1:])) as context:
-            return command.invoke(context)
+            code: int | None = command.invoke(context)
+            return code
     except typer.Exit as ended:
         return ended.exit_code
 

@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 from keras_tuner import HyperParameters
 
+from fer_search.choicechecks import ChoiceError
 from fer_search.choices import (
-    ChoiceError,
     check_value,
     fill_defaults,
     find_choice,
@@ -44,7 +44,7 @@ from fer_search.choices import (
 from fer_search.design import Design
 from fer_search.design.custom import register
 from fer_search.errors import UserError
-from fer_search.spacebuild import functions_of
+from fer_search.spacebuild import Maker, Namer, functions_of
 from fer_search.spacefile import check_tables, entry_location, error_location, error_text, run_space_file
 from fer_search.spaceguard import SpaceExit, guarded_call
 
@@ -159,7 +159,7 @@ class Space:
             )
         return hp
 
-    def restricted(self, fixed: Mapping[str, Any], without: Mapping[str, Collection] | None = None) -> Space:
+    def restricted(self, fixed: Mapping[str, Any], without: Mapping[str, Collection[Any]] | None = None) -> Space:
         """Return this space with some choices fixed and some values of others removed.
 
         Baselines that need a different value are dropped.
@@ -181,7 +181,7 @@ class Space:
         kept = {name: given for name, given in self.baselines.items() if self._within(name, values, without or {})}
         return dataclasses.replace(self, all_choices=narrowed, baselines=kept, fixed=self.fixed | values)
 
-    def _within(self, name: str, fixed: Mapping[str, Any], without: Mapping[str, Collection]) -> bool:
+    def _within(self, name: str, fixed: Mapping[str, Any], without: Mapping[str, Collection[Any]]) -> bool:
         values = self.baseline(name).values
         held = all(values[k] == v for k, v in fixed.items() if k in values)
         return held and not any(values.get(k) in gone for k, gone in without.items())
@@ -247,7 +247,7 @@ def load_functions(recorded: Mapping[str, Any]) -> None:
     load_space(path)
 
 
-def _functions(path: Path, text: str, namespace: dict[str, Any]) -> tuple[Callable, Callable | None]:
+def _functions(path: Path, text: str, namespace: dict[str, Any]) -> tuple[Maker, Namer | None]:
     """Return the function that makes designs, and the one that names the choices if that is another."""
     if callable(namespace.get("design")):
         return namespace["design"], None

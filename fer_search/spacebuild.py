@@ -12,10 +12,11 @@ from fer_search.design.checks import DesignError
 from fer_search.design.custom import register
 
 BATCH_SIZE = 32  # keras.Model.fit's default; a choice named batch_size, or --batch-size, changes it
+Maker = Callable[[HyperParameters], Design]
 Namer = Callable[[HyperParameters], Any]
 
 
-def functions_of(namespace: dict[str, Any]) -> tuple[Callable[[HyperParameters], Design], Namer] | None:
+def functions_of(namespace: dict[str, Any]) -> tuple[Maker, Namer] | None:
     """Return what turns choices into a Design, and what names the choices; None if there is no ``build``.
 
     Args:

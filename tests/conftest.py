@@ -131,7 +131,8 @@ def confirmed_run(searched_run: Path, tmp_path_factory: pytest.TempPathFactory) 
     """The same, confirmed: "flipped" with two seeds. Do not write to it."""
     from rich.console import Console
 
-    from fer_search.confirm.run import Settings, run_confirm
+    from fer_search.confirm.run import run_confirm
+    from fer_search.confirm.settings import Settings
 
     def confirm(folder: Path) -> None:
         run = shutil.copytree(searched_run, folder / "small")

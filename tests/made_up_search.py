@@ -12,6 +12,7 @@ from rich.console import Console
 from fer_search.files import write_atomic
 from fer_search.runfolder.epochs import METRIC_COLUMNS, append_epoch, read_epochs, rewrite_epochs
 from fer_search.runfolder.json_files import read_json
+from fer_search.runfolder.schema import MID_EPOCH_FILE
 from fer_search.runfolder.seal import HDF5_SIGNATURE, make_seal
 from fer_search.search import opening
 from fer_search.search import run as run_module
@@ -21,7 +22,6 @@ from fer_search.search.executors import job as job_module
 from fer_search.search.settings import Settings
 from fer_search.search.trials import pretrained
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, link_best, remove_other_checkpoints
-from fer_search.training.mid_epoch import MID_EPOCH_FILE
 from fer_search.training.trial import Progress, Stopped
 
 CHECKPOINT_BYTES = 1008

@@ -32,7 +32,8 @@ def draw_patches(rng: np.random.Generator, count: int, alpha: float, image_size:
 def patch_lam(patches: np.ndarray, image_size: int = 48) -> np.ndarray:
     """Return the fraction of each image outside its patch, float32 (count,), 0 to 1."""
     sides = (patches[:, 2:] - patches[:, :2]).astype(np.float32)
-    return 1 - sides.prod(axis=1) / np.float32(image_size**2)
+    lam: np.ndarray = 1 - sides.prod(axis=1) / np.float32(image_size**2)
+    return lam
 
 
 def paste(images: Any, others: Any, patches: Any) -> Any:

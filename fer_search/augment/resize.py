@@ -21,7 +21,8 @@ def area_matrix(size: int, target: int) -> np.ndarray:
     edges = np.arange(target + 1)[:, None] * size / target
     pixels = np.arange(size)[None, :]
     overlap = np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)
-    return (np.clip(overlap, 0, None) * target / size).astype(np.float32)
+    weights: np.ndarray = (np.clip(overlap, 0, None) * target / size).astype(np.float32)
+    return weights
 
 
 def shrink(images: Any, matrix: Any) -> Any:

@@ -46,7 +46,8 @@ def add(
 
     It is tried next, also by a search that is running.
     """
-    from fer_search.choices import ChoiceError, parse_value
+    from fer_search.choicechecks import ChoiceError
+    from fer_search.choices import parse_value
     from fer_search.runfolder.folder import RunFolder
     from fer_search.runfolder.json_files import read_json
     from fer_search.runfolder.queue import enqueue

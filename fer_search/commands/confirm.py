@@ -70,7 +70,8 @@ def confirm(
     if workers != "1" or cluster is not None:
         backend.hide_gpus()
     backend.start()
-    from fer_search.confirm.run import Settings, run_confirm
+    from fer_search.confirm.run import run_confirm
+    from fer_search.confirm.settings import Settings
     from fer_search.report.tables.confirmed import confirmed_as_json, confirmed_table
     from fer_search.search.executors.request import WorkerRequest
     from fer_search.search.settings import parse_count, parse_devices, parse_duration

@@ -111,7 +111,8 @@ def cached_array(name: str, make: Callable[[], np.ndarray], folder: Path | None 
     """
     path = _derived(name, folder)
     try:
-        return np.load(path, allow_pickle=False)
+        array: np.ndarray = np.load(path, allow_pickle=False)
+        return array
     except (OSError, ValueError, EOFError):
         array = make()
     try:

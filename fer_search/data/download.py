@@ -50,4 +50,5 @@ def _kagglehub() -> Callable[[str], str]:
         from kagglehub import dataset_download
     except ImportError as error:
         raise UserError("data download needs kagglehub: pip install '.[kaggle]'") from error
-    return dataset_download
+    download: Callable[[str], str] = dataset_download
+    return download

@@ -43,7 +43,8 @@ def duplicates_of_train(dataset: Dataset) -> np.ndarray:
     """Return the test images whose pixels also occur in the training split; bool (n,)."""
     pictures = picture_ids(dataset.images)
     train = dataset.splits == TRAIN
-    return ~train & np.isin(pictures, pictures[train])
+    repeated: np.ndarray = ~train & np.isin(pictures, pictures[train])
+    return repeated
 
 
 def in_test(dataset: Dataset) -> np.ndarray:
@@ -87,7 +88,8 @@ def near_ids(dataset: Dataset, folder: Path | None = None) -> np.ndarray:
 def components(pairs: np.ndarray, count: int) -> np.ndarray:
     """Return the number of the connected component of each of ``count`` nodes, given the edges, int64 (count,)."""
     graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    numbers: np.ndarray = connected_components(graph, directed=False)[1].astype(np.int64)
+    return numbers
 
 
 def find_near_pairs(images: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
@@ -148,7 +150,8 @@ def _standard(images: np.ndarray) -> np.ndarray:
     weights = np.clip(np.minimum.outer(edges[1:], np.arange(grey.shape[1]) + 1.0), None, None)
     weights = np.maximum(weights - np.maximum.outer(edges[:-1], np.arange(grey.shape[1], dtype=float)), 0)
     weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)  # area of each source row in each cell
-    return np.einsum("ai,nij,bj->nab", weights, grey, weights, optimize=True)
+    cells: np.ndarray = np.einsum("ai,nij,bj->nab", weights, grey, weights, optimize=True)
+    return cells
 
 
 def _short_vectors(vectors: np.ndarray) -> np.ndarray:

@@ -98,7 +98,7 @@ def _read_cached(source: str, folder: Path, options: DataOptions) -> RawData:
 
 def _common_size(sources: Sequence[str], options: DataOptions, folder: Path) -> int:
     """Return the smallest of the sizes that the sources would have on their own: none is enlarged."""
-    return min(_load(source, "fer2013", None, folder, options).images.shape[1] for source in sources)
+    return min(int(_load(source, "fer2013", None, folder, options).images.shape[1]) for source in sources)
 
 
 def _toy_faces(folder: Path, options: DataOptions) -> Dataset:

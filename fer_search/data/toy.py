@@ -140,7 +140,8 @@ def _pose(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def _background(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     grey, slope = _per_face(rng.uniform(0.05, 0.95, CHUNK)), rng.normal(0.0, 0.15, (2, CHUNK))
     blotches = gaussian_filter(rng.normal(0.0, 1.0, (CHUNK, SIZE, SIZE)).astype(np.float32), (0, 5, 5)) * 1.2
-    return grey + _per_face(slope[0]) * x + _per_face(slope[1]) * y + blotches
+    background: np.ndarray = grey + _per_face(slope[0]) * x + _per_face(slope[1]) * y + blotches
+    return background
 
 
 def _head(image: np.ndarray, x: np.ndarray, y: np.ndarray, f: Values) -> np.ndarray:
@@ -253,7 +254,8 @@ def _photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     gain, gamma = _per_face(rng.uniform(0.7, 1.15, CHUNK)), _per_face(rng.uniform(0.75, 1.35, CHUNK))
     image = np.clip(image, 0.0, 1.2) ** gamma * gain + _per_face(rng.normal(0.03, 0.06, CHUNK))
     image += _per_face(rng.uniform(0.0, 0.035, CHUNK)) * rng.normal(0, 1, image.shape).astype(np.float32)
-    return (np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
+    pixels: np.ndarray = (np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
+    return pixels
 
 
 def _paint(
@@ -261,7 +263,8 @@ def _paint(
 ) -> np.ndarray:
     """Paint where a signed distance is negative, with a soft edge of about a pixel (0.035 to 0.05 face units)."""
     covered = np.clip(0.5 - distance / (2 * soft), 0.0, 1.0) * strength
-    return image + covered * (grey - image)
+    painted: np.ndarray = image + covered * (grey - image)
+    return painted
 
 
 def _segment(

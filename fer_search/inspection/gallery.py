@@ -113,6 +113,6 @@ def _label(label_weights: np.ndarray, classes: Sequence[str]) -> str:
     """Return the class of an image, or its two largest classes with their weights."""
     first, second = np.argsort(label_weights)[::-1][:2]
     if label_weights[first] > 0.999:
-        return classes[first]
+        return str(classes[first])
     words = f"{classes[first]} {label_weights[first]:.2f}"
     return f"{words}<br>{classes[second]} {label_weights[second]:.2f}" if label_weights[second] > 0.05 else words

@@ -55,7 +55,7 @@ def measure_cost(design: Design, spec: DataSpec = FER2013) -> Cost:
 
 def count_parameters(model: keras.Model) -> int:
     """Return the number of weights, including BN's moving averages (as in ``model.summary()``)."""
-    return model.count_params()
+    return int(model.count_params())
 
 
 def count_flops(model: keras.Model) -> int:

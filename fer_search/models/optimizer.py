@@ -85,7 +85,7 @@ class _Selective:
         super().build(variables)  # type: ignore[misc]
 
     def _is_outside_backbone(self, variable: Any) -> bool:
-        return self._outside_backbone[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+        return bool(self._outside_backbone[self._get_variable_index(variable)])  # type: ignore[attr-defined]
 
     def _current_backbone_factor(self) -> Any:
         """Return the backbone's learning-rate factor in this step."""
@@ -120,7 +120,8 @@ class _Selective:
 
     def get_config(self) -> dict[str, Any]:
         own = {"backbone_factor": self.backbone_factor, "frozen_steps": self.frozen_steps}
-        return super().get_config() | own  # type: ignore[misc]
+        config: dict[str, Any] = super().get_config() | own  # type: ignore[misc]
+        return config
 
 
 @keras.saving.register_keras_serializable("fer_search")

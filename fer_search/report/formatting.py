@@ -120,13 +120,13 @@ def design(row: pd.Series) -> str:
     return ", ".join(f"{name} {given}" for name, given in choices(row))
 
 
-def trial(row: Mapping | pd.Series) -> str:
+def trial(row: Mapping[Any, Any] | pd.Series) -> str:
     """3 (cutout_8): the trial's number and, for a baseline, its name."""
     number = str(int(row["trial"])) if str(row["trial"]).isdigit() else str(row["trial"])
     return number + ("" if pd.isna(row["name"]) else f" ({row['name']})")
 
 
-def title(row: Mapping | pd.Series) -> str:
+def title(row: Mapping[Any, Any] | pd.Series) -> str:
     """Trial 3 (cutout_8)."""
     return f"trial {trial(row)}"
 

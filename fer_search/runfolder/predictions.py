@@ -43,7 +43,8 @@ class Predictions(NamedTuple):
     @property
     def predicted(self) -> np.ndarray:
         """The most probable class of each image, int (m,)."""
-        return self.probabilities.argmax(axis=1)
+        predicted: np.ndarray = self.probabilities.argmax(axis=1)
+        return predicted
 
 
 def write_predictions(

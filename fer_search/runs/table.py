@@ -62,7 +62,8 @@ def _holds(trials: pd.DataFrame, condition: str) -> pd.Series:
         return known & (equal if sign != "!=" else ~equal)
     numbers = pd.to_numeric(column, errors="coerce")
     try:
-        return known & COMPARISONS[sign](numbers, float(wanted)).fillna(False).astype(bool)
+        compared: pd.Series = COMPARISONS[sign](numbers, float(wanted))
+        return known & compared.fillna(False).astype(bool)
     except ValueError as error:
         raise UserError(f"--where {condition}: {wanted!r} is not a number") from error
 

@@ -54,7 +54,8 @@ def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     Returns:
         float32 (n,).
     """
-    return (len(labels) / (classes * np.bincount(labels)[labels])).astype(np.float32)
+    weights: np.ndarray = (len(labels) / (classes * np.bincount(labels)[labels])).astype(np.float32)
+    return weights
 
 
 def loss_weights(
@@ -77,4 +78,5 @@ def loss_weights(
     if "partners" in draws:
         lam = draws["label_lam"]
         mixed = lam * mixed + (1 - lam) * np.take_along_axis(mixed, draws["partners"], axis=1)
-    return weights * mixed
+    weighted: np.ndarray = weights * mixed
+    return weighted

@@ -16,10 +16,9 @@ import h5py
 import keras
 
 from fer_search.files import TEMP_PREFIX, MemoryFile, check_write_guard, sync_folder, write_atomic, write_hdf5
-from fer_search.runfolder.schema import BEST_WEIGHTS_FILE
+from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, MID_EPOCH_FILE
 from fer_search.runfolder.seal import make_seal
 from fer_search.training.ema import ema_weights
-from fer_search.training.mid_epoch import MID_EPOCH_FILE
 
 BEST_FILE = BEST_WEIGHTS_FILE  # weights of the epoch with the best validation accuracy (their averages, with EMA)
 OPTIMIZER_GROUP = "optimizer"  # Keras' name for the optimiser state in a checkpoint

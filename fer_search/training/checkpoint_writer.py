@@ -15,9 +15,9 @@ import keras
 import numpy as np
 
 from fer_search.runfolder.epochs import Row, append_epoch
+from fer_search.runfolder.schema import MID_EPOCH_FILE
 from fer_search.training.checkpoint import link_best, remove_other_checkpoints, save_best, save_checkpoint
 from fer_search.training.ema import ema_weights
-from fer_search.training.mid_epoch import MID_EPOCH_FILE
 from fer_search.training.types import Trial
 
 MIN_TRAIN_WRITE_RATIO = 30.0  # training time between checkpoints, in write times: an overhead of 3%

@@ -69,7 +69,8 @@ class JaxEngine(Engine):
         self._predict = jax.jit(self._predict_steps if self.loop else self._predict_step, out_shardings=replicated)
 
     def put(self, array: np.ndarray) -> jax.Array:
-        return jax.device_put(array, self._sharding())
+        placed: jax.Array = jax.device_put(array, self._sharding())
+        return placed
 
     def begin_epoch(self, data: tuple[Any, Any], batches: EpochDraws, random_seeds: RandomSeeds) -> None:
         self.epoch = (*data, self._put_batches(batches), self.put(self.scalars.values()))
@@ -85,7 +86,8 @@ class JaxEngine(Engine):
             for step in range(start, stop):
                 carry = self._train(carry, *self.epoch, step)
         self.state, sums = carry
-        return np.asarray(sums, np.float64).sum(axis=0)
+        total: np.ndarray = np.asarray(sums, np.float64).sum(axis=0)
+        return total
 
     def end_epoch(self) -> None:
         assert self.state is not None
@@ -112,7 +114,8 @@ class JaxEngine(Engine):
             probabilities = jax.device_get(self._predict(*arguments))
         else:  # all steps are dispatched before the first result is fetched
             probabilities = np.stack(jax.device_get([self._predict(*arguments, step) for step in range(steps)]))
-        return probabilities[:, :batch].reshape(steps * batch, self.classes)
+        flat: np.ndarray = probabilities[:, :batch].reshape(steps * batch, self.classes)
+        return flat
 
     def _variables(self) -> tuple[list[Any], list[Any], list[Any]]:
         return self.model.trainable_variables, self.model.non_trainable_variables, self.model.optimizer.variables
@@ -143,7 +146,9 @@ class JaxEngine(Engine):
 
         return jax.lax.fori_loop(start, stop, body, carry)
 
-    def _train_step(self, carry: Any, images: Any, labels: Any, batches: Any, scalars: Any, step: Any) -> Any:
+    def _train_step(
+        self, carry: Any, images: Any, labels: Any, batches: Any, scalars: Any, step: Any
+    ) -> tuple[State, Any]:
         state, sums = carry
         draws = _select_step(batches, step)
         with self.scalars.substituted(scalars):
@@ -194,10 +199,11 @@ class JaxEngine(Engine):
 
         return jax.lax.fori_loop(0, steps, body, others)
 
-    def _measure_step(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, step: Any) -> Any:
+    def _measure_step(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, step: Any) -> list[Any]:
         x = self._augmented_images(images, _select_step(batches, step))
         with accumulating_statistics(self.model, step):
-            return self.model.stateless_call(trainable, others, x, training=True)[1]
+            measured: list[Any] = self.model.stateless_call(trainable, others, x, training=True)[1]
+        return measured
 
     def _predict_steps(self, trainable: list[Any], others: list[Any], images: Any, batches: Any) -> Any:
         steps = jnp.arange(len(batches["rows"]))
@@ -219,7 +225,8 @@ def _select_step(batches: dict[str, Any], step: Any) -> dict[str, Any]:
 @jax.jit
 def _copy_state(state: State) -> State:
     """Copy all arrays in one dispatch instead of hundreds."""
-    return jax.tree.map(jnp.copy, state)
+    copied: State = jax.tree.map(jnp.copy, state)
+    return copied
 
 
 @contextmanager

@@ -15,13 +15,14 @@ from fer_search.augment.resize import area_matrix
 from fer_search.design import Augmentation, scale_pixels
 from fer_search.models import freeze_backbone_for, training_loss, user_training
 from fer_search.runfolder.epochs import Row
+from fer_search.runfolder.schema import MID_EPOCH_FILE
 from fer_search.training import rng
 from fer_search.training.batches import balanced_weights, draw_batches, loss_weights, sequential_batches
 from fer_search.training.batchnorm_stats import draw_measurement_batches, trainable_batchnorms
 from fer_search.training.ema import ema_weights
 from fer_search.training.engine import random_states
 from fer_search.training.engines import make_engine
-from fer_search.training.mid_epoch import MID_EPOCH_FILE, SAVE_INTERVAL, load_mid_epoch, save_mid_epoch
+from fer_search.training.mid_epoch import SAVE_INTERVAL, load_mid_epoch, save_mid_epoch
 from fer_search.training.predict import predict_views
 from fer_search.training.schedule import learning_rates
 from fer_search.training.score import score

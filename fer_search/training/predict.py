@@ -40,4 +40,5 @@ def predict_views(engine: Engine, images: Any, count: int, design: Design) -> np
     if maps is None:
         return engine.predict(images, {"rows": rows})[:count]
     views = [engine.predict(images, {"rows": rows, "maps": np.tile(view, (*rows.shape, 1, 1))}) for view in maps]
-    return np.mean(views, axis=0)[:count]
+    mean: np.ndarray = np.mean(views, axis=0)[:count]
+    return mean

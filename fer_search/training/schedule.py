@@ -47,7 +47,8 @@ def learning_rates(optimisation: Optimisation, val_losses: Sequence[float], step
 
 
 def _cosine(first: float, last: float, progress: np.ndarray) -> np.ndarray:
-    return last + (first - last) * (1 + np.cos(np.pi * np.clip(progress, 0, 1))) / 2
+    rates: np.ndarray = last + (first - last) * (1 + np.cos(np.pi * np.clip(progress, 0, 1))) / 2
+    return rates
 
 
 def _epoch_rate(o: Optimisation, val_losses: Sequence[float]) -> float:

@@ -51,7 +51,8 @@ def _reopen(path: str, rows: np.ndarray) -> ImageRows:
 def select(images: np.ndarray, rows: np.ndarray, memory: int) -> np.ndarray:
     """Return rows of the images: in memory if all images take at most ``memory`` bytes, otherwise an ``ImageRows``."""
     if images.nbytes <= memory:
-        return images[rows]
+        selected: np.ndarray = images[rows]
+        return selected
     return ImageRows(images, rows)  # type: ignore[return-value]  # indexed like an array
 
 
@@ -115,7 +116,7 @@ class StreamingEngine(Engine):
 
 def _chunk_steps(images: Any, batches: EpochDraws) -> int:
     steps, batch = batches["rows"].shape
-    return max(1, min(steps, CHUNK_BYTES // (batch * int(np.prod(images.shape[1:])))))
+    return int(max(1, min(steps, CHUNK_BYTES // (batch * int(np.prod(images.shape[1:]))))))
 
 
 def _gather(

@@ -85,7 +85,8 @@ class TensorFlowEngine(Engine):
 
     def train(self, start: int, stop: int) -> np.ndarray:
         sums = self._train(*self.epoch, tf.constant(start), tf.constant(stop))
-        return sums.numpy().astype(np.float64).sum(axis=0)
+        total: np.ndarray = sums.numpy().astype(np.float64).sum(axis=0)
+        return total
 
     def end_epoch(self) -> None:
         del self.epoch  # the steps update the model's variables in place
@@ -96,7 +97,8 @@ class TensorFlowEngine(Engine):
     def predict(self, images: Any, batches: EpochDraws) -> np.ndarray:
         steps, batch = batches["rows"].shape
         probabilities = self._predict(images, self._tensors(batches)).numpy()
-        return probabilities[:, :batch].reshape(steps * batch, self.classes)
+        flat: np.ndarray = probabilities[:, :batch].reshape(steps * batch, self.classes)
+        return flat
 
     def _tensors(self, batches: EpochDraws) -> Tensors:
         if self.devices > 1:
@@ -145,7 +147,8 @@ class TensorFlowEngine(Engine):
 
         carry = (0, [tf.zeros(v.shape) for v in self.model.trainable_variables], tf.zeros(2))
         if self.devices == 1:
-            return tf.while_loop(lambda k, *_: k < self.micro_batches, body, carry, parallel_iterations=1)[1:]
+            _, *summed = tf.while_loop(lambda k, *_: k < self.micro_batches, body, carry, parallel_iterations=1)
+            return summed[0], summed[1]
         for _ in range(self.micro_batches):  # unrolled: devices cannot communicate in a loop inside their step (BN)
             with tf.control_dependencies(carry[1]):
                 carry = body(*carry)

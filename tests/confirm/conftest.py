@@ -10,7 +10,8 @@ import pytest
 from once import make_once
 from rich.console import Console
 
-from fer_search.confirm.run import Settings, run_confirm
+from fer_search.confirm.run import run_confirm
+from fer_search.confirm.settings import Settings
 from fer_search.data.dataset import SPLITS
 from fer_search.runfolder import dataset
 from fer_search.search import opening

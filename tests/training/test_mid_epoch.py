@@ -9,11 +9,12 @@ from cases import SMALL, make_trial, timeless
 
 from fer_search.design import Optimisation
 from fer_search.models import build_model, make_loss
+from fer_search.runfolder.schema import MID_EPOCH_FILE
 from fer_search.training import loop
 from fer_search.training.batches import draw_batches
 from fer_search.training.engine import random_states
 from fer_search.training.engines import make_engine
-from fer_search.training.mid_epoch import MID_EPOCH_FILE, load_mid_epoch, save_mid_epoch
+from fer_search.training.mid_epoch import load_mid_epoch, save_mid_epoch
 from fer_search.training.trial import Stopped, TrialData, TrialHooks, train
 
 

@@ -103,7 +103,8 @@ def _group(name: str, x: float | np.ndarray, accuracy: np.ndarray) -> _Group:
 def _strip_places(places: np.ndarray) -> np.ndarray:
     """Spread the dots of each strip by their rank in it."""
     rank = pd.Series(places).groupby(places).cumcount().to_numpy()
-    return np.round(places + 0.44 * ((rank * GOLDEN_RATIO + 0.5) % 1 - 0.5), 4)
+    spread: np.ndarray = np.round(places + 0.44 * ((rank * GOLDEN_RATIO + 0.5) % 1 - 0.5), 4)
+    return spread
 
 
 def _thinned(count: int, max_dots: int) -> np.ndarray:

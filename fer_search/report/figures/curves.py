@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -97,7 +97,7 @@ def _draw(info: _Info, references: Mapping[str, float], majority: tuple[str, flo
     return figure.update_xaxes(range=[1 - margin, last + margin], **epoch_ticks(last))
 
 
-def _joined(curves: list[_Curve], role: str, colour: str, width: float) -> dict:
+def _joined(curves: list[_Curve], role: str, colour: str, width: float) -> dict[str, Any]:
     """Return several curves as one trace with gaps, which draws and responds faster than hundreds of traces."""
     short = all(len(curve.epochs) < 3 for curve in curves)
     return {

@@ -42,7 +42,9 @@ def plot_pair(trials: pd.DataFrame, first: Choice, second: Choice) -> go.Figure:
     return figure.update_yaxes(type="category", tickformat=None, showgrid=False)
 
 
-def _cells(accuracy: np.ndarray, x: tuple[np.ndarray, int], y: tuple[np.ndarray, int]) -> tuple[list, list]:
+def _cells(
+    accuracy: np.ndarray, x: tuple[np.ndarray, int], y: tuple[np.ndarray, int]
+) -> tuple[list[list[float | None]], list[list[str]]]:
     means: list[list[float | None]] = []
     texts: list[list[str]] = []
     for row in range(y[1]):

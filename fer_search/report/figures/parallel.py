@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,7 @@ def _axis(trials: pd.DataFrame, choice: Choice) -> _Axis:
 
 
 def _add_lines(
-    figure: go.Figure, places: np.ndarray, trials: list[str], name: str, look: tuple[str, float], meta: dict
+    figure: go.Figure, places: np.ndarray, trials: list[str], name: str, look: tuple[str, float], meta: dict[str, Any]
 ) -> None:
     size = places.shape[1] if len(places) else 0
     gap = np.concatenate([places, np.full((len(places), 1), np.nan)], axis=1) if len(places) else places

@@ -53,8 +53,8 @@ def plot_promotions(
 
 def _add_lines(figure: go.Figure, shown: pd.DataFrame, place: dict[int, int]) -> None:
     ends = shown.set_index("trial")[["round", "accuracy"]]
-    x: list = []
-    y: list = []
+    x: list[int | None] = []
+    y: list[float | None] = []
     trials: list[str] = []
     for row in rows(shown[shown["parent"].notna()]):
         if row.parent in ends.index:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def style(figure: go.Figure, title: str, x: str, y: str, subtitle: str = "") -> 
         subtitle: what it is of: trials, epochs, what is left out; in plain text.
     """
 
-    def axis(name: str) -> dict:
+    def axis(name: str) -> dict[str, Any]:
         look = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False, "automargin": True}
         return look | {"title": {"text": text(name), "standoff": 8, "font": {"size": 13}}}
 

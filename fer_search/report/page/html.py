@@ -193,7 +193,7 @@ def _head(name: str, plotly: str) -> Markup:
     )
 
 
-def _scripts(content: dict, plotly: str, page: Page) -> list[Markup]:
+def _scripts(content: dict[str, Any], plotly: str, page: Page) -> list[Markup]:
     settings: dict[str, Any] = {"config": CONFIG, "dark": DARK, "palette": SEQUENCE, "live": page.live}
     settings |= {"muted": MUTED, "trial": TRIAL, "best": BEST, "majority": page.majority}
     sources = {"cdn": f"{CDN}/plotly-{plotly_version()}.min.js", "served": "plotly.js"}
@@ -215,12 +215,12 @@ def _packed(name: str, text: str) -> Markup:
 
 def plotly_js() -> str:
     """Return the text of plotly.js."""
-    return plotly.offline.get_plotlyjs()
+    return str(plotly.offline.get_plotlyjs())
 
 
 def plotly_version() -> str:
     """Return the version of plotly.js."""
-    return plotly.offline.get_plotlyjs_version()
+    return str(plotly.offline.get_plotlyjs_version())
 
 
 def _file(name: str) -> str:

@@ -110,7 +110,8 @@ def _fraction(heartbeat: dict[str, Any] | None) -> float:
     if not heartbeat or not heartbeat.get("epochs"):
         return 0.0
     part = heartbeat.get("done", 0) / max(heartbeat.get("images", 1), 1)
-    return min(max((heartbeat.get("epoch", 1) - 1 + part) / heartbeat["epochs"], 0.0), 1.0)
+    done: float = (heartbeat.get("epoch", 1) - 1 + part) / heartbeat["epochs"]
+    return min(max(done, 0.0), 1.0)
 
 
 def _now(heartbeat: dict[str, Any] | None) -> str:

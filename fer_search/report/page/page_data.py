@@ -117,7 +117,7 @@ def _choice(analysis: RunAnalysis, choice: Choice) -> dict[str, Any]:
     return shown | {"ordered": ordered, "kind": choice.kind, "values": list(choice.values), "log": choice.log}
 
 
-def _places(values: pd.Series, known: dict, ranges: bool) -> list[int]:
+def _places(values: pd.Series, known: dict[Any, int], ranges: bool) -> list[int]:
     """Return the groups of designs without a result, for the filter: of the same value, or the next lower number."""
     numbers = sorted(known) if ranges else []
 
@@ -129,14 +129,14 @@ def _places(values: pd.Series, known: dict, ranges: bool) -> list[int]:
     return [place(value) for value in values]
 
 
-def _plain(values: pd.Series) -> list:
+def _plain(values: pd.Series) -> list[Any]:
     return [None if missing else value for value, missing in zip(values.tolist(), values.isna(), strict=True)]
 
 
-def _curves(analysis: RunAnalysis) -> dict[str, list]:
+def _curves(analysis: RunAnalysis) -> dict[str, list[Any]]:
     names = ("val_accuracy", "accuracy", "learning_rate")
     curves, rows = analysis.curves, {trial: row for row, trial in enumerate(analysis.designs["trial"])}
-    result: dict[str, list] = {name: [None] * len(rows) for name in names}
+    result: dict[str, list[Any]] = {name: [None] * len(rows) for name in names}
     for name in names:
         column = curves[name].astype(float)
         if column.isna().all():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,7 @@ def columns(analysis: RunAnalysis) -> list[Column]:
         kind = "n" if _numeric(designs[name]) else ""
         column = _column(name, formatting.label(choice.name), kind, designs[name], _choice)
         shown.append(column._replace(group=CHOICE_GROUP))
-    costs: list[tuple[str, str, Callable]] = [("parameters", "parameters", formatting.count)]
+    costs: list[tuple[str, str, Callable[[Any], str]]] = [("parameters", "parameters", formatting.count)]
     costs += [("flops", "GFLOPs", formatting.gigaflops), ("seconds", "time", formatting.duration)]
     shown += [
         _column(name, head, "n", designs[name], show) for name, head, show in costs if designs[name].notna().any()
@@ -112,8 +112,8 @@ def _classes(*names: str) -> str | None:
     return " ".join(filter(None, names)) or None
 
 
-def _column(name: str, heading: str, kind: str, values: pd.Series, show: Callable) -> Column:
-    known: dict = {}  # most columns have few different values
+def _column(name: str, heading: str, kind: str, values: pd.Series, show: Callable[[Any], str]) -> Column:
+    known: dict[tuple[type, str], Markup] = {}  # most columns have few different values
     cells = []
     for value in values.tolist():
         key = (type(value), str(value))
@@ -123,7 +123,7 @@ def _column(name: str, heading: str, kind: str, values: pd.Series, show: Callabl
     return Column(name, heading, kind, cells, values)
 
 
-def _records(designs: pd.DataFrame, *names: str) -> list[dict]:
+def _records(designs: pd.DataFrame, *names: str) -> list[dict[Hashable, Any]]:
     return designs[list(names)].to_dict("records")
 
 
@@ -151,7 +151,7 @@ def _accuracies(analysis: RunAnalysis) -> list[Markup]:
     ]
 
 
-def _accuracy(row: dict, positions: tuple[float, ...], majority: str) -> Markup:
+def _accuracy(row: dict[Hashable, Any], positions: tuple[float, ...], majority: str) -> Markup:
     if pd.isna(row["accuracy"]):
         return Markup(formatting.DASH)
     number = Markup(f"<b>{formatting.percent(row['accuracy'])}</b>")
@@ -178,7 +178,7 @@ def _remarks(analysis: RunAnalysis) -> list[Column]:
     return [Column("status", "remarks", "status", cells, designs["status"])] if any(cells) else []
 
 
-def _remark(row: dict, analysis: RunAnalysis) -> Markup:
+def _remark(row: dict[Hashable, Any], analysis: RunAnalysis) -> Markup:
     parts: list[str | None] = []
     if row["status"] == "failed":
         parts += [tag("b", "failed"), f": {formatting.reason(row['message'])}"]

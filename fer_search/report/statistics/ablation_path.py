@@ -118,7 +118,8 @@ class _Gains:
         if term.levels and value not in term.levels:
             return None
         place = term.levels.index(value) if term.levels else np.log10(value) if term.log else float(value)
-        return term.basis(np.array([place]))[0]
+        point: np.ndarray = term.basis(np.array([place]))[0]
+        return point
 
 
 def _values(row: pd.Series, columns: Sequence[str]) -> dict[str, Any]:

@@ -131,7 +131,8 @@ def _unique_covariance(fit: JointFit, index: int) -> np.ndarray:
     own, others = x[:, here], np.delete(x, np.arange(here.start, here.stop), axis=1)
     if others.shape[1]:
         own = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
-    return own.T @ own / max(len(own) - 1 - others.shape[1], 1)
+    covariance: np.ndarray = own.T @ own / max(len(own) - 1 - others.shape[1], 1)
+    return covariance
 
 
 def _shares(fit: JointFit, index: int, total: float, alpha: float, threshold: float) -> dict[str, float]:

@@ -57,7 +57,8 @@ def indistinguishable_from_best(accuracy: np.ndarray, count: int, level: float =
     best = p[finite].max()
     pooled = (p + best) / 2
     with np.errstate(invalid="ignore"):
-        return finite & (best - p <= z * np.sqrt(2 * pooled * (1 - pooled) / count))
+        alike: np.ndarray = finite & (best - p <= z * np.sqrt(2 * pooled * (1 - pooled) / count))
+    return alike
 
 
 def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:

@@ -172,7 +172,7 @@ class _Problem:
         sizes = self.sizes
         determinant = ((sizes - 1) * np.log1p(-correlation) + np.log1p(correlation * (sizes - 1))).sum()
         jacobian = 2 * ((self.counts - 1) * np.log(scales)).sum() * dof / max(len(self.y) - self.levels, 1)
-        return dof * np.log(max(solution.squares, 1e-300)) + determinant + solution.log_determinant + jacobian
+        return float(dof * np.log(max(solution.squares, 1e-300)) + determinant + solution.log_determinant + jacobian)
 
     def _whiten(self, columns: np.ndarray, correlation: float) -> np.ndarray:
         """Multiply by the inverse square root of each design's compound-symmetric correlation matrix."""
@@ -182,7 +182,8 @@ class _Problem:
         np.add.at(sums, self.design, columns)
         means = sums / self.sizes[:, None]
         shrink = 1 - np.sqrt((1 - correlation) / (1 - correlation + self.sizes * correlation))
-        return (columns - (shrink[:, None] * means)[self.design]) / np.sqrt(1 - correlation)
+        whitened: np.ndarray = (columns - (shrink[:, None] * means)[self.design]) / np.sqrt(1 - correlation)
+        return whitened
 
     def _start_scales(self) -> np.ndarray:
         spread = np.array([self.y[self.budget == level].std() for level in range(self.levels)])

@@ -18,4 +18,5 @@ def front(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     order = order[np.isfinite(cost[order]) & np.isfinite(accuracy[order])]
     best = np.maximum.accumulate(accuracy[order])
     above = np.concatenate([[True], best[1:] > best[:-1]]) if len(order) else np.array([], bool)
-    return order[above]
+    front: np.ndarray = order[above]
+    return front

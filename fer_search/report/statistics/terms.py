@@ -41,7 +41,9 @@ class Term(NamedTuple):
 
     def basis(self, given: np.ndarray) -> np.ndarray:
         """Return the columns for these level indices or numbers on the scale, float (len(given), p)."""
-        return _columns(np.asarray(given, float), len(self.levels), len(self.centre), self.location) - self.centre
+        columns = _columns(np.asarray(given, float), len(self.levels), len(self.centre), self.location)
+        centred: np.ndarray = columns - self.centre
+        return centred
 
 
 def make_terms(designs: pd.DataFrame, choices: Sequence[Choice], max_columns: int) -> list[Term]:
@@ -90,6 +92,7 @@ def make_term(designs: pd.DataFrame, choice: Choice, simple: bool = False) -> Te
 
 def _columns(given: np.ndarray, levels: int, size: int, location: tuple[float, float]) -> np.ndarray:
     if levels:
-        return (given[:, None] == np.arange(1, levels)).astype(float)
+        shown: np.ndarray = (given[:, None] == np.arange(1, levels)).astype(float)
+        return shown
     z = np.nan_to_num((given - location[0]) / location[1])
     return np.stack([z, z * z], axis=1)[:, :size]

@@ -62,7 +62,8 @@ def per_class(counts: np.ndarray, classes: tuple[str, ...], seed: int = 0) -> pd
 def _f1(counts: np.ndarray) -> np.ndarray:
     correct = np.diagonal(counts, axis1=1, axis2=2)
     both = counts.sum(axis=1) + counts.sum(axis=2)
-    return 2 * correct / np.maximum(both, 1)
+    scores: np.ndarray = 2 * correct / np.maximum(both, 1)
+    return scores
 
 
 def calibration(predictions: Predictions, most: int = 10) -> tuple[list[Bin], float]:

@@ -163,7 +163,8 @@ def _number(value: float) -> float | None:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return json.loads(table.to_json(orient="records", double_precision=15))
+    records: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
+    return records
 
 
 def _ranking(analysis: RunAnalysis) -> str:

@@ -127,7 +127,8 @@ class RayWorker:
             ray.exceptions.RayTaskError: The worker itself failed.
         """
         try:
-            outcome, news = ray.get(self.future)
+            answer: tuple[Outcome, News] = ray.get(self.future)
+            outcome, news = answer
             self._take_answer(listener, timeout=None)
             self._tell(news, listener)
         except DEAD:

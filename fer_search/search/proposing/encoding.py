@@ -49,7 +49,8 @@ class Encoding:
             if hp.is_active(choice):
                 fixed = isinstance(choice, kinds.Fixed)
                 hp.values[choice.name] = choice.value if fixed else choice.prob_to_value(row[column[id(choice)]])
-        return hp.values
+        values: dict[str, Any] = hp.values
+        return values
 
     def snap(self, rows: np.ndarray) -> np.ndarray:
         """Move rows to the nearest existing designs: values of lists, and defaults for inactive choices."""

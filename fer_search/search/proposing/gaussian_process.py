@@ -142,8 +142,10 @@ def _key(row: np.ndarray) -> bytes:
 def pairwise_squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return squared Euclidean distances, float (len(a), len(b))."""
     if a.shape[1] == 1:
-        return np.square(a - b.T)
-    return np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
+        squares: np.ndarray = np.square(a - b.T)
+    else:
+        squares = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
+    return squares
 
 
 def _all_squares(features: list[np.ndarray]) -> np.ndarray:
@@ -153,13 +155,15 @@ def _all_squares(features: list[np.ndarray]) -> np.ndarray:
 
 def _matern(squared: np.ndarray) -> np.ndarray:
     r = np.sqrt(5 * squared)
-    return (1 + r + r**2 / 3) * np.exp(-r)
+    covariance: np.ndarray = (1 + r + r**2 / 3) * np.exp(-r)
+    return covariance
 
 
 def _inverse(factor: np.ndarray) -> np.ndarray:
     """Return the inverse of the matrix with a lower Cholesky factor."""
     lower = np.tril(dpotri(factor, lower=1)[0])
-    return lower + np.tril(lower, -1).T
+    inverse: np.ndarray = lower + np.tril(lower, -1).T
+    return inverse
 
 
 def _fit(squares: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -195,4 +199,6 @@ def _fit(squares: np.ndarray, y: np.ndarray) -> np.ndarray:
         return float(value), gradient + away / spread
 
     bounds = [(-2.0, 4.0)] * choices + [(-4.0, 3.0), tuple(np.log(NOISE))]
-    return minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS}).x
+    best = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": FIT_STEPS})
+    fitted: np.ndarray = best.x
+    return fitted

@@ -94,7 +94,7 @@ class GuidedOracle(SafeOracle):
 
     def _compute_values_hash(self, values: dict[str, Any]) -> str:
         """A design is the same with any number of epochs."""
-        return super()._compute_values_hash({k: v for k, v in values.items() if not k.startswith("tuner/")})
+        return str(super()._compute_values_hash({k: v for k, v in values.items() if not k.startswith("tuner/")}))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         trainings = self.trainings()
@@ -241,7 +241,8 @@ class GuidedOracle(SafeOracle):
         rows = encoding.snap(np.concatenate([drawn, *(encoding.neighbours(row, rng) for row in best)]))
         taken = {row.tobytes() for row in np.round(known, 6)}
         fresh = [row.tobytes() not in taken for row in np.round(rows, 6)]
-        return rows[np.array(fresh)]
+        untried: np.ndarray = rows[np.array(fresh)]
+        return untried
 
 
 def _rows(encoding: Encoding, trainings: list[Training]) -> np.ndarray:

@@ -113,7 +113,8 @@ class LearningCurves:
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
     """Return by how much normal scores exceed ``best`` on average, where they do; float (n,)."""
     z = (mean - best) / deviation
-    return deviation * (z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi))
+    improvement: np.ndarray = deviation * (z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi))
+    return improvement
 
 
 def _smooth(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> np.ndarray:
@@ -131,8 +132,10 @@ def _smooth(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> np.ndarray:
 def _together(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the prior covariance between fractions of the epochs, float (len(a), len(b))."""
     apart = np.abs(np.log(a)[:, None] - np.log(b))
-    return np.outer(a, b) ** GROWTH * np.exp(-DECORRELATION * apart)
+    covariance: np.ndarray = np.outer(a, b) ** GROWTH * np.exp(-DECORRELATION * apart)
+    return covariance
 
 
 def _levels(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return LEVEL + RUNG_LEVEL * (a[:, None] == b)
+    covariance: np.ndarray = LEVEL + RUNG_LEVEL * (a[:, None] == b)
+    return covariance

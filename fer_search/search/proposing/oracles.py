@@ -86,19 +86,21 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
         if not bracket.get("exhausted") and len(rounds[0]) < self._get_size(number, 0):
             drawn = self._random_trial(trial_id, bracket)
             if drawn["status"] == TrialStatus.RUNNING:
-                return drawn["values"]
+                values: dict[str, Any] = drawn["values"]
+                return values
             bracket["exhausted"] = True  # the space has no untried design left
         for rung in range(1, len(rounds)):
             if (best := self._promoted(bracket, rung)) is None:
                 continue
             rounds[rung].append({"past_id": best.trial_id, "id": trial_id})
-            return best.hyperparameters.values | {
+            values = best.hyperparameters.values | {
                 "tuner/trial_id": best.trial_id,
                 "tuner/epochs": self._get_epochs(number, rung),
                 "tuner/initial_epoch": self._get_epochs(number, rung - 1),
                 "tuner/bracket": number,
                 "tuner/round": rung,
             }
+            return values
         return None
 
     def _promoted(self, bracket: dict[str, Any], rung: int) -> Trial | None:
@@ -117,11 +119,11 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
 
     def _target(self, bracket: dict[str, Any], rung: int) -> int:
         """Return the number of trials of a rung: fewer than planned if too few of the rung below completed."""
-        size = self._get_size(bracket["bracket_num"], rung)
+        size: int = self._get_size(bracket["bracket_num"], rung)
         entries = bracket["rounds"][max(rung - 1, 0)]
         if rung == 0:
             return len(entries) if bracket.get("exhausted") else size
-        failed = sum(self.trials[e["id"]].status == TrialStatus.FAILED for e in entries if e["id"] in self.trials)
+        failed: int = sum(self.trials[e["id"]].status == TrialStatus.FAILED for e in entries if e["id"] in self.trials)
         return min(size, self._target(bracket, rung - 1) - failed)
 
     def _rank(self, trial: Trial) -> tuple[float, str]:
@@ -138,7 +140,8 @@ class BayesianOracle(SafeOracle, kt.oracles.BayesianOptimizationOracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         completed = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
         if len(completed) < self.num_initial_points:
-            return self._random_populate_space()
+            drawn: dict[str, Any] = self._random_populate_space()
+            return drawn
         sign = 1 if self.objective.direction == "max" else -1
         worst = min(sign * trial.score for trial in completed)
         ended = [trial for trial in self.trials.values() if trial.status in ENDED]
@@ -149,7 +152,8 @@ class BayesianOracle(SafeOracle, kt.oracles.BayesianOptimizationOracle):
         with threadpool_limits(1, user_api="blas"):  # the matrices are small: more threads only wait for each other
             values = propose(self.hyperparameters.space, tried, scores, self.beta, rng, running)
         if values is None or self._duplicate(values):
-            return self._random_populate_space()
+            drawn = self._random_populate_space()
+            return drawn
         return {"status": TrialStatus.RUNNING, "values": values}
 
 

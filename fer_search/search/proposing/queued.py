@@ -9,7 +9,8 @@ from typing import Any
 from keras_tuner import HyperParameters
 from keras_tuner.engine.trial import Trial
 
-from fer_search.choices import ChoiceError, check_value, fill_defaults, find_choice
+from fer_search.choicechecks import ChoiceError
+from fer_search.choices import check_value, fill_defaults, find_choice
 from fer_search.errors import UserError
 from fer_search.runfolder.design_json import read_design_json_if_valid, write_design_json
 from fer_search.runfolder.epochs import Row, read_epochs, rewrite_epochs

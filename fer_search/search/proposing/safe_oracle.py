@@ -70,7 +70,7 @@ class SafeOracle(kt.Oracle):
         write_json(folder / TRIAL_FILE, state)
 
     def get_state(self) -> dict[str, Any]:
-        state = super().get_state()
+        state: dict[str, Any] = super().get_state()
         ended = set(self.end_order)
         state["ongoing_trials"] = {k: i for k, i in state["ongoing_trials"].items() if i not in ended}
         state["tried_so_far"] = sorted(state["tried_so_far"])  # a set, whose order differs between processes

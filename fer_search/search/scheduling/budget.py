@@ -94,7 +94,7 @@ def _hyperband_epochs(oracle: HyperbandOracle, baselines: int = 0) -> list[int]:
             if bracket == oracle._get_num_brackets() - 1 and rung == 0:
                 size = max(size, baselines)
             added += [oracle._get_epochs(bracket, rung) - before] * size
-    return added * oracle.hyperband_iterations
+    return added * int(oracle.hyperband_iterations)
 
 
 def _guided_epochs(oracle: GuidedOracle, baselines: int, trials: int) -> list[int]:

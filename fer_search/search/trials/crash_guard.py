@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_search.runfolder.crash_marker import read_crash_marker, remove_crash_marker, write_crash_marker
+from fer_search.runfolder.schema import MID_EPOCH_FILE
 from fer_search.training.checkpoint import checkpointed_epochs
-from fer_search.training.mid_epoch import MID_EPOCH_FILE
 
 MAX_CRASHES = 3  # crashes without a new checkpoint after which a trial is marked failed
 CRASH_MESSAGE = f"the process died {MAX_CRASHES} times at the same place (killed by the system: out of memory?)"

@@ -15,6 +15,7 @@ from fer_search.errors import UserError
 from fer_search.files import write_atomic
 from fer_search.models import Cost, measure_cost
 from fer_search.runfolder.epochs import METRIC_COLUMNS
+from fer_search.runfolder.schema import MID_EPOCH_FILE
 from fer_search.runs.doctor import find_problems
 from fer_search.search import opening
 from fer_search.search import run as run_module
@@ -25,7 +26,6 @@ from fer_search.search.settings import Settings
 from fer_search.search.trials import checkpoint_retention, job_maker
 from fer_search.search.trials.checkpoint_retention import max_trial_bytes, used_bytes
 from fer_search.training import checkpoint_writer
-from fer_search.training.mid_epoch import MID_EPOCH_FILE
 from fer_search.training.trial import Trial, _build
 
 FIGURE_1 = Cost(parameters=11_494_151, flops=8_005_688_320)

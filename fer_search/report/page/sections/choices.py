@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -28,7 +30,7 @@ MAX_UNTRIED = 40  # pairs of values that are listed
 MAX_PAIRS = 6
 
 
-def section(analysis: RunAnalysis, choices: list[dict]) -> Section:
+def section(analysis: RunAnalysis, choices: list[dict[str, Any]]) -> Section:
     """Return one panel a choice, those that matter open; then values, emotions and pairs on demand.
 
     Args:
@@ -117,7 +119,9 @@ def _levels(compared: Comparison, analysis: RunAnalysis) -> Markup | None:
     return table(heads, lines, numbers=(2, 3, 4, 5)) if lines else None
 
 
-def _together(analysis: RunAnalysis, choices: list[dict], scored: pd.DataFrame) -> tuple[Markup | None, list[Chart]]:
+def _together(
+    analysis: RunAnalysis, choices: list[dict[str, Any]], scored: pd.DataFrame
+) -> tuple[Markup | None, list[Chart]]:
     """Return parallel coordinates, the means of any two choices' values, interactions, and what was never tried."""
     shown = analysis.by_importance
     if len(shown) < 2:
@@ -159,7 +163,7 @@ def _interactions(analysis: RunAnalysis) -> Markup | None:
     return join(tag("p", f"Significant interactions: {'; '.join(names[:MAX_PAIRS])}."), table(heads, lines, (2, 3)))
 
 
-def _untried(choices: list[dict], scored: np.ndarray) -> Markup | None:
+def _untried(choices: list[dict[str, Any]], scored: np.ndarray) -> Markup | None:
     """Return the pairs of values that no design with a result (``scored``, bool) had, without ranges of numbers."""
     known = [choice for choice in choices if not choice["ordered"]]
     missing = []

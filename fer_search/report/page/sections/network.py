@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -46,7 +48,7 @@ def section(analysis: RunAnalysis) -> Section:
     return Section("network", title, join(record, other, body, layers), charts)
 
 
-def _layers(layers: list[dict]) -> Markup | None:
+def _layers(layers: list[dict[str, Any]]) -> Markup | None:
     if not layers:
         return None
     rows = [
