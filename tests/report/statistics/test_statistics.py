@@ -37,21 +37,21 @@ def test_mean_interval_coverage(rng: np.random.Generator) -> None:
     assert np.mean((ends[:, 0] <= 0.6) & (ends[:, 1] >= 0.6)) == pytest.approx(0.95, abs=0.012)
 
 
-def test_mean_interval_of_few_values_is_unbounded() -> None:
+def test_mean_interval_of_two_values_is_undefined() -> None:
     mean, low, high = mean_interval(np.array([0.5, 0.6]))
     assert mean == pytest.approx(0.55)
     assert np.isnan(low)
     assert np.isnan(high)
 
 
-def test_indistinguishable_at_known_n() -> None:
+def test_indistinguishable_depends_on_the_number_of_images() -> None:
     """With 7,178 images, 0.678 and 0.685 do not differ significantly but 0.6779 and 0.385 do; 300,000 would suffice."""
     accuracies = np.array([0.685, 0.678, 0.6779, 0.676, 0.385])
     assert indistinguishable_from_best(accuracies, 7178).tolist() == [True, True, True, True, False]
     assert indistinguishable_from_best(accuracies, 300_000).tolist() == [True, False, False, False, False]
 
 
-def test_indistinguishable_of_an_empty_list() -> None:
+def test_missing_accuracies_are_never_indistinguishable() -> None:
     assert indistinguishable_from_best(np.array([np.nan, np.nan]), 100).tolist() == [False, False]
     assert indistinguishable_from_best(np.array([np.nan, 0.5]), 100).tolist() == [False, True]
 
