@@ -120,9 +120,8 @@ def row_of(rounds: list[dict[str, float]], images: int) -> list[str]:
     steps, epochs, draws, measured = ([answer[name] for answer in rounds] for name in names)
     rest = [100 * (1 - step / epoch) for step, epoch in zip(steps, epochs, strict=True)]
     drawing = [100 * draw / epoch for draw, epoch in zip(draws, epochs, strict=True)]
-    full_epochs = (
-        FULL / images
-    )  # a full epoch in units of this one; with fewer images than needed, measuring is cheaper
+    # a full epoch in units of this one; with fewer images than needed, measuring is cheaper
+    full_epochs = FULL / images
     fewer = min(1.0, images / 1024)
     statistics = [
         100 * measuring / fewer / (full_epochs * epoch) for measuring, epoch in zip(measured, epochs, strict=True)

@@ -182,7 +182,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "empty picture": (changed_file("train/sad/x.jpg", lambda old: b""), ("train/sad/x.jpg", "not an image")),
     "link to nowhere": (broken_link, ("gone.png cannot be read",)),
     "only test": (only("test"), ("no training images", "train")),
-    "train and test swapped_splits": (swapped_splits, ("8 training and 21 test images", "swapped_splits")),
+    "train and test exchanged": (swapped_splits, ("8 training and 21 test images", "exchanged")),
     "class without images": (without_train_of(1), ("no training image of disgust",)),
     "csv: too few pixels": (
         changed_row(17, pixels(lambda p: p[:-1])),

@@ -138,9 +138,7 @@ def test_a_model_loads_with_equal_predictions(folder, name):
     model = keras.saving.load_model(folder / f"{name}.keras")
     images, expected = np.load(folder / "images.npy"), np.load(folder / f"{name}_here.npy")
     np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
-    np.testing.assert_allclose(
-        model(images), expected, atol=1e-6
-    )  # inference is the default without a training argument
+    np.testing.assert_allclose(model(images), expected, atol=1e-6)  # inference is the default
 
 
 @pytest.mark.slow

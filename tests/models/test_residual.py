@@ -78,9 +78,8 @@ def test_pre_activation_normalises_before_convolutions_and_at_the_end():
     assert names(model)[-4:] == ["last_bn", "last_act", "pool", "probabilities"]
     assert model.get_layer("stage1_block2_add").input[1] is model.get_layer("stage1_block1_add").output
     shortcut = model.get_layer("stage2_block1_shortcut")
-    assert (
-        shortcut.input is model.get_layer("stage2_block1_act1").output
-    )  # the shape changes: taken from the activated input
+    # The shape changes, so the shortcut starts at the activated input.
+    assert shortcut.input is model.get_layer("stage2_block1_act1").output
 
 
 @pytest.mark.parametrize("downsample", ["max_pool", "average_pool", "strided", "blur_pool"])

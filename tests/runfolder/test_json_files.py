@@ -21,9 +21,7 @@ def file(tmp_path):
 def test_written_content_is_read_back(file):
     assert read_json(file) == RUN
     assert json.loads(file.read_text())["checksum"]
-    write_json(
-        file, json.loads(file.read_text()) | {"seed": 3}
-    )  # a checksum in the content is replaced, not duplicated
+    write_json(file, json.loads(file.read_text()) | {"seed": 3})  # replaces the checksum in the content
     assert read_json(file) == RUN | {"seed": 3}
 
 

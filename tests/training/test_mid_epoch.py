@@ -24,9 +24,7 @@ def data(faces):
 
 def test_an_epoch_resumes_at_the_step_where_it_was_stopped(tmp_path, data, monkeypatch):
     uninterrupted, stopped = (replace(make_trial(tmp_path / n, 1), micro_batches=2) for n in ("a", "b"))
-    monkeypatch.setattr(
-        loop, "SAVE_INTERVAL", 0.0
-    )  # saving the state after every step has no effect on the uninterrupted trial
+    monkeypatch.setattr(loop, "SAVE_INTERVAL", 0.0)  # the state is saved after every step
     rows = train(uninterrupted, data)
     with pytest.raises(Stopped):
         train(stopped, data, TrialHooks(should_stop=lambda: True))
