@@ -1,10 +1,10 @@
-"""Augmentation alone, images a second: ours, Keras' layers one by one, ImageDataGenerator, OpenCV.
+"""Throughput of augmentation alone: ours, Keras' preprocessing layers, ImageDataGenerator and OpenCV.
 
     python benchmarks/augmentation.py              # about a minute on two CPU cores
 
-The report's: rotation of 30 degrees, zoom of 0.2, flips; in batches, from uint8 to float32, on all cores. Ours is
-``fer_search.augment`` compiled as the engines compile it, the drawing of its random numbers on the host included.
-OpenCV's ``warpAffine`` gets the same maps, ready drawn, and one thread for each core.
+The augmentation is the report's: rotation of 30 degrees, zoom of 0.2 and flips, in batches, from uint8 to float32, on
+all cores. Ours is ``fer_search.augment``, compiled as in the training engines and including the random draws on the
+host. OpenCV's ``warpAffine`` gets precomputed maps and one thread per core.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fer_search.backend import cores
 
 
 def ours(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
-    """Return an epoch's worth: draw the plan, put it on the device, gather and augment batch after batch."""
+    """Return a function that draws an epoch's augmentations, copies them to the device and augments all batches."""
     import keras
 
     from fer_search import backend
@@ -42,12 +42,12 @@ def ours(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
         images = jax.device_put(faces.images)
 
         @jax.jit
-        def one(images: Any, plan: Any, rows: Any, k: Any) -> Any:
+        def augment_batch(images: Any, plan: Any, rows: Any, k: Any) -> Any:
             return augment(images[rows[k]], labels, {name: values[k] for name, values in plan.items()})[0]
 
         def compute() -> None:
             plan, placed = jax.device_put(draw_epoch(rng, *rows.shape, augmentation)), jax.device_put(rows)
-            jax.block_until_ready([one(images, plan, placed, k) for k in range(steps)][-1])
+            jax.block_until_ready([augment_batch(images, plan, placed, k) for k in range(steps)][-1])
     else:
         import tensorflow as tf
 
@@ -56,7 +56,7 @@ def ours(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
         images, placed = tf.constant(faces.images), tf.constant(rows)
 
         @tf.function(autograph=False)
-        def whole(plan: dict[str, Any]) -> Any:
+        def augment_epoch(plan: dict[str, Any]) -> Any:
             def body(k: Any, checked: Any) -> tuple[Any, Any]:
                 now = {name: values[k] for name, values in plan.items()}
                 return k + 1, checked + _prepare(tf.gather(images, placed[k]), labels, now)[0][0, 0, 0, 0]
@@ -65,14 +65,14 @@ def ours(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
 
         def compute() -> None:
             plan = draw_epoch(rng, *rows.shape, augmentation)
-            whole({name: tf.constant(values) for name, values in plan.items()}).numpy()
+            augment_epoch({name: tf.constant(values) for name, values in plan.items()}).numpy()
 
     assert keras.backend.backend() == spec["backend"]
     return compute
 
 
 def layers(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
-    """Return an epoch of a tf.data map of Keras' layers, on all cores."""
+    """Return a function that runs an epoch of Keras' layers in a tf.data map on all cores."""
     import tensorflow as tf
 
     has_gpu()
@@ -86,7 +86,7 @@ def layers(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
 
 
 def generator(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
-    """Return an epoch of the legacy generator, its batches made by a thread for each core."""
+    """Return a function that runs an epoch of the legacy generator with one thread per core."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
     made = ImageDataGenerator(rotation_range=30, shear_range=0.2, zoom_range=0.2, horizontal_flip=True)
@@ -100,12 +100,12 @@ def generator(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
 
 
 def opencv(spec: dict[str, Any], faces: figure_1.Faces) -> Callable[[], Any]:
-    """Return an epoch of warpAffine, image by image."""
+    """Return a function that runs an epoch of warpAffine, image by image."""
     import cv2
 
     from fer_search.augment.geometry import draw_maps
 
-    cv2.setNumThreads(1)  # the threads are ours
+    cv2.setNumThreads(1)  # we use our own threads
     augmentation = figure_1.make_design(1.0, spec["batch"], "float32").augmentation
     maps = draw_maps(np.random.default_rng(0), len(faces.images), augmentation).astype(np.float64)
     swapped = maps[:, ::-1][:, :, [1, 0, 2]]  # OpenCV's coordinates are (column, row)
@@ -129,7 +129,7 @@ ARMS = {"ours": ours, "layers": layers, "generator": generator, "opencv": opencv
 
 
 def prepare(spec: dict[str, Any]) -> Callable[[], float]:
-    """Get an arm ready and warm it up."""
+    """Prepare an arm and warm it up."""
     if spec["backend"] == "jax" and spec["arm"] != "ours":
         raise ValueError(spec)
     compute = ARMS[spec["arm"]](spec, figure_1.load_faces(spec["data"], spec["images"]))
@@ -138,10 +138,10 @@ def prepare(spec: dict[str, Any]) -> Callable[[], float]:
 
 
 def specs_of(backends: tuple[str, ...], base: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return name -> spec of all arms; what needs TensorFlow is among them, and named where it is missing."""
+    """Return the specs of all arms by name, including those that need TensorFlow (reported where it is missing)."""
     any_backend = {"backend": backends[0]}
     specs = {f"ours, {b}": base | {"arm": "ours", "backend": b} for b in backends}
-    specs["Keras' layers one by one, tf.data"] = base | {"arm": "layers", "backend": "tensorflow"}
+    specs["Keras' layers, tf.data"] = base | {"arm": "layers", "backend": "tensorflow"}
     for threads in sorted({1, cores()}):
         name = f"ImageDataGenerator, threads: {threads}"
         specs[name] = base | any_backend | {"arm": "generator", "threads": threads}
@@ -168,12 +168,12 @@ def main() -> None:
     mine = [name for name in seconds if name.startswith("ours")]
     table = common.Table(
         f"Augmentation alone, batch {options.batch}, {images:,} images, {cores()} cores",
-        ["", "images/s (least to greatest)", *(f"{name} is faster by" for name in mine)],
+        ["", "images/s (min to max)", *(f"speed-up of {name}" for name in mine)],
     )
-    for name, taken in seconds.items():
-        table.rows.append([name, str(common.spread([images / s for s in taken]))])
-        table.rows[-1] += [str(common.ratios(taken, seconds[own])) for own in mine]
-    table.notes.append("The report's shear of 0.2 degrees is not among Keras' layers: there it would be one more.")
+    for name, durations in seconds.items():
+        table.rows.append([name, str(common.spread([images / s for s in durations]))])
+        table.rows[-1] += [str(common.ratios(durations, seconds[own])) for own in mine]
+    table.notes.append("Keras' layers omit the report's shear of 0.2 degrees, which would need an additional layer.")
     common.report(options, [table], seconds, skipped)
 
 

@@ -1,6 +1,6 @@
-"""Shared by the benchmarks: interleaved rounds and their statistics, workers, the machine, tables.
+"""Shared by the benchmarks: interleaved rounds and their statistics, workers, machine description, tables.
 
-Wall times on a shared machine drift, so arms take turns, and medians and ratios of neighbouring rounds are quoted.
+Wall times on a shared machine drift, so arms are interleaved; reported are medians and ratios within rounds.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 from fer_search import backend
 
 ROOT = Path(__file__).resolve().parents[1]
-Round = Callable[[], float]  # computes once; returns seconds
+Round = Callable[[], float]  # runs once; returns seconds
 
 
 class Spread(NamedTuple):
-    """Median, least and greatest of some rounds."""
+    """Median, minimum and maximum over rounds."""
 
     median: float
     low: float
@@ -40,7 +40,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Return what is quoted of rounds; NaN where there are none."""
+    """Return the statistics over rounds; NaN if there are none."""
     if not values:
         return Spread(*[float("nan")] * 3)
     return Spread(statistics.median(values), min(values), max(values))
@@ -52,7 +52,7 @@ def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
 
 
 def interleave(rounds: int, arms: Mapping[str, Round]) -> dict[str, list[float]]:
-    """Run each arm once per round; return the seconds of each. An arm that fails is reported and left out."""
+    """Run each arm once per round; return the seconds of each. A failing arm is reported and dropped."""
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for number_of_round in range(1, rounds + 1):
         for name in list(seconds):
@@ -61,17 +61,17 @@ def interleave(rounds: int, arms: Mapping[str, Round]) -> dict[str, list[float]]
             except WorkerFailed as error:
                 say(f"LEFT OUT, {name}: {error}")
                 del seconds[name]
-        said = ", ".join(f"{name} {taken[-1]:.3g} s" for name, taken in seconds.items())
-        say(f"round {number_of_round} of {rounds}: {said}")
+        times = ", ".join(f"{name} {durations[-1]:.3g} s" for name, durations in seconds.items())
+        say(f"round {number_of_round} of {rounds}: {times}")
     return seconds
 
 
 class WorkerFailed(Exception):
-    """A worker cannot compute; the message says why."""
+    """A worker failed; the message gives the reason."""
 
 
 class Worker:
-    """A process of its own backend, this script with ``--serve SPEC``, which computes a round each time it is asked.
+    """A process with its own backend that runs this script with ``--serve SPEC`` and computes rounds on request.
 
     Args:
         spec: Input of ``serve``; "backend" is its Keras backend.
@@ -91,26 +91,26 @@ class Worker:
             stderr=self.errors,
             text=True,
         )
-        self.about = self._answer()  # what the worker said of itself when it was ready
+        self.about = self._answer()  # the worker's description of itself
 
     def __call__(self) -> float:
         """Compute a round; return its seconds."""
         return float(self.ask()["seconds"])
 
     def ask(self) -> dict[str, Any]:
-        """Compute a round; return all that the worker says of it."""
+        """Compute a round; return the worker's complete answer."""
         assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # its last words are read below
+        with contextlib.suppress(BrokenPipeError):  # its error message is read below
             self.process.stdin.write("\n")
             self.process.stdin.flush()
         return self._answer()
 
     def close(self) -> None:
-        """End the process and wait for its end."""
+        """End the process and wait for it to exit."""
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             assert stream is not None
             with contextlib.suppress(BrokenPipeError):
-                stream.close()  # the end of its stdin is the end of its rounds
+                stream.close()  # closing stdin ends its loop
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
@@ -132,13 +132,13 @@ class Worker:
 
 
 def serve(prepare: Callable[[], Callable[[], Any]]) -> None:
-    """Be a worker: get ready, then compute a round for each line on stdin, until there are no more.
+    """Act as a worker: prepare, then compute a round for each line on stdin until it is closed.
 
     Args:
-        prepare: returns the round, a function that gives its seconds or a dict that has them.
+        prepare: Returns a function that computes a round and returns its seconds, or a dict with them.
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # keep output of libraries out of the answers
     try:
         compute = prepare()
     except ImportError as error:
@@ -146,12 +146,12 @@ def serve(prepare: Callable[[], Callable[[], Any]]) -> None:
         return
     answers.write(json.dumps(getattr(compute, "about", {})) + "\n")
     for _ in sys.stdin:
-        found = compute()
-        answers.write(json.dumps(found if isinstance(found, dict) else {"seconds": found}) + "\n")
+        result = compute()
+        answers.write(json.dumps(result if isinstance(result, dict) else {"seconds": result}) + "\n")
 
 
 def start(specs: Mapping[str, Mapping[str, Any]], skipped: list[str]) -> dict[str, Worker]:
-    """Start a worker for each name, one after the other; those that cannot run are named on the screen and listed."""
+    """Start a worker for each name, one after the other; those that cannot run are reported and added to skipped."""
     workers = {}
     for name, spec in specs.items():
         try:
@@ -164,24 +164,24 @@ def start(specs: Mapping[str, Mapping[str, Any]], skipped: list[str]) -> dict[st
 
 
 def timed(compute: Callable[[], Any]) -> float:
-    """Return how many seconds a call takes."""
+    """Return the seconds that a call takes."""
     began = time.perf_counter()
     compute()
     return time.perf_counter() - began
 
 
 class Device(NamedTuple):
-    """What the installed backends compute on."""
+    """The best device that the installed backends can use."""
 
-    backends: tuple[str, ...]  # those that see the best device there is
+    backends: tuple[str, ...]  # the backends that can use it
     gpu: bool
     name: str
 
 
 @functools.cache
 def device() -> Device:
-    """Ask each installed backend, in a process of its own, what it computes on; one without the GPU is left out."""
-    found = {}
+    """Query each installed backend's device in a separate process; drop backends without GPU if another has one."""
+    names = {}
     for name in backend.BACKENDS:
         if importlib.util.find_spec(name) is None:
             say(f"LEFT OUT: {name} is not installed")
@@ -194,12 +194,12 @@ def device() -> Device:
             text=True,
             check=True,
         )
-        found[name] = asked.stdout.strip().splitlines()[-1]
-    gpu = any(not text.startswith("CPU") for text in found.values())
-    used = tuple(name for name, text in found.items() if text.startswith("CPU") != gpu)
-    for name in set(found) - set(used):
+        names[name] = asked.stdout.strip().splitlines()[-1]
+    gpu = any(not text.startswith("CPU") for text in names.values())
+    used = tuple(name for name, text in names.items() if text.startswith("CPU") != gpu)
+    for name in set(names) - set(used):
         say(f"LEFT OUT: {name} sees no GPU")
-    return Device(used, gpu, found[used[0]])
+    return Device(used, gpu, names[used[0]])
 
 
 def machine() -> dict[str, Any]:
@@ -224,7 +224,7 @@ def machine() -> dict[str, Any]:
 
 
 def describe(about: Mapping[str, Any]) -> str:
-    """Return a machine in a line."""
+    """Return a one-line description of a machine."""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
         f"{about['processor']}, {about['cores']} cores, {about['memory_gib']:.0f} GiB; computes on: {about['device']}; "
@@ -234,7 +234,7 @@ def describe(about: Mapping[str, Any]) -> str:
 
 @dataclass
 class Table:
-    """A table of text, with sentences under it."""
+    """A text table with notes below it."""
 
     title: str
     columns: list[str]
@@ -242,7 +242,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def markdown(self) -> str:
-        """Return it as GitHub's Markdown, its columns aligned for those who read the text."""
+        """Return the table as GitHub Markdown with aligned columns."""
         lines = [self.columns, *self.rows]
         widths = [max(len(line[k]) for line in lines) for k in range(len(self.columns))]
         rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -255,7 +255,7 @@ class Table:
 
 
 def number(value: float) -> str:
-    """Write a number to three digits, with commas between thousands."""
+    """Format a number with three digits and thousands separators."""
     if value != value:
         return "-"
     digits = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
@@ -265,10 +265,10 @@ def number(value: float) -> str:
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with what every benchmark takes."""
+    """Return a parser with the options common to all benchmarks."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--quick", action="store_true", help="a rehearsal: small sizes, numbers that mean little")
-    made.add_argument("--json", type=Path, metavar="FILE", help="write tables and raw numbers there too")
+    made.add_argument("--quick", action="store_true", help="trial run with small sizes; the numbers mean little")
+    made.add_argument("--json", type=Path, metavar="FILE", help="also write tables and raw numbers to this file")
     made.add_argument("--serve", help=argparse.SUPPRESS)
     return made
 
@@ -276,7 +276,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def report(
     options: argparse.Namespace, tables: Iterable[Table], raw: Mapping[str, Any], skipped: Sequence[str] = ()
 ) -> None:
-    """Print the tables of a benchmark, and write them with the raw numbers where --json says."""
+    """Print a benchmark's tables, and write them with the raw numbers to the --json file."""
     tables = list(tables)
     if skipped:
         tables[-1].notes.append("Left out: " + "; ".join(skipped) + ".")
@@ -296,5 +296,5 @@ def report(
 
 
 def say(text: str) -> None:
-    """Tell whoever waits what is going on."""
+    """Print a progress message to stderr."""
     print(f"  {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

@@ -1,18 +1,18 @@
-"""Images a second of one training epoch of figure_1 with the report's augmentation: ours and stock Keras pipelines.
+"""Throughput of a training epoch of figure_1 with the report's augmentation: ours and stock Keras pipelines.
 
-    python benchmarks/epoch.py                     # on two CPU cores ten minutes
+    python benchmarks/epoch.py                     # ten minutes on two CPU cores
     python benchmarks/epoch.py --batch 64 --data fer2013.csv
 
-Ours is ``fer_search.training.loop.EpochLoop.run_epoch`` as a search calls it, the drawing of the epoch's random numbers
-included. The stock pipelines are
+Ours is ``fer_search.training.loop.EpochLoop.run_epoch`` as a search calls it, including the epoch's random draws. The
+stock pipelines are
 
     generator   the legacy ImageDataGenerator, which Keras 3 still ships under keras.src.legacy, feeding model.fit
     layers      tf.data with Keras' preprocessing layers, feeding model.fit
 
-with stock Keras layers in the network, where ours has its fused normalisation, without rescaling or shear (0.2 degrees)
-of their own, and in their best setting: without XLA on a CPU (Keras' default, jit_compile="auto", turns it on, which is
-slower there), and each with the better of two ways of feeding, tried in the warm-up. Every arm is a process of its own;
-they take turns.
+with stock Keras layers in the network, where ours has its fused normalisation, and without separate rescaling or shear
+(0.2 degrees). They run in their best configuration: without XLA on a CPU (Keras' default, jit_compile="auto", enables
+it, which is slower there), and with the faster of two input settings, chosen in the warm-up. Every arm runs in its own
+process, and the arms are interleaved.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ import numpy as np
 
 PRECISIONS = ("float32", "bfloat16")
 TITLES = {"tensorflow": "TensorFlow", "jax": "JAX"}
-TEST_IMAGES, EPOCHS = 7178, 50  # of the report
+TEST_IMAGES, EPOCHS = 7178, 50  # as in the report
 
 
 def ours(spec: dict[str, Any]) -> Callable[[], float]:
-    """Get ready the product's own loop."""
+    """Prepare fer-search's training loop."""
     from fer_search import backend
 
     backend.start()
@@ -51,7 +51,7 @@ def ours(spec: dict[str, Any]) -> Callable[[], float]:
 
 
 def stock(spec: dict[str, Any]) -> Callable[[], float]:
-    """Get ready a stock Keras pipeline: build, then warm up with each way of feeding, and keep the faster one."""
+    """Prepare a stock Keras pipeline: build it, warm up with each input setting and keep the faster one."""
     import keras
 
     cpu = not has_gpu()
@@ -64,7 +64,7 @@ def stock(spec: dict[str, Any]) -> Callable[[], float]:
         return common.timed(lambda: model.fit(feed, epochs=1, verbose=0))
 
     for feed in make_feeds(faces.images[:batch], labels[:batch], batch).values():
-        fit(feed)  # one step compiles
+        fit(feed)  # compiles
     half = max(1, len(labels) // batch // 2) * batch
     tries = make_feeds(faces.images[:half], labels[:half], batch)
     way = min(tries, key=lambda name: fit(tries[name]))
@@ -78,7 +78,7 @@ def stock(spec: dict[str, Any]) -> Callable[[], float]:
 
 
 def has_gpu() -> bool:
-    """Return whether the backend has a GPU; TensorFlow is told to leave memory there to the other arms."""
+    """Return whether the backend has a GPU; TensorFlow is set to leave GPU memory for the other arms."""
     import keras
 
     if keras.backend.backend() == "jax":
@@ -93,7 +93,7 @@ def has_gpu() -> bool:
 
 
 def stock_model(spec: dict[str, Any], jit_compile: bool | str) -> Any:
-    """Return figure_1 of stock Keras layers alone, compiled as one would for ``fit``."""
+    """Return figure_1 built only of stock Keras layers, compiled for ``fit``."""
     import keras
 
     from fer_search.models.build import build_network
@@ -110,7 +110,7 @@ def stock_model(spec: dict[str, Any], jit_compile: bool | str) -> Any:
 
 
 def generator_feeds(images: np.ndarray, labels: np.ndarray, batch: int) -> dict[str, Any]:
-    """Return the legacy generator, by one thread that takes turns with the step and by one for each core."""
+    """Return the legacy generator, without workers and with one worker per core."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
     from fer_search.backend import cores
@@ -125,7 +125,7 @@ def generator_feeds(images: np.ndarray, labels: np.ndarray, batch: int) -> dict[
 
 
 def layer_feeds(images: np.ndarray, labels: np.ndarray, batch: int) -> dict[str, Any]:
-    """Return Keras' preprocessing layers in a tf.data map, with tf.data's autotuning and without."""
+    """Return Keras' preprocessing layers in a tf.data map, with and without autotuning."""
     if importlib.util.find_spec("tensorflow") is None:
         return {"without tf.data, as TensorFlow is not installed": layer_batches(images, labels, batch)}
     import tensorflow as tf
@@ -142,11 +142,11 @@ def layer_feeds(images: np.ndarray, labels: np.ndarray, batch: int) -> dict[str,
         return dataset.with_options(choices)
 
     auto = tf.data.AUTOTUNE
-    return {"with autotuning": feed(auto, auto, True), f"by {cores()} calls at a time": feed(cores(), 2, False)}
+    return {"with autotuning": feed(auto, auto, True), f"with {cores()} parallel calls": feed(cores(), 2, False)}
 
 
 def layer_batches(images: np.ndarray, labels: np.ndarray, batch: int) -> Any:
-    """Return the preprocessing layers called on batch after batch by the backend itself."""
+    """Return batches on which the backend itself calls the preprocessing layers."""
     import keras
 
     augment = preprocessing_layers()
@@ -163,7 +163,7 @@ def layer_batches(images: np.ndarray, labels: np.ndarray, batch: int) -> Any:
 
 
 def preprocessing_layers() -> Any:
-    """Return the report's augmentation as Keras' own layers, which tf.data takes under either backend."""
+    """Return the report's augmentation as Keras layers, which work in tf.data with either backend."""
     import keras
 
     return keras.layers.Pipeline(
@@ -179,7 +179,7 @@ ARMS = {"ours": ours, "generator": stock, "layers": stock}
 
 
 def specs_of(backends: tuple[str, ...], gpu: bool, base: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return name -> spec of all arms; on a CPU the stock pipelines run on TensorFlow only, which is faster there."""
+    """Return the specs of all arms by name; on a CPU stock pipelines run only on TensorFlow, which is faster there."""
     specs = {}
     for backend, precision, arm in itertools.product(backends, base["precisions"], ARMS):
         if arm == "ours" or gpu or backend == "tensorflow":
@@ -189,26 +189,26 @@ def specs_of(backends: tuple[str, ...], gpu: bool, base: dict[str, Any]) -> dict
 
 
 def table_of(title: str, seconds: dict[str, list[float]], about: dict[str, Any], images: int) -> common.Table:
-    """Return images a second, and ratios to the fastest stock pipeline of each precision, round by round."""
+    """Return images per second and the speed-up over the fastest stock pipeline of each precision, within rounds."""
     table = common.Table(title, ["", "images/s (min to max)", *(f"speed-up over stock, {p}" for p in PRECISIONS)])
-    for name, taken in seconds.items():
-        row = [name, str(common.spread([images / s for s in taken]))]
+    for name, durations in seconds.items():
+        row = [name, str(common.spread([images / s for s in durations]))]
         for precision in PRECISIONS:
             stock_arms = [n for n in seconds if not n.startswith("ours") and n.endswith(precision)]
             best = min(stock_arms, key=lambda n: common.spread(seconds[n]).median, default=None)
-            row.append(str(common.ratios(seconds[best], taken)) if best else "-")
+            row.append(str(common.ratios(seconds[best], durations)) if best else "-")
         table.rows.append(row)
-    if said := fed(about):
-        table.notes.append(f"Fed: {said}.")
+    if settings := fed(about):
+        table.notes.append(f"Input: {settings}.")
     return table
 
 
 def fed(about: dict[str, Any]) -> str:
-    return "; ".join(f"{name} {said['fed']}" for name, said in about.items() if "fed" in said)
+    return "; ".join(f"{name} {answer['fed']}" for name, answer in about.items() if "fed" in answer)
 
 
 def fifty_epochs(spec: dict[str, Any], rounds: int, skipped: list[str]) -> tuple[common.Table, dict[str, list[float]]]:
-    """Time epochs that validate as the report's, and return what 50 of them take."""
+    """Time epochs with the report's validation and return the duration of 50 of them."""
     specs = {
         f"ours, {TITLES[b]}, {p}": spec | {"backend": b, "precision": p, "arm": "ours", "validated": TEST_IMAGES}
         for b, p in itertools.product(common.device().backends, spec["precisions"])
@@ -219,7 +219,7 @@ def fifty_epochs(spec: dict[str, Any], rounds: int, skipped: list[str]) -> tuple
         f"{EPOCHS} epochs on {spec['images']:,} images at width {spec['width']:g}, batch {spec['batch']}, validating "
         f"{TEST_IMAGES:,} images in each, after compilation",
         ["", "seconds"],
-        [[name, str(common.spread([EPOCHS * s for s in taken]))] for name, taken in seconds.items()],
+        [[name, str(common.spread([EPOCHS * s for s in durations]))] for name, durations in seconds.items()],
     )
     for worker in workers.values():
         worker.close()
@@ -241,7 +241,8 @@ def main() -> None:
     options.batch = options.batch or ([64] if options.quick else [64, 256])
     device, skipped, tables, raw = common.device(), [], [], {}
     for width, batch in itertools.product(options.width, options.batch):
-        images = max(1, options.images // batch) * batch  # whole batches, so that no pipeline compiles a tail's step
+        # full batches, so that no pipeline compiles a step for a remainder
+        images = max(1, options.images // batch) * batch
         title = f"Training epochs at width {width:g}, batch {batch}, {images:,} images"
         common.say(title)
         base = {"width": width, "batch": batch, "images": images, "data": options.data, "precisions": options.precision}
@@ -255,7 +256,7 @@ def main() -> None:
             table, seconds = fifty_epochs(base | {"images": options.images}, options.rounds, skipped)
             tables.append(table)
             raw[table.title] = seconds
-    common.say(f"{time.perf_counter() - began:.0f} s in all")
+    common.say(f"{time.perf_counter() - began:.0f} s in total")
     common.report(options, tables, raw, skipped)
 
 

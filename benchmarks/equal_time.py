@@ -1,13 +1,13 @@
-"""Accuracy of small networks and ways of training them at equal CPU time, on FER2013.
+"""Accuracy of small networks and training methods at equal CPU time, on FER2013.
 
-    python benchmarks/equal_time.py --data fer2013.csv                 # an hour on two cores; resumes if it is killed
+    python benchmarks/equal_time.py --data fer2013.csv                 # an hour on two cores; resumes if killed
     python benchmarks/equal_time.py --arms "plain" "plain, low resolution" --seeds 1
 
-18,709 training images are learned from and 10,000 others, of the training part too, are predicted after the last epoch;
-no test image is used. Each arm has the number of epochs that takes about 190 CPU seconds on the machine that
-docs/benchmarks.md names, by the ratios of ``benchmarks/families.py``; one_cycle is fitted to it. Everything else is
-equal: Adam at 5e-3, batches of 64, flips, rotation of 10 degrees, zoom of 0.1, dropout of 0.2 before the classifier.
-Seconds of CPU time are printed beside each accuracy: on a busy machine they vary less than the wall clock.
+Of the training split, 18,709 images are trained on and 10,000 others are predicted after the last epoch; no test image
+is used. Each arm trains for the number of epochs that takes about 190 CPU seconds on the machine named in
+docs/benchmarks.md, according to the ratios of ``benchmarks/families.py``, with a one_cycle schedule of that length. All
+else is equal: Adam at 5e-3, batches of 64, flips, rotation of 10 degrees, zoom of 0.1, dropout of 0.2 before the
+classifier. CPU seconds are printed with each accuracy: on a busy machine they vary less than wall time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from fer_search import backend
 
 TRAINED, PREDICTED = 18_709, 10_000  # images
-EPOCHS = {  # at equal time
+EPOCHS = {  # of about equal duration
     "residual": 6,
     "residual, pooled stem": 8,
     "residual, pooled stem, a stage more": 6,
@@ -57,7 +57,7 @@ def make_design(arm: str) -> Any:
 
 
 def make_data(options: Any) -> tuple[Any, str]:
-    """Return the images to train on and to predict, and the data set's name."""
+    """Return the training and prediction images, and the data set's name."""
     from fer_search.data.load import load_dataset
     from fer_search.training.trial import TrialData
 
@@ -72,9 +72,9 @@ def make_data(options: Any) -> tuple[Any, str]:
 
 
 def train_arm(arm: str, seed: int, data: Any, options: Any) -> dict[str, Any]:
-    """Train an arm, or read what an earlier start found; return accuracy, loss and CPU seconds.
+    """Train an arm, or read its earlier result; return accuracy, loss and CPU seconds.
 
-    A training that was interrupted resumes after its last epoch, and its CPU seconds are those of its last start.
+    An interrupted training run resumes after its last epoch; its CPU seconds are those of its last start.
     """
     from fer_search.training.trial import Trial, train
 
@@ -94,8 +94,8 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--data", default="auto", help="FER2013 in any form (default: auto)")
     parser.add_argument("--arms", nargs="+", choices=list(EPOCHS), default=list(EPOCHS), help="(default: all)")
-    parser.add_argument("--seeds", type=int, help="trainings of each arm (default: 2)")
-    parser.add_argument("--folder", type=Path, help="where trainings are kept (default: results/bench_equal_time)")
+    parser.add_argument("--seeds", type=int, help="training runs per arm (default: 2)")
+    parser.add_argument("--folder", type=Path, help="folder for the training runs (default: results/bench_equal_time)")
     options = parser.parse_args()
     options.seeds = options.seeds or (1 if options.quick else 2)
     kept = "bench_equal_time_quick" if options.quick else "bench_equal_time"
@@ -106,17 +106,17 @@ def main() -> None:
         f"Accuracy at equal CPU time, {name}",
         ["", "epochs", "accuracy, %, each seed", "loss, each seed", "CPU seconds"],
     )
-    found: dict[str, list[dict[str, Any]]] = {arm: [] for arm in options.arms}
+    results_of: dict[str, list[dict[str, Any]]] = {arm: [] for arm in options.arms}
     for seed in range(options.seeds):
         for arm in options.arms:
-            found[arm].append(train_arm(arm, seed, data, options))
-            common.say(f"{arm}, seed {seed}: {found[arm][-1]['val_accuracy']:.4f}")
-    for arm, results in found.items():
-        accuracies = ", ".join(f"{100 * one['val_accuracy']:.2f}" for one in results)
-        losses = ", ".join(f"{one['val_loss']:.4f}" for one in results)
-        seconds = ", ".join(f"{one['cpu']:.0f}" for one in results)
+            results_of[arm].append(train_arm(arm, seed, data, options))
+            common.say(f"{arm}, seed {seed}: {results_of[arm][-1]['val_accuracy']:.4f}")
+    for arm, results in results_of.items():
+        accuracies = ", ".join(f"{100 * result['val_accuracy']:.2f}" for result in results)
+        losses = ", ".join(f"{result['val_loss']:.4f}" for result in results)
+        seconds = ", ".join(f"{result['cpu']:.0f}" for result in results)
         table.rows.append([arm, str(results[0]["epochs"]), accuracies, losses, seconds])
-    common.report(options, [table], found)
+    common.report(options, [table], results_of)
 
 
 if __name__ == "__main__":

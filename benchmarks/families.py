@@ -1,12 +1,11 @@
-"""Milliseconds of a training step of network families for small images, beside the residual network of cpu.py.
+"""Training step times of network families for small images, relative to the residual network of cpu.py.
 
     python benchmarks/families.py                     # three minutes on two CPU cores
     python benchmarks/families.py --precision float32
 
-All networks are trained by the product's engine on random images, in one process and in turns, so that a busy machine
-does not favour any of them; what is quoted are medians of the rounds, and ratios of neighbouring rounds. The FLOPs
-are those of the forward pass of an image. Families that are not in ``fer_search.design`` are built here, of Keras'
-layers:
+All networks are trained by fer-search's engine on random images, in one process and interleaved, so that a busy machine
+does not favour any of them. Reported are medians over rounds and ratios within rounds. FLOPs are those of the forward
+pass of one image. Families that are not in ``fer_search.design`` are built here from Keras layers:
 
 - separable: two depthwise-separable convolutions and a shortcut (Chollet 2017, arXiv:1610.02357);
 - inverted residual: expansion 4, depthwise, squeeze-and-excitation, projection (Sandler et al. 2018, arXiv:1801.04381;
@@ -30,7 +29,7 @@ WIDTHS = (16, 32, 64, 128)
 
 
 def own(network: Any) -> Callable[[Any], Any]:
-    """Return what applies the stages of a network of ``fer_search.design``."""
+    """Return a function that applies the stages of a ``fer_search.design`` network."""
     from fer_search.design import Plain
     from fer_search.models.plain import plain_stages
     from fer_search.models.residual import residual_stages
@@ -66,7 +65,7 @@ def squeeze_excite(x: Any, units: int) -> Any:
 
 
 def separable(x: Any, strided_stem: bool = False) -> Any:
-    """A stem, then stages of one block: twice depthwise and pointwise, max-pooling between stages."""
+    """Apply a stem and stages of one block (twice depthwise and pointwise) with max-pooling between them."""
     import keras
 
     x = conv_bn(x, 16, strides=2 if strided_stem else 1)
@@ -80,7 +79,7 @@ def separable(x: Any, strided_stem: bool = False) -> Any:
 
 
 def inverted(x: Any, excite: bool = True, fused: bool = False) -> Any:
-    """A stem with stride 2, then stages that begin with stride 2; two blocks a stage, one where they are fused."""
+    """Apply a stem and stages with stride 2, with two blocks per stage, or one if fused."""
     import keras
 
     x = conv_bn(x, 16, strides=2)
@@ -96,7 +95,7 @@ def inverted(x: Any, excite: bool = True, fused: bool = False) -> Any:
 
 
 def resnet_d(x: Any) -> Any:
-    """The residual network of cpu.py with strided blocks, whose shortcuts pool before they project."""
+    """Apply the residual network of cpu.py with strided blocks whose shortcuts pool before the projection."""
     import keras
 
     for s, filters in enumerate(WIDTHS):
@@ -107,7 +106,7 @@ def resnet_d(x: Any) -> Any:
 
 
 def families() -> dict[str, Callable[[Any], Any]]:
-    """Return what builds each network's layers before the head; the first is what the others are compared with."""
+    """Return functions that build each network's layers before the head; the first network is the reference."""
     from fer_search.design import Plain, Residual
 
     stages = tuple((filters,) for filters in WIDTHS)
@@ -130,7 +129,7 @@ def families() -> dict[str, Callable[[Any], Any]]:
 
 
 def make_arm(stages: Callable[[Any], Any], options: Any, steps: int) -> tuple[Any, common.Round]:
-    """Return a network, and what trains it for some steps and returns the seconds of one."""
+    """Return a network, and a function that trains it for some steps and returns the seconds per step."""
     import keras
 
     from fer_search.design import Head, Optimisation
@@ -168,7 +167,7 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--precision", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--side", type=int, default=48, help="of the images, pixels (default: 48)")
+    parser.add_argument("--side", type=int, default=48, help="side of the images in pixels (default: 48)")
     parser.add_argument("--rounds", type=int)
     options = parser.parse_args()
     rounds, steps = options.rounds or (1 if options.quick else 5), 1 if options.quick else 8
@@ -181,11 +180,11 @@ def main() -> None:
     seconds = common.interleave(rounds, arms)
     reference = next(iter(arms))
     title = f"A training step in {options.precision}, batch {options.batch}, {options.side} pixels"
-    table = common.Table(title, ["", "parameters", "MFLOP an image", "ms a step", "times the residual network's"])
-    for name, taken in seconds.items():
+    table = common.Table(title, ["", "parameters", "MFLOP per image", "ms per step", "relative to residual"])
+    for name, durations in seconds.items():
         cost = [f"{models[name].count_params():,}", f"{count_flops(models[name]) / 1e6:.1f}"]
-        ratio = common.ratios(taken, seconds[reference])
-        table.rows.append([name, *cost, f"{1000 * statistics.median(taken):.0f}", str(ratio)])
+        ratio = common.ratios(durations, seconds[reference])
+        table.rows.append([name, *cost, f"{1000 * statistics.median(durations):.0f}", str(ratio)])
     common.report(options, [table], seconds)
 
 

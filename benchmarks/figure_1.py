@@ -1,4 +1,4 @@
-"""What the benchmarks train: the figure_1 row of search_spaces/report.py, on real faces or toy ones."""
+"""The network that the benchmarks train: figure_1 of search_spaces/report.py, on real or toy faces."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from common import ROOT, Worker, device, say
 from fer_search.data.load import load_dataset
 from fer_search.design import Augmentation, Design
 
-VALIDATED = 7  # images; where the epoch's training is what is measured, its validation is next to nothing
+VALIDATED = 7  # number of images; makes validation negligible where training is measured
 
 
 class Faces(NamedTuple):
-    """Training images, uint8 (n, 48, 48), their labels, uint8 (n,), and what they are."""
+    """Training images, uint8 (n, 48, 48), their labels, uint8 (n,), and the data set's name."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -28,12 +28,12 @@ class Faces(NamedTuple):
 
 
 def load_faces(source: str, count: int, again: bool = True) -> Faces:
-    """Return so many training images in a fixed random order.
+    """Return training images in a fixed random order.
 
     Args:
-        source: what ``--data`` of fer-search takes; "auto" finds FER2013 or takes toy faces.
-        count: images.
-        again: where the data set has fewer, they come again; otherwise it is an error.
+        source: Value for fer-search's ``--data``; "auto" uses FER2013 if found, else toy faces.
+        count: Number of images.
+        again: Whether to repeat images if the data set has too few; otherwise that is an error.
     """
     dataset = load_dataset(source)
     rows = np.random.default_rng(0).permutation(dataset.rows("train"))
@@ -44,7 +44,7 @@ def load_faces(source: str, count: int, again: bool = True) -> Faces:
 
 
 def make_design(width: float, batch_size: int, precision: str, augmented: bool = True) -> Design:
-    """Return the figure_1 row at a width; without its augmentation if wanted."""
+    """Return the figure_1 design at a width, with or without augmentation."""
     from fer_search.space import load_space
 
     space = load_space(ROOT / "search_spaces" / "report.py", width=width, batch_size=batch_size)
@@ -55,10 +55,10 @@ def make_design(width: float, batch_size: int, precision: str, augmented: bool =
 
 
 def make_loop(design: Design, faces: Faces, validated: int = VALIDATED) -> Any:
-    """Return the product's own ``EpochLoop`` for a design; the backend must be started.
+    """Return fer-search's ``EpochLoop`` for a design; the backend must be started.
 
-    It has few images to validate on, and so its epochs do not measure BN's statistics either, which takes the same time
-    however many images are trained on; ``measure()`` does.
+    It validates on few images, and its epochs do not re-estimate BN statistics, which takes the same time for any
+    number of training images; ``measure()`` does that.
     """
     from fer_search.models import build_model
     from fer_search.training.loop import EpochLoop
@@ -70,25 +70,25 @@ def make_loop(design: Design, faces: Faces, validated: int = VALIDATED) -> Any:
 
         def measure(self) -> None:
             super()._measure_batchnorm(1)
-            np.asarray(self.model.non_trainable_variables[0])  # JAX only begins with it
+            np.asarray(self.model.non_trainable_variables[0])  # waits for JAX, which computes asynchronously
 
     rows = np.resize(np.arange(len(faces.labels)), validated)
     data = TrialData(faces.images, faces.labels, faces.images[rows], faces.labels[rows])
-    folder = tempfile.mkdtemp()  # for the state within an epoch, if one takes minutes
+    folder = tempfile.mkdtemp()  # for mid-epoch state, if an epoch takes minutes
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     trial = Trial(design, epochs=1_000_000, folder=Path(folder), seed=0, number=0)
     return TrainingLoop(trial, data, build_model(design), TrialHooks())
 
 
 def worth_it(backend: str, precision: str) -> bool:
-    """Return whether a run would choose it: JAX on a CPU gains nothing from bfloat16."""
+    """Return whether to measure a precision: JAX on a CPU gains nothing from bfloat16."""
     return device().gpu or (backend, precision) != ("jax", "bfloat16")
 
 
 def fewer(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a spec whose round takes no longer than others': JAX on a CPU, which is slow, gets fewer images.
+    """Return a spec with fewer images for JAX on a CPU, which is slow, so that all rounds take about as long.
 
-    "scale" is how many times fewer.
+    "scale" is the factor by which the number of images is reduced.
     """
     images = spec["images"]
     if spec["backend"] == "jax" and not device().gpu:
@@ -97,17 +97,17 @@ def fewer(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def add_arguments(parser: Any) -> None:
-    """Add the options that choose network, data and sizes; what is not given is chosen by ``settle``."""
+    """Add options for network, data and sizes; ``settle`` fills in the defaults."""
     parser.add_argument("--data", default="auto", help="FER2013 in any form, or toy (default: auto)")
-    parser.add_argument("--images", type=int, help="an epoch's images (default: by the device)")
-    parser.add_argument("--width", type=float, nargs="+", help="of the network (default: 0.125 on a CPU, else 1 0.25)")
-    parser.add_argument("--rounds", type=int, help="how often each arm has its turn")
+    parser.add_argument("--images", type=int, help="images per epoch (default: depends on the device)")
+    parser.add_argument("--width", type=float, nargs="+", help="network widths (default: 0.125 on a CPU, else 1 0.25)")
+    parser.add_argument("--rounds", type=int, help="number of rounds")
 
 
 def settle(options: Any, cpu_images: int, rounds: int, gpu_images: int = 28_709) -> None:
-    """Fill in the sizes that were not given: for this device, or for a rehearsal."""
+    """Fill in the sizes that were not given, for this device or for --quick."""
     if options.serve:
-        return  # what its parent settled is in its spec
+        return  # the spec contains the parent's settings
     gpu = device().gpu
     options.images = options.images or (64 if options.quick else gpu_images if gpu else cpu_images)
     options.width = options.width or ([1.0, 0.25] if gpu and not options.quick else [0.125])
@@ -115,7 +115,7 @@ def settle(options: Any, cpu_images: int, rounds: int, gpu_images: int = 28_709)
 
 
 def ask_in_turn(workers: Mapping[str, Worker], rounds: int) -> dict[str, list[dict[str, Any]]]:
-    """Ask every worker once per round; return the answers of each."""
+    """Request one round from every worker in turn; return the answers of each."""
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
     for number in range(rounds):
         for name, worker in workers.items():

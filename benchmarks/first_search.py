@@ -1,12 +1,12 @@
-"""Whether a newcomer's first search pays: ``make search`` on toy faces, with other random numbers each time.
+"""Whether a first search pays off: ``make search`` on toy faces with several seeds.
 
-    python benchmarks/first_search.py               # 10 seeds of some minutes each; "8 of 10" is the aim
+    python benchmarks/first_search.py               # 10 seeds of some minutes each; the target is 8 wins of 10
     python benchmarks/first_search.py --seeds 3 --data fer2013.csv
 
-Each seed is a search of its own, with the options that the Makefile gives: other validation images, proposals, initial
-weights and batches. It wins where its best proposal has a higher validation accuracy than the default design, which is
-its first trial; accuracies are those of the best epoch, and a design that is stopped and resumed is one design. Killed
-at any time it resumes with the same command: the searches are run folders under --folder.
+Each seed is a separate search with the Makefile's options and its own validation images, proposals, initial weights and
+batches. A search wins if its best proposal has a higher validation accuracy than the default design, its first trial.
+Accuracies are those of the best epoch; a stopped and resumed design counts once. If killed, the benchmark resumes with
+the same command: the searches are run folders under --folder.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import common
 
 
 def makefile_options(makefile: Path = common.ROOT / "Makefile") -> list[str]:
-    """Return the space and the options that ``make search`` gives to ``fer-search run``."""
+    """Return the space and options that ``make search`` passes to ``fer-search run``."""
     values = dict(re.findall(r"^(SPACE|SEARCH) \?= (.*)$", makefile.read_text(encoding="utf-8"), re.MULTILINE))
     return ["--space", str(common.ROOT / values["SPACE"]), *shlex.split(values["SEARCH"])]
 
 
 def search(seed: int, options: Any) -> Path:
-    """Run, or resume, the search of a seed; return its folder."""
+    """Run or resume the search for a seed; return its folder."""
     name = f"seed_{seed}"
     given = ["--data", options.data, "--seed", str(seed), "--name", name, "--results-dir", str(options.folder)]
     command = [sys.executable, "-m", "fer_search.cli", "run", *makefile_options(), *given, *options.more, "--quiet"]
@@ -40,7 +40,7 @@ def search(seed: int, options: Any) -> Path:
 
 
 def outcome(run: Path) -> dict[str, Any]:
-    """Return a search's accuracies, 0 to 1: of the default, which is trial 0, and of the best proposal."""
+    """Return a search's accuracies (0 to 1) of the default design, trial 0, and of the best proposal."""
     designs: dict[str, float] = {}  # first trial of a design -> its best score so far
     first: dict[str, str] = {}
     for file in sorted(run.glob("trial_*/trial.json")):
@@ -65,35 +65,35 @@ def outcome(run: Path) -> dict[str, Any]:
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--data", default="toy", help="FER2013 in any form, or toy (default: toy)")
-    parser.add_argument("--seeds", type=int, help="how many searches (default: 10)")
-    parser.add_argument("--folder", type=Path, help="where the searches are kept (default: results/bench_first_search)")
+    parser.add_argument("--seeds", type=int, help="number of searches (default: 10)")
+    parser.add_argument("--folder", type=Path, help="folder for the searches (default: results/bench_first_search)")
     options = parser.parse_args()
     options.seeds = options.seeds or (1 if options.quick else 10)
     kept = "bench_first_search_quick" if options.quick else "bench_first_search"
     options.folder = options.folder or common.ROOT / "results" / kept
     options.more = ["--limit-train", "70", "--max-epochs", "1", "--max-trials", "3"] if options.quick else []
-    found = {}
+    outcomes = {}
     for seed in range(options.seeds):
-        found[seed] = outcome(search(seed, options))
-        gain = 100 * (found[seed]["best"] - found[seed]["default"])
-        common.say(f"seed {seed}: default {found[seed]['default']:.3f}, best proposal {gain:+.1f} points")
-    common.report(options, [table_of(found)], {"found": found})
+        outcomes[seed] = outcome(search(seed, options))
+        gain = 100 * (outcomes[seed]["best"] - outcomes[seed]["default"])
+        common.say(f"seed {seed}: default {outcomes[seed]['default']:.3f}, best proposal {gain:+.1f} points")
+    common.report(options, [table_of(outcomes)], {"found": outcomes})
 
 
-def table_of(found: dict[int, dict[str, Any]]) -> common.Table:
-    """Return a row a seed, and how many seeds won."""
+def table_of(outcomes: dict[int, dict[str, Any]]) -> common.Table:
+    """Return a table with a row per seed and the number of wins."""
     table = common.Table(
         "A first search", ["seed", "default, %", "best proposal, %", "gain, points", "designs", "minutes"]
     )
-    for seed, one in found.items():
-        accuracies = [f"{100 * one[name]:.1f}" for name in ("default", "best")]
-        gain = f"{100 * (one['best'] - one['default']):+.1f}"
-        table.rows.append([str(seed), *accuracies, gain, str(one["designs"]), f"{one['minutes']:.1f}"])
-    wins = sum(one["best"] > one["default"] for one in found.values())
-    gains = common.spread([100 * (one["best"] - one["default"]) for one in found.values()])
+    for seed, result in outcomes.items():
+        accuracies = [f"{100 * result[name]:.1f}" for name in ("default", "best")]
+        gain = f"{100 * (result['best'] - result['default']):+.1f}"
+        table.rows.append([str(seed), *accuracies, gain, str(result["designs"]), f"{result['minutes']:.1f}"])
+    wins = sum(result["best"] > result["default"] for result in outcomes.values())
+    gains = common.spread([100 * (result["best"] - result["default"]) for result in outcomes.values()])
     table.notes.append(
-        f"The best proposal beats the default in {wins} of {len(found)} searches, by {gains.median:+.1f} points in the "
-        f"median ({gains.low:+.1f} to {gains.high:+.1f})."
+        f"The best proposal beats the default in {wins} of {len(outcomes)} searches; median gain "
+        f"{gains.median:+.1f} points ({gains.low:+.1f} to {gains.high:+.1f})."
     )
     return table
 

@@ -1,20 +1,20 @@
-"""Does the report find the choices that matter, and only these?
+"""Does the report find the choices that matter, and only those?
 
-Made-up searches with a known answer, over the designs as Hyperband leaves them: most stop at the first rung, the
-promoted ones are the best there, and the values are unevenly sampled and confounded with each other.
+Simulated searches with a known answer, over designs as in Hyperband: most stop at the first rung, the best ones are
+promoted, and the values are unevenly sampled and confounded with each other.
 
-1. A choice without any effect is said to matter in at most 5% of the searches, at 10, 30, 100 and 300 trials (with no
-   effect at all, and with another choice worth 5 points), and over the designs of results/report_search_cpu.
-2. The shares add up to at most 100%.
-3. With one choice worth 5 points, it comes first in at least 18 of 20 searches of 60 trials.
+1. A choice without effect is reported as significant in at most 5% of the searches, at 10, 30, 100 and 300 trials (with
+   no effects at all, and with another choice worth 5 points), and over the designs of results/report_search_cpu.
+2. The variance shares sum to at most 100%.
+3. One choice worth 5 points is ranked first in at least 18 of 20 searches of 60 trials.
 
     python benchmarks/importance.py              # some minutes on two CPU cores
     python benchmarks/importance.py --cases 200  # the same with a smaller standard error
 
 The noise has a standard deviation of 1 point between seeds and 1 point between epochs, about that of 2,870 validation
-images and another seed. An effect grows with the epochs: 71% of it shows after 5 of 20. For comparison: each choice
-tested alone on the trials of one budget, and the impurity importances of a random forest over all trials' best
-accuracies, as dashboards show them.
+images and of another seed. An effect grows with the epochs: 71% of it shows after 5 of 20. For comparison: a separate
+test of each choice on the trials of one budget, and the impurity importances of a random forest over all trials' best
+accuracies, as shown by dashboards.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from fer_search.runfolder.choices import Choice
 
 POINTS, SEED_NOISE, EPOCH_NOISE = 0.05, 0.01, 0.01
 EPOCHS = 20
-RUNGS = (3, 7, EPOCHS)  # last epoch of each
+RUNGS = (3, 7, EPOCHS)  # last epoch of each rung
 CHOICES = (
     Choice("downsample", "Choice", ("max_pool", "strided")),
     Choice("cutout", "Choice", (0, 8, 16)),
@@ -45,12 +45,12 @@ CHOICES = (
     Choice("dropout", "Float"),
     Choice("pool_size", "Choice", (2, 3), conditions=((("downsample", ("max_pool",)),),)),
 )
-FEW = (CHOICES[0], CHOICES[5])  # as many as ten trials can tell apart
+FEW = (CHOICES[0], CHOICES[5])  # as many choices as ten trials can separate
 REAL = common.ROOT / "results" / "report_search_cpu"
 
 
 class Case(NamedTuple):
-    """A search with a known answer: tables as ``load_trials`` and ``load_epochs`` return, and the planted choice."""
+    """A search with a known answer: the tables of ``load_trials`` and ``load_epochs``, and the planted choice."""
 
     trials: pd.DataFrame
     curves: pd.DataFrame
@@ -58,7 +58,7 @@ class Case(NamedTuple):
 
 
 def brackets(trials: int) -> list[list[tuple[int, int]]]:
-    """Return Hyperband's brackets for about this many trials: for each rung the number of trials and the last epoch."""
+    """Return Hyperband brackets for about this many trials, with the number of trials and last epoch of each rung."""
     result: list[list[tuple[int, int]]] = []
     left = trials
     while left > 0:
@@ -70,13 +70,13 @@ def brackets(trials: int) -> list[list[tuple[int, int]]]:
 
 
 def make_case(seed: int, planted: str | None, trials: int = 60, choices: Sequence[Choice] = CHOICES) -> Case:
-    """Make up a search.
+    """Simulate a search.
 
     Args:
-        seed: random seed.
-        planted: the choice that is worth ``POINTS`` from its lowest to its highest value; None for none.
-        trials: about how many.
-        choices: of the space.
+        seed: Random seed.
+        planted: Choice that is worth ``POINTS`` from its lowest to its highest value, or None.
+        trials: Approximate number of trials.
+        choices: Choices of the space.
     """
     rng = np.random.default_rng(seed)
     skew = {choice.name: rng.dirichlet(np.full(max(len(choice.values), 1), 2.0)) for choice in choices}
@@ -86,7 +86,7 @@ def make_case(seed: int, planted: str | None, trials: int = 60, choices: Sequenc
         known: list[tuple[dict, np.ndarray, str]] = []
         start = 0
         for count, end in bracket:
-            known.sort(key=lambda one: -one[1][start - 1] if start else 0)
+            known.sort(key=lambda design: -design[1][start - 1] if start else 0)
             before, known = known, []
             for index in range(count):
                 values, curve, parent = before[index] if before else (*_design(rng, planted, choices, skew), None)
@@ -106,13 +106,13 @@ def make_case(seed: int, planted: str | None, trials: int = 60, choices: Sequenc
 def _design(
     rng: np.random.Generator, planted: str | None, choices: Sequence[Choice], skew: dict[str, np.ndarray]
 ) -> tuple[dict, np.ndarray]:
-    """Return a random design, some values more frequent and some together, and its learning curve."""
+    """Return a random design, with unevenly frequent and confounded values, and its learning curve."""
     values: dict = {}
     effect, last = 0.0, rng.random()
     for choice in choices:
         if not choice.active(values):
             continue
-        place = last if rng.random() < 0.4 else rng.random()  # confounded with the choice before
+        place = last if rng.random() < 0.4 else rng.random()  # confounded with the previous choice
         last = place
         if choice.values:
             index = min(int(np.searchsorted(np.cumsum(skew[choice.name]), place)), len(choice.values) - 1)
@@ -124,14 +124,14 @@ def _design(
 
 
 def _curve(rng: np.random.Generator, effect: float, epochs: int = EPOCHS) -> np.ndarray:
-    """Return validation accuracies, epoch by epoch, of a design that is better by ``effect`` in the end."""
+    """Return the validation accuracies per epoch of a design that is better by ``effect`` at the end."""
     limit = 0.6 + effect + rng.normal(0, SEED_NOISE)
     growth = 1 - np.exp(-np.arange(1, epochs + 1) / (epochs / 5))
     return 0.2 + (limit - 0.2) * growth + rng.normal(0, EPOCH_NOISE, epochs)
 
 
 def real_case(seed: int, planted: str | None, run: Path = REAL) -> tuple[Case, tuple[Choice, ...]]:
-    """Return the designs, rungs and epochs of a real search, with made-up accuracies."""
+    """Return the designs, rungs and epochs of a real search with simulated accuracies."""
     from fer_search.report import load_epochs, load_run, load_trials
     from fer_search.report.tables.designs import design_keys
 
@@ -155,7 +155,7 @@ def ours(case: Case, choices: Sequence[Choice]) -> pd.DataFrame:
 
 
 def one_by_one(case: Case, choices: Sequence[Choice]) -> dict[str, float]:
-    """Return each choice's p-value when tested alone (Kruskal and Wallis) on the trials of one budget."""
+    """Return each choice's p-value in a separate Kruskal-Wallis test on the trials of one budget."""
     from scipy.stats import kruskal
 
     reached = case.curves.groupby("trial")["epoch"].max()
@@ -174,7 +174,7 @@ def one_by_one(case: Case, choices: Sequence[Choice]) -> dict[str, float]:
 
 
 def forest(trials: pd.DataFrame) -> str:
-    """Return the choice with the highest impurity importance in a forest of scikit-learn's."""
+    """Return the choice with the highest impurity importance in a scikit-learn random forest."""
     from sklearn.ensemble import RandomForestRegressor
 
     names = [name for name in trials.columns if name.startswith(CHOICE)]
@@ -185,14 +185,14 @@ def forest(trials: pd.DataFrame) -> str:
 
 
 class Errors(NamedTuple):
-    """Counts over some searches.
+    """Counts over searches.
 
     Attributes:
-        judged: searches with enough designs.
-        searches: those in which any choice without effect is said to matter.
-        tests: fraction of all choices without effect that are said to matter.
-        planted: searches in which the planted choice is said to matter.
-        shares: largest sum of shares.
+        judged: Searches with enough designs.
+        searches: Searches in which any choice without effect is reported as significant.
+        tests: Fraction of all choices without effect that are reported as significant.
+        planted: Searches in which the planted choice is reported as significant.
+        shares: Largest sum of variance shares.
     """
 
     judged: int
@@ -203,7 +203,7 @@ class Errors(NamedTuple):
 
 
 def errors(cases: Sequence[tuple[Case, Sequence[Choice]]]) -> Errors:
-    """Count the choices that are wrongly said to matter."""
+    """Count the choices that are wrongly reported as significant."""
     searches = tested = wrong = planted = judged = 0
     shares = 0.0
     for case, choices in cases:
@@ -220,10 +220,10 @@ def errors(cases: Sequence[tuple[Case, Sequence[Choice]]]) -> Errors:
 
 
 def null_table(count: int) -> tuple[common.Table, dict[str, float]]:
-    """Return how often a choice without effect is said to matter."""
-    heads = ["", "could be judged", "a choice without effect matters", "of all such choices", "planted one matters"]
-    table = common.Table(f"Choices without effect: {count} searches of each kind", heads)
-    worst, most = 0.0, 0.0
+    """Return how often a choice without effect is reported as significant."""
+    heads = ["", "enough designs", "any false positive", "false positives of all choices", "planted one significant"]
+    table = common.Table(f"Choices without effect: {count} searches per setting", heads)
+    worst, largest_sum = 0.0, 0.0
     kinds: list[tuple[str, list[tuple[Case, Sequence[Choice]]]]] = []
     for trials in (10, 30, 100, 300):
         choices = FEW if trials == 10 else CHOICES[:6] if trials == 30 else CHOICES
@@ -236,40 +236,40 @@ def null_table(count: int) -> tuple[common.Table, dict[str, float]]:
         )
     for name, cases in kinds:
         common.say(name)
-        found = errors(cases)
-        planted = str(found.planted) if cases[0][0].planted else "-"
-        share = f"{found.searches} ({found.searches / max(found.judged, 1):.1%})"
-        table.rows.append([name, str(found.judged), share, f"{found.tests:.1%}", planted])
-        worst, most = max(worst, found.searches / max(found.judged, 1)), max(most, found.shares)
-    return table, {"worst": worst, "shares": most}
+        counted = errors(cases)
+        planted = str(counted.planted) if cases[0][0].planted else "-"
+        rate = f"{counted.searches} ({counted.searches / max(counted.judged, 1):.1%})"
+        table.rows.append([name, str(counted.judged), rate, f"{counted.tests:.1%}", planted])
+        worst, largest_sum = max(worst, counted.searches / max(counted.judged, 1)), max(largest_sum, counted.shares)
+    return table, {"worst": worst, "shares": largest_sum}
 
 
 def first_table(count: int) -> tuple[common.Table, dict[str, float]]:
-    """Return how often the planted choice comes first."""
+    """Return how often the planted choice is ranked first."""
     table = common.Table(
         f"One of eight choices worth 5 points: {count} searches of 60 trials",
-        ["", "the planted one comes first", "and is said to matter", "another one is said to matter"],
+        ["", "planted choice ranked first", "planted one significant", "another one significant"],
     )
     first = matters = others = alone = wrong = trees = 0
     for seed in range(count):
         case = make_case(500 + seed, CHOICES[seed % 7].name)  # pool_size is active in half of the designs
-        found = ours(case, CHOICES)
-        first += int(found["choice"].iloc[0] == case.planted)
-        matters += int((found.loc[found["choice"] == case.planted, "verdict"] == MATTERS).any())
-        others += int((found.loc[found["choice"] != case.planted, "verdict"] == MATTERS).any())
+        ranked = ours(case, CHOICES)
+        first += int(ranked["choice"].iloc[0] == case.planted)
+        matters += int((ranked.loc[ranked["choice"] == case.planted, "verdict"] == MATTERS).any())
+        others += int((ranked.loc[ranked["choice"] != case.planted, "verdict"] == MATTERS).any())
         p = one_by_one(case, CHOICES)
         alone += int(min(p, key=lambda name: p[name]) == case.planted)
         wrong += int(any(value < 0.05 for name, value in p.items() if name != case.planted))
         trees += int(forest(case.trials) == case.planted)
     table.rows.append(["joint model of all budgets (the report's)", str(first), str(matters), str(others)])
-    table.rows.append(["each choice alone, trials of one budget", str(alone), "-", str(wrong)])
-    table.rows.append(["a forest over all trials' best accuracies", str(trees), "-", "-"])
+    table.rows.append(["separate tests, trials of one budget", str(alone), "-", str(wrong)])
+    table.rows.append(["random forest, all trials' best accuracies", str(trees), "-", "-"])
     return table, {"first": first, "first of": count}
 
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--cases", type=int, help="searches of each kind (default: 100)")
+    parser.add_argument("--cases", type=int, help="searches per setting (default: 100)")
     options = parser.parse_args()
     count = options.cases or (6 if options.quick else 100)
     null, worst = null_table(count)

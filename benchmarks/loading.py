@@ -1,10 +1,10 @@
-"""Reading the data set: csv, folders of PNGs, the cache; seconds and peak memory, each in a fresh process.
+"""Time and peak memory of loading the data set from csv, PNG folders and the cache, each in a fresh process.
 
-    python benchmarks/loading.py --data fer2013.csv      # a minute, most of it spent on writing the other form
-    python benchmarks/loading.py --data toy --notebook   # and how most notebooks read the csv: a minute, 8 GB
+    python benchmarks/loading.py --data fer2013.csv      # a minute, mostly for writing the other format
+    python benchmarks/loading.py --data toy --notebook   # also as in most notebooks: a minute, 8 GB
 
-Without FER2013 the toy faces are repeated to its 35,887 images. The files have just been written, so the disk is not in
-these numbers: they are in the system's page cache.
+Without FER2013 the toy faces are repeated to its 35,887 images. The files have just been written, so they are read from
+the page cache and disk speed is not measured.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ USAGES = {"train": "Training", "public_test": "PublicTest", "private_test": "Pri
 
 
 def peak_memory() -> float:
-    """Return the most memory that this process has had, MB.
+    """Return the peak memory of this process in MB.
 
-    On Linux from /proc: ``getrusage`` counts what the process that started this one had before it.
+    On Linux it is read from /proc: ``getrusage`` includes the memory of the parent process before exec.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -48,7 +48,7 @@ def notebook(path: str) -> Any:
 
 
 def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
-    """Get ready to read a source once; gives seconds, and the peak memory, of which ``before`` was there already."""
+    """Return a function that loads a source once and returns seconds, peak memory and the memory before loading."""
     before = peak_memory()
 
     def compute() -> dict[str, float]:
@@ -62,15 +62,15 @@ def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
 
 
 def write_forms(dataset: Dataset, count: int, folder: Path) -> tuple[Path, Path]:
-    """Return a csv and class folders that hold so many of a data set's images; where it has fewer, they come again.
+    """Return a csv and class folders with ``count`` images of a data set, repeated if it has fewer.
 
-    What the data set's source is already is taken as it is, the rest is written to ``folder``.
+    The data set's own source is used for its format; the other is written to ``folder``.
     """
-    given, whole = Path(dataset.source), count == len(dataset.labels)
+    given, unchanged = Path(dataset.source), count == len(dataset.labels)
     rows = np.random.default_rng(0).permutation(len(dataset.labels))[:count]
     rows = np.resize(np.sort(rows), count)
-    table = given if whole and given.suffix == ".csv" else write_csv(dataset, rows, folder / "faces.csv")
-    return table, given if whole and given.is_dir() else write_pictures(dataset, rows, folder / "faces")
+    table = given if unchanged and given.suffix == ".csv" else write_csv(dataset, rows, folder / "faces.csv")
+    return table, given if unchanged and given.is_dir() else write_pictures(dataset, rows, folder / "faces")
 
 
 def write_csv(dataset: Dataset, rows: np.ndarray, path: Path) -> Path:
@@ -100,11 +100,9 @@ def write_pictures(dataset: Dataset, rows: np.ndarray, folder: Path) -> Path:
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--data", default="auto", help="FER2013 in any form, or toy (default: auto)")
-    parser.add_argument(
-        "--images", type=int, help="how many (default: all of them; as many as FER2013 of the toy faces)"
-    )
-    parser.add_argument("--rounds", type=int, help="fresh processes of each form")
-    parser.add_argument("--notebook", action="store_true", help="read the csv as most notebooks do, too")
+    parser.add_argument("--images", type=int, help="number of images (default: all; for toy faces as many as FER2013)")
+    parser.add_argument("--rounds", type=int, help="fresh processes per format")
+    parser.add_argument("--notebook", action="store_true", help="also read the csv as most notebooks do")
     options = parser.parse_args()
     if options.serve:
         spec = json.loads(options.serve)
@@ -112,7 +110,7 @@ def main() -> None:
         return
     began = time.perf_counter()
     rounds = options.rounds or (1 if options.quick else 3)
-    found: dict[str, list[dict[str, Any]]] = {}
+    answers: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         dataset = load_dataset(options.data)
         count = FER2013_IMAGES if dataset.toy else len(dataset.labels)
@@ -125,20 +123,20 @@ def main() -> None:
             for name, path in arms.items():
                 spec = {"path": str(path), "cache": str(cache), "notebook": "notebooks" in name, "backend": "jax"}
                 worker = common.Worker(spec)
-                found.setdefault(name, []).append(worker.ask())
+                answers.setdefault(name, []).append(worker.ask())
                 worker.close()
             common.say(f"round {number + 1} of {rounds}")
         size = table.stat().st_size / 1e6
     shown = common.Table(
-        f"Reading {count:,} images ({size:.0f} MB as csv), {rounds} fresh processes each",
-        ["", "seconds", "peak memory, MB", "of it before reading, MB"],
+        f"Loading {count:,} images ({size:.0f} MB as csv), {rounds} fresh processes each",
+        ["", "seconds", "peak memory, MB", "of which before loading, MB"],
     )
-    for name, results in found.items():
+    for name, results in answers.items():
         parts = [[r[key] for r in results] for key in ("seconds", "peak", "before")]
         shown.rows.append([name, *(str(common.spread(values)) for values in parts)])
     shown.notes.append("A cached data set is memory-mapped, and read once to check its fingerprint: 83 MB for FER2013.")
-    common.say(f"{time.perf_counter() - began:.0f} s in all")
-    common.report(options, [shown], found)
+    common.say(f"{time.perf_counter() - began:.0f} s in total")
+    common.report(options, [shown], answers)
 
 
 if __name__ == "__main__":

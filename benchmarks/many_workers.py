@@ -2,8 +2,8 @@
 
     python benchmarks/many_workers.py --workers 64 --nodes 4 --trials 2000
 
-Drives workers on nodes that are emulated on this machine through the loop of a search (``fer_search.search.loop``)
-with trainings of 50 ms to 2 s that only sleep, and measures how busy the workers are and what a trial costs the driver.
+Runs the search loop (``fer_search.search.loop``) with workers on nodes emulated on this machine and fake training runs
+that sleep for 50 ms to 2 s. Measures the workers' utilisation and the driver's time per trial.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fer_search import backend
 
 
 def simulate(workers: int, nodes: int, trials: int, ahead: str) -> tuple[list[common.Table], dict[str, Any]]:
-    """Drive many workers with made-up trainings through the loop of a search; return how busy they were."""
+    """Run the search loop with many workers and fake training runs; return their utilisation."""
     from fer_search.search.executors.ray_cluster import Cluster, prepare_environment
 
     prepare_environment("auto")
@@ -46,7 +46,7 @@ def simulate(workers: int, nodes: int, trials: int, ahead: str) -> tuple[list[co
         executor.close()
     emulated.shutdown()
     table = common.Table(
-        f"Simulated: {workers} workers on {nodes} emulated nodes, {trials:,} trainings of {SHORTEST} to {LONGEST} s",
+        f"Simulated: {workers} workers on {nodes} emulated nodes, {trials:,} fake trials of {SHORTEST} to {LONGEST} s",
         ["trials", "workers busy", "driver per trial", "driver's memory"],
     )
     for part in result["parts"]:
@@ -55,13 +55,13 @@ def simulate(workers: int, nodes: int, trials: int, ahead: str) -> tuple[list[co
         )
     table.notes.append(
         f"--ahead {ahead}; all nodes, workers and the driver on {backend.cores()} cores, load average "
-        f"{os.getloadavg()[0]:.0f}. The driver's time is processor time."
+        f"{os.getloadavg()[0]:.0f}. The driver's time is CPU time."
     )
     return [table], result
 
 
 def drive(executor: Any, folder: Path, trials: int, ahead: str) -> dict[str, Any]:
-    """Run the loop of a search over sleeping workers; returns its figures for every fifth of the trials."""
+    """Run the search loop over sleeping workers; return its figures for every fifth of the trials."""
     from fer_search.search.loop import SearchLoop
     from fer_search.search.trials.signals import Stop
 
@@ -90,13 +90,13 @@ def drive(executor: Any, folder: Path, trials: int, ahead: str) -> dict[str, Any
 
 
 class Recorder:
-    """Notes when trials end."""
+    """Records when trials end."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[float, float, float]] = []
 
     def show(self, event: Any) -> None:
-        """Take in an event of the search."""
+        """Record an event of the search."""
         if type(event).__name__ == "TrialEnded":
             self.ends.append((time.monotonic(), time.process_time(), resident()))
 
@@ -105,7 +105,7 @@ class Recorder:
 
 
 def make_state(workers: int, folder: Path, trials: int, ahead: str, recorder: Recorder) -> Any:
-    """Return the state of a search of a space of one small network, ready to run."""
+    """Return the state of a search over a space with one small network, ready to run."""
     from fer_search.data.dataset import Dataset
     from fer_search.data.split import make_split
     from fer_search.data.toy import draw_faces
@@ -135,7 +135,7 @@ def make_state(workers: int, folder: Path, trials: int, ahead: str, recorder: Re
 
 
 def figures(began: Any, ends: list[Any], slots: int, trials: int, parts: int = 5) -> list[dict[str, float]]:
-    """Return for each part of a search how busy the workers were, and what a trial cost the driver."""
+    """Return the worker utilisation and driver cost per trial for each part of a search."""
     shown, before, done = [], began, 0
     for part in range(1, parts + 1):
         count = trials * part // parts
@@ -160,9 +160,9 @@ def resident() -> float:
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--workers", type=int, default=64, help="how many (default: 64)")
-    parser.add_argument("--nodes", type=int, default=4, help="emulated nodes (default: 4)")
-    parser.add_argument("--trials", type=int, help="how many (default: 2000)")
+    parser.add_argument("--workers", type=int, default=64, help="number of workers (default: 64)")
+    parser.add_argument("--nodes", type=int, default=4, help="number of emulated nodes (default: 4)")
+    parser.add_argument("--trials", type=int, help="number of trials (default: 2000)")
     parser.add_argument("--ahead", default="any", help="window of the search (default: any)")
     options = parser.parse_args()
     backend.start()

@@ -1,11 +1,11 @@
-"""Resident memory of one process over 60 trials: flat within 5% after the first ten?
+"""Does the resident memory of a process grow by less than 5% over 60 trials, after the first ten?
 
     python benchmarks/memory.py                   # two to four minutes on two CPU cores
     KERAS_BACKEND=jax python benchmarks/memory.py
 
-The trials are those of a search: ``fer_search.training.trial.train`` with random designs of search_spaces/tiny.py, a
-few that come again and again (so that JAX's cache on disk, a folder of its own, has them after the first time), for an
-epoch of 64 images. The test of the same (tests/training/test_trial.py) runs fourteen.
+Each trial runs ``fer_search.training.trial.train`` as a search does, for one epoch of 64 images, on one of a few random
+designs of search_spaces/tiny.py in rotation, so that JAX's disk cache (in a temporary folder) has them after the first
+time. tests/training/test_memory.py is a shorter version with fourteen trials.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from fer_search import backend
 
-FIRST = 10  # trials in which libraries fill their caches
+FIRST = 10  # number of trials in which libraries fill their caches
 ALLOWED = 1.05
 
 
@@ -32,7 +32,7 @@ def resident() -> float:
 
 
 def run_trials(count: int, designs: int, source: str) -> list[float]:
-    """Train so many trials and return the resident memory after each, MB."""
+    """Train trials and return the resident memory after each, MB."""
     from fer_search.space import load_space
     from fer_search.training.trial import Trial, TrialData, train
 
@@ -53,8 +53,8 @@ def run_trials(count: int, designs: int, source: str) -> list[float]:
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--data", default="auto", help="FER2013 in any form, or toy (default: auto)")
-    parser.add_argument("--trials", type=int, help="how many (default: 60)")
-    parser.add_argument("--designs", type=int, help="how many different ones take turns (default: 5)")
+    parser.add_argument("--trials", type=int, help="number of trials (default: 60)")
+    parser.add_argument("--designs", type=int, help="number of different designs in rotation (default: 5)")
     options = parser.parse_args()
     if not Path("/proc/self/statm").exists():
         raise SystemExit("memory.py needs Linux' /proc")
@@ -70,8 +70,8 @@ def main() -> None:
     table.rows += [[str(k), f"{sizes[k - 1]:,.0f}"] for k in shown]
     growth = max(sizes[FIRST:]) / sizes[FIRST - 1]
     verdict = "flat" if growth <= ALLOWED else "NOT FLAT"
-    most = f"the most after trial {FIRST} is {growth:.3f} times what it was then"
-    table.notes.append(f"{verdict.capitalize()}: {most} ({ALLOWED} is allowed).")
+    growth_text = f"the maximum after trial {FIRST} is {growth:.3f} times the memory at that trial"
+    table.notes.append(f"{verdict.capitalize()}: {growth_text} (limit: {ALLOWED}).")
     common.report(options, [table], {"resident_mb": sizes})
 
 

@@ -1,10 +1,10 @@
-"""The step's floating-point operations over its seconds, as a share of what the device's matrix product reaches.
+"""FLOP/s of the training step as a fraction of the device's measured matrix product peak.
 
     python benchmarks/peak.py                     # a minute and a half on two CPU cores
 
-The peak is measured, not looked up: the fastest of a few sizes of a square matrix product in the same precision on the
-same backend, in turn with the step. A step's operations are three times those of the forward pass (two products more
-for each one of its own), convolutions and dense layers alone, 2 for each multiply-add.
+The peak is measured: the fastest of several sizes of a square matrix product in the same precision on the same backend,
+interleaved with the step. A step counts three times the FLOPs of the forward pass (the backward pass has two products
+per forward product), for convolutions and dense layers only, with 2 FLOPs per multiply-add.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORWARD_AND_BACKWARD = 3
 
 
 def matrix_product(size: int, precision: str, repeats: int) -> Callable[[], float]:
-    """Return what multiplies two square matrices and gives floating-point operations a second."""
+    """Return a function that multiplies two square matrices and returns the FLOP/s."""
     import keras
 
     values = np.random.default_rng(0).standard_normal((2, size, size)).astype(np.float32)
@@ -33,7 +33,7 @@ def matrix_product(size: int, precision: str, repeats: int) -> Callable[[], floa
         import jax
 
         a, b = (jax.device_put(v).astype(precision) for v in values)
-        # XLA may compute float32 in fewer bits on a GPU, as it does for the network: the same setting for both.
+        # On a GPU, XLA may compute float32 with fewer bits; network and product use the same setting.
         multiply, wait = jax.jit(lambda a, b: a @ b), jax.block_until_ready
     else:
         import tensorflow as tf
@@ -50,7 +50,7 @@ def matrix_product(size: int, precision: str, repeats: int) -> Callable[[], floa
 
 
 def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
-    """Get ready a round: the steps of an epoch, then the matrix products."""
+    """Return a function that runs an epoch's steps and then the matrix products."""
     from fer_search import backend
 
     backend.start()
@@ -75,7 +75,7 @@ def main() -> None:
     figure_1.add_arguments(parser)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
-    parser.add_argument("--sizes", type=int, nargs="+", help="of the matrices (default: by the device)")
+    parser.add_argument("--sizes", type=int, nargs="+", help="matrix sizes (default: depend on the device)")
     options = parser.parse_args()
     if options.serve:
         spec = json.loads(options.serve)
@@ -88,8 +88,8 @@ def main() -> None:
     base = {"batch": options.batch, "images": options.images, "data": options.data}
     base |= {"sizes": sizes, "repeats": 20 if gpu else 2}
     table = common.Table(
-        f"The step, batch {options.batch}, as a share of the measured matrix peak",
-        ["", "step, GFLOP/s", "peak, GFLOP/s", "share, %"],
+        f"The step, batch {options.batch}, as a fraction of the measured matrix peak",
+        ["", "step, GFLOP/s", "peak, GFLOP/s", "fraction, %"],
     )
     for width in options.width:
         specs = {
@@ -100,15 +100,15 @@ def main() -> None:
         workers = common.start(specs, skipped)
         answers = figure_1.ask_in_turn(workers, options.rounds)
         for name, rounds in answers.items():
-            speeds = [[one[key] / 1e9 for one in rounds] for key in ("step", "peak")]
-            best = max(speeds[1])  # a peak is the most that was seen
+            speeds = [[answer[key] / 1e9 for answer in rounds] for key in ("step", "peak")]
+            best = max(speeds[1])  # the peak is the maximum over rounds
             shares = common.spread([100 * speed / best for speed in speeds[0]])
             table.rows.append([name, str(common.spread(speeds[0])), common.number(best), str(shares)])
             workers[name].close()
         raw |= answers
     sides = ", ".join(map(str, sizes))
     table.notes.append(f"The peak is the fastest of all rounds and of matrices of {sides} rows.")
-    common.say(f"{time.perf_counter() - began:.0f} s in all")
+    common.say(f"{time.perf_counter() - began:.0f} s in total")
     common.report(options, [table], raw, skipped)
 
 

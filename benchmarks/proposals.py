@@ -1,12 +1,12 @@
-"""Bayesian proposals, ours and stock Keras Tuner's, side by side: how good, and how long they keep one waiting.
+"""Quality and time of Bayesian proposals: ours compared with stock Keras Tuner's.
 
-    python benchmarks/proposals.py                    # 20 seeds, 40 trials each; half an hour, nearly all of it stock's
+    python benchmarks/proposals.py                    # 20 seeds of 40 trials; half an hour, nearly all for stock
     python benchmarks/proposals.py --seeds 3 --trials 30
 
-The response surface is made up after searches of this kind: 15 choices (categories, numbers, a range on a log scale,
-two conditional ones), main effects of up to some points of accuracy, most of them small, some interactions, and the
-noise of a validation set. "Regret" is how far the best design found lies below the best of 20,000 random ones, both
-without noise. Both proposers start from the same number of random designs.
+The simulated response surface resembles those of real searches: 15 choices (categories, numbers, a log-scale range, two
+conditional ones), main effects of up to a few points of accuracy, most of them small, some interactions, and the noise
+of a validation set. Regret is the noise-free difference between the best of 20,000 random designs and the best design
+found. Both methods start from the same number of random designs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NOISE = 0.006  # standard error of an accuracy of 0.6 on 7,000 images
 
 
 def make_space() -> kt.HyperParameters:
-    """Return 15 choices of the kinds that spaces here have."""
+    """Return 15 choices like those of the search spaces."""
     hp = kt.HyperParameters()
     hp.Choice("family", ["residual", "plain", "backbone"])
     hp.Choice("downsample", ["max_pool", "strided", "average_pool", "blur_pool"])
@@ -56,7 +56,7 @@ def make_space() -> kt.HyperParameters:
 
 
 class Surface:
-    """A made-up accuracy of every design."""
+    """A simulated accuracy for every design."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -72,7 +72,7 @@ class Surface:
 
     def __call__(self, values: dict) -> float:
         total = 0.6
-        at = {}
+        effects = {}
         for choice in self.space.space:
             name = choice.name
             if name not in values:
@@ -86,21 +86,21 @@ class Surface:
                 if name == "learning_rate":
                     peak += self.shift[["adam", "sgd", "adamw"].index(values["optimizer"])]
                 effect = 1 - 6 * (prob - peak) ** 2
-            at[name] = effect
+            effects[name] = effect
             total += self.size[name] * effect
-        total += sum(size * at[a] * at[b] for a, b, size in self.pairs)
+        total += sum(size * effects[a] * effects[b] for a, b, size in self.pairs)
         return float(np.clip(total, 0.14, 0.99))
 
     def best(self, count: int) -> float:
-        """Return the best of random designs."""
-        found, rng = 0.0, np.random.default_rng(1)
+        """Return the best accuracy of random designs."""
+        best, rng = 0.0, np.random.default_rng(1)
         for _ in range(count):
             values: dict = {}
             for choice in self.space.space:
                 if all(values.get(c.name) in c.values for c in choice.conditions):
                     values[choice.name] = choice.prob_to_value(rng.random())
-            found = max(found, self(values))
-        return found
+            best = max(best, self(values))
+        return best
 
 
 class Stock(SafeOracle, kt.oracles.BayesianOptimizationOracle):
@@ -108,7 +108,7 @@ class Stock(SafeOracle, kt.oracles.BayesianOptimizationOracle):
 
 
 def search(kind: type, surface: Surface, seed: int, trials: int, first: int) -> tuple[float, list[float]]:
-    """Return the noiseless score of the best design found, and the seconds of each proposal after the first ones."""
+    """Return the noise-free score of the best design found, and the seconds of each model-based proposal."""
     rng = np.random.default_rng([seed, 99])
     with tempfile.TemporaryDirectory() as folder:
         objective = kt.Objective("val_accuracy", "max")
@@ -120,7 +120,7 @@ def search(kind: type, surface: Surface, seed: int, trials: int, first: int) -> 
         oracle._set_project_dir(folder, "run")
         oracle.save = lambda: None
         oracle._save_trial = lambda trial: None
-        found, seconds = [], []
+        results, seconds = [], []
         for number in range(trials):
             began = time.perf_counter()
             trial = oracle.propose()
@@ -128,19 +128,19 @@ def search(kind: type, surface: Surface, seed: int, trials: int, first: int) -> 
                 seconds.append(time.perf_counter() - began)
             true = surface(trial.hyperparameters.values)
             seen = true + rng.normal(0, NOISE)
-            found.append((seen, true))
+            results.append((seen, true))
             oracle.finish(trial, [{"epoch": 1, "val_accuracy": seen}])
-    return max(found)[1], seconds
+    return max(results)[1], seconds
 
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--seeds", type=int, help="response surfaces (default: 20)")
-    parser.add_argument("--trials", type=int, help="of each search (default: 40)")
+    parser.add_argument("--seeds", type=int, help="number of response surfaces (default: 20)")
+    parser.add_argument("--trials", type=int, help="trials per search (default: 40)")
     parser.add_argument("--first", type=int, default=15, help="random trials at the start")
-    parser.add_argument("--samples", type=int, help="random designs that the best of is taken of (default: 20000)")
+    parser.add_argument("--samples", type=int, help="random designs that define the optimum (default: 20000)")
     parser.add_argument("--only", choices=["ours", "stock", "random"], default=None)
-    parser.add_argument("--timing-trials", type=int, help="time a proposal of ours after so many (default: 200)")
+    parser.add_argument("--timing-trials", type=int, help="number of trials before timing our proposals (default: 200)")
     options = parser.parse_args()
     seeds, trials = options.seeds or (1 if options.quick else 20), options.trials or (18 if options.quick else 40)
     options.samples = options.samples or (500 if options.quick else 20_000)
@@ -151,25 +151,25 @@ def main() -> None:
     regrets, waits = compare(kinds | {"random": BayesianOracle}, seeds, trials, options)
     table = common.Table(
         f"Proposals: regret in points after {trials} trials, {seeds} seeds",
-        ["", "regret, mean +- standard error", "seconds a proposal, median", "last", "worst"],
+        ["", "regret, mean +- standard error", "seconds per proposal, median", "last", "worst"],
     )
     for name, values in regrets.items():
         wait = [f"{w:.3f}" for w in (np.median(waits[name]), waits[name][-1], max(waits[name]))] if waits[name] else []
         table.rows.append([name, mean_and_error(values), *(wait or ["-"] * 3)])
     if not options.only and seeds > 1:
         paired = mean_and_error(list(np.array(regrets["stock"]) - np.array(regrets["ours"])))
-        table.notes.append(f"Ours is better than stock by {paired} points, seed by seed.")
+        table.notes.append(f"Ours is better than stock by {paired} points, paired by seed.")
     if timing and not options.only:
         _, seconds = search(BayesianOracle, Surface(0), 0, timing, options.first)
         median, worst = np.median(seconds[-20:]), max(seconds[-20:])
-        table.notes.append(f"Ours at {timing} trials: median {median:.3f} s a proposal, worst {worst:.3f} s.")
+        table.notes.append(f"Ours at {timing} trials: median {median:.3f} s per proposal, worst {worst:.3f} s.")
     common.report(options, [table], {"regrets": regrets, "waits": waits})
 
 
 def compare(
     kinds: dict[str, type], seeds: int, trials: int, options: argparse.Namespace
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Return each proposer's regrets, one a seed, and the seconds of its proposals."""
+    """Return each method's regrets per seed and the seconds of its proposals."""
     regrets: dict[str, list[float]] = {name: [] for name in kinds}
     waits: dict[str, list[float]] = {name: [] for name in kinds}
     for seed in range(seeds):
@@ -184,7 +184,7 @@ def compare(
 
 
 def mean_and_error(shares: list[float]) -> str:
-    """Return the mean, and of several its standard error, in points."""
+    """Return the mean in points, with its standard error if there are several values."""
     points = 100 * np.array(shares)
     error = f" +- {points.std(ddof=1) / np.sqrt(len(points)):.2f}" if len(points) > 1 else ""
     return f"{points.mean():.2f}{error}"

@@ -2,18 +2,17 @@
 
     python benchmarks/replay.py                            # 200 replays of all methods on micro_table.csv
     python benchmarks/replay.py --only guided hyperband --replays 40 --scenarios poor
-    python benchmarks/replay.py --table study              # on the larger table, as far as it is gathered
+    python benchmarks/replay.py --table study              # on the larger table, as far as it is complete
 
-Nothing is trained: a surrogate fitted to the table (``study/surrogate.py``) gives the learning curve of every design of
-the space. Our tuners, Keras Tuner's and Optuna's run through their own code (``study/contestants.py``).
+Nothing is trained: a surrogate fitted to the table (``study/surrogate.py``) predicts the learning curve of every design
+of the space. Our tuners, Keras Tuner's and Optuna's run their own code (``study/contestants.py``).
 
-Scenarios: "good" baselines are those of the space, the default among them; "poor" ones are four designs of about median
-accuracy, others in each replay; with "none" a search knows nothing. Baselines' epochs count. "Observed" is the best
-accuracy so far; "noise-free" that of the design that the method recommends (guided: its own rule; others: the best
-observed one) without the noise of its training. An epoch of micro_table.csv has 79 steps: "guided" decides after one
-epoch (--min-steps 75), "hyperband" after three (--min-steps 300), "as it was" after one, its baselines trained to the
-end first. A method "beats" the baselines where its best proposal was observed above what the best baseline has after
-all epochs.
+Scenarios: "good" uses the space's baselines including the default; "poor" four designs of about median accuracy, which
+differ between replays; "none" no baselines. Epochs of baselines count. "Observed" is the best accuracy so far;
+"noise-free" is the accuracy, without training noise, of the design that the method recommends (guided: by its own rule;
+others: the best observed one). An epoch of micro_table.csv has 79 steps: "guided" decides after one epoch (--min-steps
+75), "hyperband" after three (--min-steps 300), "as it was" after one, with its baselines fully trained first. A method
+"beats" the baselines if its best proposal's observed accuracy exceeds that of the best fully trained baseline.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from surrogate import Surrogate  # noqa: E402
 from fer_search.space import load_space  # noqa: E402
 
 MARKS = (48, 75, 111, 186)
-POOR = (0.45, 0.55)  # quantiles of the noise-free accuracy of random designs, between which poor baselines lie
+POOR = (0.45, 0.55)  # poor baselines lie between these quantiles of random designs' noise-free accuracy
 TABLES = {"micro": ("micro_table.csv", "micro_space.py"), "study": ("study.csv", "space.py")}
 
 
@@ -64,7 +63,7 @@ def methods() -> dict[str, Method]:
 
 
 class Task:
-    """A table's space and surrogate, and the baselines of each scenario."""
+    """A table's space and surrogate with the baselines of each scenario."""
 
     def __init__(self, table: str) -> None:
         csv, space = TABLES[table]
@@ -104,17 +103,17 @@ class Task:
         return figures
 
     def _within_a_point(self, done: Replay) -> float:
-        """Return the epochs after which the best observed design is, noise-free, at most a point below the best."""
-        best, at = -1.0, float("inf")
+        """Return the epochs until the best observed design is, noise-free, at most a point below the optimum."""
+        best, epochs = -1.0, float("inf")
         for step in done.steps:
             if step.best > best:
                 best = step.best
-                at = step.spent if self.surrogate.true(step.design) >= self.best - 0.01 else float("inf")
-        return at
+                epochs = step.spent if self.surrogate.true(step.design) >= self.best - 0.01 else float("inf")
+        return epochs
 
 
 def _wasted(done: Replay) -> float:
-    """Return the share of the proposals' epochs that went to designs which never left the commonest class."""
+    """Return the fraction of the proposals' epochs spent on designs no better than the majority class."""
     before, spent, last = 0, [], {}
     for step in done.steps:
         key = tuple(sorted((k, str(v)) for k, v in step.design.items()))
@@ -129,10 +128,10 @@ def _wasted(done: Replay) -> float:
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--table", choices=list(TABLES), default="micro")
-    parser.add_argument("--replays", type=int, help="of each method and scenario (default: 200)")
+    parser.add_argument("--replays", type=int, help="replays per method and scenario (default: 200)")
     parser.add_argument("--scenarios", nargs="+", choices=["good", "poor", "none"], default=["good", "poor", "none"])
     parser.add_argument("--only", nargs="+", help="methods")
-    parser.add_argument("--epochs", type=int, default=MARKS[-1], help="of each search")
+    parser.add_argument("--epochs", type=int, default=MARKS[-1], help="epochs per search")
     options = parser.parse_args()
     count = options.replays or (3 if options.quick else 200)
     task, chosen = Task(options.table), methods()
@@ -161,7 +160,7 @@ def main() -> None:
 def header(scenario: str, options: argparse.Namespace) -> list[str]:
     marks = [f"{mark} epochs: observed / noise-free" for mark in MARKS if mark <= options.epochs]
     beats = [] if scenario == "none" else ["beats the baselines at 111"]
-    return ["", *marks, *beats, "epochs to within 1 point", "wasted", "ms a proposal"]
+    return ["", *marks, *beats, "epochs to within 1 point", "wasted", "ms per proposal"]
 
 
 def row(name: str, scenario: str, figures: list[dict[str, Any]]) -> list[str]:

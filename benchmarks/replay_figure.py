@@ -1,4 +1,4 @@
-"""Draws docs/search.svg: best observed accuracy against epochs, from what ``replay.py --json`` measured.
+"""Draws docs/search.svg: best observed accuracy against epochs, from the output of ``replay.py --json``.
 
 python benchmarks/replay_figure.py replay.json docs/search.svg
 """
@@ -18,7 +18,7 @@ PANEL = {"poor": "poor baselines", "none": "no baselines", "good": "good baselin
 
 
 def draw(raw: Mapping[str, Mapping[str, list[float]]]) -> str:
-    """Return the picture as SVG: a panel per scenario, a line per method."""
+    """Return the figure as SVG, with a panel per scenario and a line per method."""
     scenarios = [name for name in PANEL if any(key.startswith(f"{name}/") for key in raw)]
     methods = list(dict.fromkeys(key.split("/", 1)[1] for key in raw))
     marks = sorted({int(key.split()[1]) for row in raw.values() for key in row if key.startswith("observed")})

@@ -1,12 +1,12 @@
-"""Runs the benchmarks one after the other and writes what they found to docs/benchmarks.md and docs/benchmarks.json.
+"""Runs the benchmarks one after the other and writes their results to docs/benchmarks.md and docs/benchmarks.json.
 
-    make bench                                             # all of the list below: 20 minutes on two CPU cores
-    python benchmarks/run.py --quick                       # a rehearsal: nothing in docs is touched
-    python benchmarks/run.py epoch step --data fer2013.csv # some of them; the others' tables stay as they are
-    python benchmarks/run.py parity                        # ten minutes more, not part of "all"
+    make bench                                             # the default suite: 20 minutes on two CPU cores
+    python benchmarks/run.py --quick                       # trial run: docs are not changed
+    python benchmarks/run.py epoch step --data fer2013.csv # only these; other tables are kept
+    python benchmarks/run.py parity                        # ten minutes, not in the default suite
     python benchmarks/run.py hour                          # ten hours: accuracy against minutes; resumable
 
-Each benchmark is a process of its own, and can be run alone for more options (``python benchmarks/epoch.py --help``).
+Each benchmark runs in its own process and has more options when run directly (``python benchmarks/epoch.py --help``).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ DATA = (
     "parity",
     "equal_time",
     "hour",
-)  # take --data
-SUITE: dict[str, list[str]] = {  # benchmark -> its options in a suite that is to be over in 20 minutes
+)  # accept --data
+SUITE: dict[str, list[str]] = {  # benchmark -> its options in the 20-minute suite
     "epoch": [],
     "augmentation": [],
     "step": [],
@@ -49,7 +49,7 @@ SUITE: dict[str, list[str]] = {  # benchmark -> its options in a suite that is t
     "importance": [],
     "proposals": ["--seeds", "2", "--trials", "21", "--timing-trials", "60"],
 }
-# by name alone
+# run only by name
 MORE: dict[str, list[str]] = {
     "parity": [],
     "many_workers": [],
@@ -61,7 +61,7 @@ MORE: dict[str, list[str]] = {
 
 
 def run(name: str, options: list[str], folder: Path) -> dict[str, Any] | None:
-    """Run a benchmark, its output on the screen; return what it wrote, or None where it failed."""
+    """Run a benchmark with its output on the terminal; return its results, or None if it failed."""
     out = folder / f"{name}.json"
     paths = os.pathsep.join([str(common.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     script = str(Path(__file__).with_name(f"{name}.py"))
@@ -75,21 +75,21 @@ def run(name: str, options: list[str], folder: Path) -> dict[str, Any] | None:
 
 
 def replace_section(page: str, name: str, text: str) -> str:
-    """Return the page with what stands between a benchmark's two marks replaced.
+    """Return the page with the text between a benchmark's two markers replaced.
 
     Raises:
-        ValueError: the page has no such marks.
+        ValueError: The page lacks the markers.
     """
     first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, found, rest = page.partition(first)
+    before, started, rest = page.partition(first)
     _, ended, after = rest.partition(last)
-    if not (found and ended):
+    if not (started and ended):
         raise ValueError(f"no {first} and {last} in the page")
     return f"{before}{first}\n{text}\n{last}{after}"
 
 
 def machines(results: dict[str, Any]) -> str:
-    """Return when and on what the benchmarks were measured, as a list: an item for each day and machine."""
+    """Return dates and machines of the measurements as a list with an item per date and machine."""
     names: dict[str, list[str]] = {}
     for name, result in results.items():
         names.setdefault(f"{result['measured']}, {common.describe(result['machine'])}", []).append(name)
@@ -97,7 +97,7 @@ def machines(results: dict[str, Any]) -> str:
 
 
 def write(results: dict[str, Any]) -> None:
-    """Put results into the page and the JSON file beside it; what was not run stays as it was."""
+    """Write results to the page and the JSON file; results of other benchmarks are kept."""
     page, record = DOCS / "benchmarks.md", DOCS / "benchmarks.json"
     kept = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     text = page.read_text(encoding="utf-8")
@@ -112,8 +112,10 @@ def write(results: dict[str, Any]) -> None:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [*SUITE, *MORE]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all but {', '.join(MORE)}): {names}")
-    parser.add_argument("--quick", action="store_true", help="a rehearsal with small sizes; docs stay as they are")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"benchmarks to run (default: all but {', '.join(MORE)}): {names}"
+    )
+    parser.add_argument("--quick", action="store_true", help="trial run with small sizes; docs are not changed")
     parser.add_argument("--data", default="auto", help="FER2013 in any form, or toy (default: auto)")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in names]:
@@ -129,12 +131,12 @@ def main() -> None:
             common.say(f"--- {name}")
             given = ["--quick"] if options.quick else (SUITE | MORE)[name]
             data = ["--data", options.data] if name in DATA else []
-            found = run(name, [*given, *data], Path(folder))
-            if found is None:
+            result = run(name, [*given, *data], Path(folder))
+            if result is None:
                 failed.append(name)
             else:
-                results[name] = found
-    common.say(f"{time.perf_counter() - began:.0f} s in all, on {backend.cores()} cores")
+                results[name] = result
+    common.say(f"{time.perf_counter() - began:.0f} s in total, on {backend.cores()} cores")
     if not options.quick:
         write(results)
     if failed:

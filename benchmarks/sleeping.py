@@ -1,4 +1,4 @@
-"""Made-up trainings that only take their time, on workers without a backend: for benchmarks of the driver."""
+"""Fake training runs that only sleep, on workers without a backend, for benchmarks of the driver."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fer_search.runfolder.epochs import METRIC_COLUMNS
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.executors.worker import Worker, WorkerInfo
 
-SHORTEST, LONGEST = 0.05, 2.0  # seconds of a training
+SHORTEST, LONGEST = 0.05, 2.0  # seconds of a training run
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Sleep:
-    """A training that only takes its time."""
+    """A training run that only sleeps."""
 
     trial: Number
     seconds: float
@@ -43,23 +43,23 @@ class Sleep:
 
 
 class IdleWorker(Worker):
-    """A worker that starts without a backend."""
+    """A worker that starts no backend."""
 
     def start(self) -> WorkerInfo:
         return WorkerInfo(socket.gethostname(), os.getpid(), "none", "tensorflow", backend.versions(), False, 0)
 
 
 def seconds_of(number: int) -> float:
-    """Return how long a made-up training takes, by its number: log-uniform."""
+    """Return the duration of a fake training run, log-uniform and determined by its number."""
     rng = np.random.default_rng([7, number])
     return float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
 
 
 class Silent:
-    """Listens to nothing."""
+    """Ignores all events."""
 
     def progress(self, number: int, progress: Any) -> None:
-        """Not shown."""
+        """Ignored."""
 
     def epoch(self, number: int, row: Any) -> None:
-        """Not shown."""
+        """Ignored."""

@@ -1,12 +1,12 @@
-"""The step alone, and the share of an epoch that is not the step: the goal is under 5%.
+"""Training step throughput, and the fraction of an epoch spent outside the steps (goal: under 5%).
 
     python benchmarks/step.py                     # two minutes on two CPU cores
 
-"Step" is the engine running an epoch in one call: no augmentation, with images, batches and learning rates on the
-device before the clock starts. "Epoch" is ``EpochLoop.run_epoch`` with the report's augmentation: drawing its random
-numbers on the host, augmentation, polling the clock and the stop flag, and validating seven images. Both alternate in
-one process; the difference is our overhead. Measuring BN's statistics before a validation is a forward pass of about
-1,024 images, whatever the epoch's length.
+"Step" is the engine running an epoch in one call without augmentation, with images, batches and learning rates already
+on the device. "Epoch" is ``EpochLoop.run_epoch`` with the report's augmentation: random draws on the host,
+augmentation, checks of the clock and the stop flag, and validation on seven images. Both alternate in one process; the
+difference is the overhead. Re-estimating BN statistics before a validation is a forward pass of about 1,024 images,
+for any epoch length.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import figure_1
 import numpy as np
 from epoch import PRECISIONS, TITLES
 
-FULL = 28709  # images of FER2013's training part
-STATISTICS = "measuring statistics, % of an epoch of 28,709 images"
+FULL = 28709  # FER2013's training images
+STATISTICS = "BN statistics, % of an epoch of 28,709 images"
 
 
 def step_round(engine: Any, faces: tuple[Any, Any], batches: dict[str, np.ndarray]) -> Callable[[], float]:
-    """Return what takes all steps of an epoch and gives the seconds of the steps alone."""
+    """Return a function that runs all steps of an epoch and returns the seconds of the steps alone."""
 
     def compute() -> float:
         engine.begin_epoch(faces, batches, np.random.default_rng(0))
@@ -39,7 +39,7 @@ def step_round(engine: Any, faces: tuple[Any, Any], batches: dict[str, np.ndarra
 
 
 def make_step(loop: Any, count: int, batch: int) -> Callable[[], float]:
-    """Return the round of a loop's engine without augmentation."""
+    """Return a function that runs the steps of a loop's engine without augmentation."""
     from fer_search.training.batches import draw_batches
 
     rows, weights = draw_batches(np.random.default_rng(0), count, batch)
@@ -49,7 +49,7 @@ def make_step(loop: Any, count: int, batch: int) -> Callable[[], float]:
 
 
 def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
-    """Get ready a round: the steps alone, then an epoch, the drawing of its random numbers, and BN's statistics."""
+    """Return a function that times the steps alone, an epoch, its random draws and measuring BN statistics."""
     from fer_search import backend
 
     backend.start()
@@ -69,10 +69,10 @@ def prepare(spec: dict[str, Any]) -> Callable[[], dict[str, float]]:
     arms = {"seconds": step, "epoch": lambda: common.timed(lambda: loop.run_epoch(next(epochs), []))}
 
     def compute() -> dict[str, float]:
-        found = {name: arm() for name, arm in arms.items()}
+        seconds = {name: arm() for name, arm in arms.items()}
         first = next(iter(arms))
-        arms[first] = arms.pop(first)  # last in the next round: who comes first finds cold caches
-        return found | {"drawing": common.timed(draw), "measuring": common.timed(loop.measure)}
+        arms[first] = arms.pop(first)  # alternate the order: the first arm has cold caches
+        return seconds | {"drawing": common.timed(draw), "measuring": common.timed(loop.measure)}
 
     compute()
     return compute
@@ -93,8 +93,8 @@ def main() -> None:
     options.batch = options.batch or ([32] if options.quick else [256])
     raw, skipped = {}, []
     table = common.Table(
-        "The step alone, and what of an epoch is not the step",
-        ["", "step, images/s", "epoch, images/s", "not the step, %", "drawing alone, %", STATISTICS],
+        "Training step, and overhead of an epoch",
+        ["", "step, images/s", "epoch, images/s", "overhead, %", "random draws, %", STATISTICS],
     )
     for width, batch in itertools.product(options.width, options.batch):
         base = {"width": width, "batch": batch, "images": options.images, "data": options.data}
@@ -109,20 +109,23 @@ def main() -> None:
             table.rows.append([name, *row_of(rounds, specs[name]["images"])])
             workers[name].close()
         raw |= answers
-    table.notes.append("Each share is a median over the rounds, with the least and the greatest.")
-    common.say(f"{time.perf_counter() - began:.0f} s in all")
+    table.notes.append("Values are medians over the rounds, with minimum and maximum.")
+    common.say(f"{time.perf_counter() - began:.0f} s in total")
     common.report(options, [table], raw, skipped)
 
 
 def row_of(rounds: list[dict[str, float]], images: int) -> list[str]:
-    """Return a row's cells: images a second, and shares of the epoch in per cent, round by round."""
+    """Return a row's cells: images per second, and percentages of the epoch within rounds."""
     names = ("seconds", "epoch", "drawing", "measuring")
-    steps, epochs, draws, measured = ([one[name] for one in rounds] for name in names)
+    steps, epochs, draws, measured = ([answer[name] for answer in rounds] for name in names)
     rest = [100 * (1 - step / epoch) for step, epoch in zip(steps, epochs, strict=True)]
     drawing = [100 * draw / epoch for draw, epoch in zip(draws, epochs, strict=True)]
-    whole = FULL / images  # times this epoch; fewer images than are measured on make the measuring cheaper
+    # a full epoch in units of this one; with fewer images than needed, measuring is cheaper
+    full_epochs = FULL / images
     fewer = min(1.0, images / 1024)
-    statistics = [100 * one / fewer / (whole * epoch) for one, epoch in zip(measured, epochs, strict=True)]
+    statistics = [
+        100 * measuring / fewer / (full_epochs * epoch) for measuring, epoch in zip(measured, epochs, strict=True)
+    ]
     speeds = [[images / s for s in seconds] for seconds in (steps, epochs)]
     return [str(common.spread(values)) for values in (*speeds, rest, drawing, statistics)]
 

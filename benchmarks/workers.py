@@ -1,10 +1,10 @@
-"""Several trials at a time: is it faster, and what does it cost?
+"""Speed-up and costs of running several trials in parallel.
 
     python benchmarks/workers.py             # about ten minutes on two CPU cores
 
-The same trials of search_spaces/tiny.py are trained in turns: one after the other in this process on all cores, and on
-Ray workers with an equal share of the cores each. Both are started before, and what starting takes is measured apart.
-``benchmarks/many_workers.py`` measures how many workers one search keeps busy.
+The same trials of search_spaces/tiny.py are trained alternately one after the other in this process on all cores, and
+on Ray workers that divide the cores equally. Both are started beforehand, and start-up time is reported separately.
+``benchmarks/many_workers.py`` measures how many workers one search can keep busy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fer_search import backend
 
 
 def compare(workers: int, trials: int, rounds: int, source: str) -> tuple[list[common.Table], dict[str, Any]]:
-    """Train the same trials here and on workers, in turns."""
+    """Train the same trials alternately in this process and on workers."""
     import figure_1
 
     from fer_search.search.executors.here import Here
@@ -62,26 +62,26 @@ def compare(workers: int, trials: int, rounds: int, source: str) -> tuple[list[c
         overhead = round_trip(executor, Path(folder))
         memory = [worker.memory / 1e6 for worker in executor.workers]
         executor.close()
-    one, several = seconds["1 worker"], seconds[f"{workers} workers"]
-    share = overhead / (statistics.median(several) * workers / trials)
+    single, several = seconds["1 worker"], seconds[f"{workers} workers"]
+    fraction = overhead / (statistics.median(several) * workers / trials)
     table = common.Table(
         f"{trials} trials of tiny.py, 500 images, 2 epochs each, {backend.cores()} cores",
-        ["", "seconds", "times as fast"],
+        ["", "seconds", "speed-up"],
     )
-    table.rows.append(["1 worker on all cores", str(common.spread(one)), "1"])
-    table.rows.append([f"{workers} workers", str(common.spread(several)), str(common.ratios(one, several))])
+    table.rows.append(["1 worker on all cores", str(common.spread(single)), "1"])
+    table.rows.append([f"{workers} workers", str(common.spread(several)), str(common.ratios(single, several))])
     table.notes += [
-        f"Starting Ray: {ray_started - began:.1f} s; its workers, with TensorFlow: {ready - ray_started:.1f} s more.",
-        f"Memory of a worker: {max(memory):,.0f} MB resident, of which libraries share a part.",
-        f"Handing out a trial and taking in its result: {1000 * overhead:.1f} ms, {share:.2%} of a trial here.",
+        f"Starting Ray: {ray_started - began:.1f} s; its workers with TensorFlow: {ready - ray_started:.1f} s more.",
+        f"Memory of a worker: {max(memory):,.0f} MB resident, partly shared library code.",
+        f"Dispatching a trial and receiving its result: {1000 * overhead:.1f} ms, {fraction:.2%} of a trial here.",
         f"Load average of this machine, of {backend.cores()} cores, at the end: {os.getloadavg()[0]:.1f}.",
     ]
-    raw = {"one": one, "several": several, "ray_start": ray_started - began, "worker_start": ready - ray_started}
+    raw = {"one": single, "several": several, "ray_start": ray_started - began, "worker_start": ready - ray_started}
     return [table], raw | {"worker_mb": memory, "overhead": overhead, "load": os.getloadavg()}
 
 
 def train(executor: Any, designs: list[Any], folder: Path, number: int) -> float:
-    """Train every design for two epochs; return the seconds that it took."""
+    """Train every design for two epochs; return the seconds."""
     from fer_search.search.executors.job import Job
     from fer_search.search.scheduling.stopping import StoppingRule
     from fer_search.training.trial import Trial
@@ -104,7 +104,7 @@ def train(executor: Any, designs: list[Any], folder: Path, number: int) -> float
 
 
 def round_trip(executor: Any, folder: Path, count: int = 50) -> float:
-    """Return the median seconds from handing out a job that does nothing to its result, leases and locks included."""
+    """Return the median seconds between dispatching an empty job and its result, including leases and locks."""
     seconds = []
     for number in range(count):
         job = Sleep(Number(number), 0.0)
@@ -119,9 +119,9 @@ def round_trip(executor: Any, folder: Path, count: int = 50) -> float:
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--data", default="toy", help="FER2013 in any form, or toy (default: toy)")
-    parser.add_argument("--workers", type=int, default=2, help="how many (default: 2)")
-    parser.add_argument("--rounds", type=int, help="how many (default: 5)")
-    parser.add_argument("--trials", type=int, help="trials of a round (default: 12)")
+    parser.add_argument("--workers", type=int, default=2, help="number of workers (default: 2)")
+    parser.add_argument("--rounds", type=int, help="number of rounds (default: 5)")
+    parser.add_argument("--trials", type=int, help="trials per round (default: 12)")
     options = parser.parse_args()
     backend.start()
     trials = options.trials or (4 if options.quick else 12)

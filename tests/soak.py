@@ -1,17 +1,17 @@
-"""Kills real searches at random instants and checks that each ends as one that was never interrupted.
+"""Kills real searches at random instants and checks that they resume to the result of an uninterrupted search.
 
-    python tests/soak.py 100                 # SIGKILL 100 times, over all tuners; about 6 s a kill on two idle cores
+    python tests/soak.py 100                 # 100 SIGKILLs over all tuners; about 6 s per kill on two idle cores
     python tests/soak.py 20 --tuner grid --seed 7
-    python tests/soak.py 100 --workers 2     # kills workers and drivers of parallel searches, on Ray
+    python tests/soak.py 100 --workers 2     # kills workers and drivers of parallel searches on Ray
 
-Each tuner searches a tiny space on the toy faces, once in peace and again and again killed, anywhere between the start
-of the process and its end. The folders must then agree: every trial.json and epochs.csv (their times left out),
-oracle.json, every number in the kept weights, bit for bit, and the names of the files. Exit code 1 if they do not.
+Each tuner searches a tiny space on the toy faces, once uninterrupted and then repeatedly killed at any point between
+process start and exit. The folders must then agree bit for bit: every trial.json and epochs.csv (except times),
+oracle.json, all saved weights, and the file names. Exit code 1 if they differ.
 
-The searches that are killed are forks of this process, which has imported everything and computed nothing: it has one
-thread, and a start of it costs no imports. Those in peace, and the last starts, are the command itself, so that a fork
-that were anything else would show. The third death of a trial at one place is its failure, as promised; so a search is
-killed twice at most before its trial gets on.
+The killed searches are forks of this process, which has imported everything but computed nothing, so it has a single
+thread and each start saves the imports. Uninterrupted searches and the final restarts run the actual command, which
+would reveal any difference caused by forking. A trial is marked failed after its third crash without progress, so a
+search is killed at most twice before its trial has made progress.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ TUNERS = {
     "grid": ["--max-trials", "5", "--max-epochs", "3"],
     "hyperband": ["--max-trials", "9", "--max-epochs", "4", "--factor", "2", "--max-disk", "0.2MB"],
 }
-LONGEST = 3  # trials that a start may live for
+LONGEST = 3  # maximum run time of a start, in trials
 AHEAD = 3  # window of the parallel searches
-PARALLEL: list[str] = []  # options of the searches that are killed, but not of those in peace
+PARALLEL: list[str] = []  # options of the killed but not of the uninterrupted searches
 
 
 def options(folder: Path, tuner: str) -> list[str]:
@@ -66,8 +66,8 @@ def options(folder: Path, tuner: str) -> list[str]:
     return ["run", *where, "--limit-train", "128", "--tuner", tuner, *TUNERS[tuner]]
 
 
-def run_in_peace(folder: Path, tuner: str, more: list[str] | None = None) -> float:
-    """Run a search to its end; return how long that took."""
+def run_uninterrupted(folder: Path, tuner: str, more: list[str] | None = None) -> float:
+    """Run an uninterrupted search; return its duration in seconds."""
     began = time.monotonic()
     command = [sys.executable, "-m", "fer_search.cli", *options(folder, tuner), *(more or [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -76,7 +76,7 @@ def run_in_peace(folder: Path, tuner: str, more: list[str] | None = None) -> flo
 
 
 def start(folder: Path, tuner: str) -> int:
-    """Start a search in a fork; return its process id. What it says is in a file beside its folder."""
+    """Start a search in a fork; return its process id. Its output goes to a file next to its folder."""
     assert len(os.listdir("/proc/self/task")) == 1
     if process := os.fork():
         return process
@@ -96,7 +96,7 @@ def start(folder: Path, tuner: str) -> int:
 
 
 def kill(process: int, folder: Path) -> bool:
-    """Kill a search, as soon as that is no third death at one place; return whether it still ran."""
+    """Kill a search once this is not a trial's third crash without progress; return whether it was still running."""
     while True:
         os.kill(process, signal.SIGSTOP)
         _, status = os.waitpid(process, os.WUNTRACED)
@@ -104,8 +104,8 @@ def kill(process: int, folder: Path) -> bool:
             code = os.waitstatus_to_exitcode(status)
             assert code == 0, folder.with_suffix(".txt").read_text()
             return False
-        marks = [json.loads(mark.read_text()) for mark in folder.glob("*/trial_*/training.json")]
-        if all(mark["starts"] < 3 for mark in marks):
+        markers = [json.loads(marker.read_text()) for marker in folder.glob("*/trial_*/training.json")]
+        if all(marker["starts"] < 3 for marker in markers):
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
             return True
@@ -114,7 +114,7 @@ def kill(process: int, folder: Path) -> bool:
 
 
 def kill_workers(folder: Path, seconds: float, process: int, rng: random.Random) -> int:
-    """Kill workers of a search for some time, each in the middle of a trial; return how many."""
+    """Repeatedly kill workers of a search during their trials for some seconds; return the number of kills."""
     killed, deadline = 0, time.monotonic() + seconds
     running = os.WEXITED | os.WNOHANG | os.WNOWAIT
     while time.monotonic() < deadline and os.waitid(os.P_PID, process, running) is None:
@@ -123,7 +123,7 @@ def kill_workers(folder: Path, seconds: float, process: int, rng: random.Random)
         rng.shuffle(locks)
         for lock in locks:
             marker = lock.parents[2] / f"trial_{lock.parent.name}" / "training.json"
-            with contextlib.suppress(OSError, ValueError, KeyError):  # it has just ended
+            with contextlib.suppress(OSError, ValueError, KeyError):  # the worker has just exited
                 if json.loads(marker.read_text())["starts"] < 3:
                     os.kill(json.loads(lock.read_text())["pid"], signal.SIGKILL)
                     killed += 1
@@ -132,23 +132,23 @@ def kill_workers(folder: Path, seconds: float, process: int, rng: random.Random)
 
 
 def state(run: Path) -> dict:
-    """Return all that a search computed, times left out."""
-    found: dict = {}
+    """Return everything that a search computed, except times."""
+    result: dict = {}
     for folder in sorted(run.glob("trial_*")):
         trial = json.loads((folder / "trial.json").read_text())
         trial["metrics"]["metrics"].pop("seconds", None)
-        trial.pop("checksum")  # of the times too, as are those of the rows
+        trial.pop("checksum")  # it covers the times, as do the rows' checksums
         lines = [line.split(",") for line in (folder / "epochs.csv").read_text().splitlines()]
         times = [lines[0].index(name) for name in ("seconds", "crc32")]
         rows = [[value for k, value in enumerate(line) if k not in times] for line in lines]
-        found[folder.name] = {
+        result[folder.name] = {
             "trial": trial,
             "rows": rows,
             "weights": {p.name: weights(p) for p in folder.glob("*.h5")},
             "files": sorted(path.name for path in folder.iterdir()),
         }
     oracle = json.loads((run / "oracle.json").read_text())
-    return found | {"oracle": {key: value for key, value in oracle.items() if key not in ("display", "checksum")}}
+    return result | {"oracle": {key: value for key, value in oracle.items() if key not in ("display", "checksum")}}
 
 
 def weights(path: Path) -> dict[str, bytes]:
@@ -161,11 +161,11 @@ def weights(path: Path) -> dict[str, bytes]:
 
 
 def soak(tuner: str, kills: int, rng: random.Random, root: Path) -> tuple[int, bool]:
-    """Return how many kills hit, and whether every killed search ended as the one in peace."""
-    peace, killed = root / f"{tuner}-peace", root / f"{tuner}-killed"
+    """Return the number of kills and whether every killed search gave the uninterrupted search's result."""
+    uninterrupted, killed = root / f"{tuner}-uninterrupted", root / f"{tuner}-killed"
     window = ["--ahead", str(AHEAD)] if PARALLEL else []
-    began, seconds = time.monotonic(), run_in_peace(peace, tuner, window)
-    expected = state(peace / "tiny")
+    began, seconds = time.monotonic(), run_uninterrupted(uninterrupted, tuner, window)
+    expected = state(uninterrupted / "tiny")
     longest = LONGEST * seconds / (len(expected) - 1)
     hits, same = 0, []
     while hits < kills:
@@ -176,30 +176,30 @@ def soak(tuner: str, kills: int, rng: random.Random, root: Path) -> tuple[int, b
             time.sleep(rng.uniform(0, longest))
         if kill(process, killed):
             hits += 1
-        else:  # it came to its end; the next one starts anew
+        else:  # it finished before the kill; the next one starts from scratch
             same.append(state(killed / "tiny") == expected)
             shutil.rmtree(killed)
-    run_in_peace(killed, tuner, PARALLEL)
+    run_uninterrupted(killed, tuner, PARALLEL)
     same.append(state(killed / "tiny") == expected)
-    said = "all equal bit for bit" if all(same) else f"{same.count(False)} DIFFERENT"
-    took = f"{time.monotonic() - began:.0f} s"
-    print(f"{tuner}: {hits} kills, {len(same)} x {len(expected) - 1} trials, {said}, {took}", flush=True)
+    verdict = "all equal bit for bit" if all(same) else f"{same.count(False)} DIFFERENT"
+    duration = f"{time.monotonic() - began:.0f} s"
+    print(f"{tuner}: {hits} kills, {len(same)} x {len(expected) - 1} trials, {verdict}, {duration}", flush=True)
     return hits, all(same)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("count", type=int, help="how many kills in all")
-    parser.add_argument("--tuner", choices=list(TUNERS), help="one tuner instead of all five")
-    parser.add_argument("--seed", type=int, default=0, help="of the instants")
-    parser.add_argument("--workers", type=int, default=1, help="kill searches with so many workers, and the workers")
+    parser.add_argument("count", type=int, help="total number of kills")
+    parser.add_argument("--tuner", choices=list(TUNERS), help="test one tuner instead of all five")
+    parser.add_argument("--seed", type=int, default=0, help="random seed for the kill times")
+    parser.add_argument("--workers", type=int, default=1, help="number of workers; more than 1 also kills workers")
     args = parser.parse_args()
     if args.workers > 1:
-        os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # sums of another number of threads have other last digits
+        os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # the number of threads affects the last digits of sums
         PARALLEL.extend(["--workers", str(args.workers), "--ahead", str(AHEAD)])
     tuners = [args.tuner] if args.tuner else list(TUNERS)
     backend.start()
-    for module in ("search.run", "search.display", "report"):  # what a start would import
+    for module in ("search.run", "search.display", "report"):  # the imports of a start
         importlib.import_module(f"fer_search.{module}")
     rng, results = random.Random(args.seed), []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The structure of the code: imports go one way and never in a circle; files and functions stay short."""
+"""The structure of the code: imports are layered and acyclic; files and functions are short."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fer_search"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 50
 
-# From top to bottom, as in the README's architecture section: a room imports from its own line and those below it.
+# From top to bottom, as in the README's architecture section: packages import from their own line and lines below.
 LAYERS = (
     ("cli",),
     ("commands",),
@@ -33,13 +33,13 @@ LAYERS = (
     ("files", "console", "terminal"),
     ("errors",),
 )
-LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 BACKEND_FILES = {
     "backend.py",
     "export/formats.py",  # converters to TFLite, ONNX and SavedModel
-    "export/runtime.py",  # which runs them
+    "export/runtime.py",  # runs the converted models
     "models/normalization.py",
-    "search/trials/tensorboard.py",  # writes its event files
+    "search/trials/tensorboard.py",  # writes TensorBoard event files
     "training/jax_engine.py",
     "training/tensorflow_engine.py",
     "training/tensorflow_optimizer.py",
@@ -59,7 +59,7 @@ def tree(path: Path) -> ast.Module:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield what a file imports, inside functions too, as dotted names of modules or of names in them."""
+    """Yield a file's imports, including those inside functions, as dotted names of modules or their members."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -78,30 +78,32 @@ def dependencies() -> dict[str, set[str]]:
 
 
 def owner(full: str, known: dict[str, Path]) -> str | None:
-    """Return the module that a dotted name is, or is in."""
+    """Return the module that a dotted name refers to or is defined in."""
     return next((name for name in (full, full.rpartition(".")[0]) if name in known), None)
 
 
-def room(module: str) -> str:
+def subpackage(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def test_every_room_has_its_place():
-    assert {room(name) for name in modules()} - {""} <= set(LEVEL), "add the room to LAYERS and to the README"
+def test_every_subpackage_has_a_layer():
+    assert {subpackage(name) for name in modules()} - {""} <= set(LEVEL), (
+        "add the subpackage to LAYERS and to the README"
+    )
 
 
-def test_imports_go_down_only():
+def test_imports_only_go_to_the_same_or_lower_layers():
     wrong = [
         f"{name} imports {target}"
         for name, targets in dependencies().items()
         for target in targets
-        if room(name) and room(target) and LEVEL[room(name)] > LEVEL[room(target)]
+        if subpackage(name) and subpackage(target) and LEVEL[subpackage(name)] > LEVEL[subpackage(target)]
     ]
     assert wrong == []
 
 
-def test_no_imports_in_a_circle():
-    """Packages count as what their __init__ imports; the package itself imports lazily and is left out."""
+def test_imports_are_acyclic():
+    """Packages are represented by their __init__; fer_search itself imports lazily and is excluded."""
     edges = {name: targets - {"fer_search"} for name, targets in dependencies().items() if name != "fer_search"}
     finished: set[str] = set()
 
@@ -116,19 +118,19 @@ def test_no_imports_in_a_circle():
         visit(name, ())
 
 
-def test_only_the_backends_files_import_one():
+def test_only_backend_files_import_a_backend():
     def imports_backend(path: Path) -> bool:
         return any(full.split(".")[0] in ("tensorflow", "jax") for full in imported(path))
 
-    found = {path.relative_to(PACKAGE).as_posix() for path in modules().values() if imports_backend(path)}
-    assert found == BACKEND_FILES
+    importing = {path.relative_to(PACKAGE).as_posix() for path in modules().values() if imports_backend(path)}
+    assert importing == BACKEND_FILES
 
 
-@pytest.mark.parametrize("room_name", ["report", "runfolder", "runs", "data", "design"])
-def test_rooms_that_read_need_no_keras(room_name):
-    """Directly or through what they import at the top of a file."""
+@pytest.mark.parametrize("subpackage_name", ["report", "runfolder", "runs", "data", "design"])
+def test_packages_that_only_read_do_not_import_keras(subpackage_name):
+    """Checks direct imports, also inside functions."""
     heavy = {"keras", "tensorflow", "jax", "keras_tuner"}
-    for path in (PACKAGE / room_name).rglob("*.py"):
+    for path in (PACKAGE / subpackage_name).rglob("*.py"):
         assert not heavy & {full.split(".")[0] for full in imported(path)}, path
 
 
@@ -139,7 +141,7 @@ def test_files_are_short():
 
 
 def test_functions_are_short():
-    """Without their signature and docstring: a command has a parameter for each option."""
+    """Not counting signature and docstring: a command has a parameter for each option."""
     long = []
     for path in modules().values():
         for node in ast.walk(tree(path)):

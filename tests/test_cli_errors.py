@@ -36,31 +36,31 @@ KERAS = ("keras", "tensorflow", "jax", "keras_tuner")
         (["nonsense"], "nonsense"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line_and_exit_code_2(call, tiny_space, tmp_path, monkeypatch, arguments, named):
+def test_user_errors_are_one_line_with_exit_code_2(call, tiny_space, tmp_path, monkeypatch, arguments, named):
     monkeypatch.chdir(tmp_path)
     if arguments[0] == "run" and "--space" not in arguments:
         arguments = [*arguments, "--space", tiny_space]
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
     *steps, line = err.splitlines()
-    assert all(step.endswith(" ...") for step in steps), err  # what it was doing
+    assert all(step.endswith(" ...") for step in steps), err  # progress messages
     assert line.startswith("fer-search: ")
     assert named in line
 
 
 def test_debug_shows_the_traceback(call, monkeypatch, tmp_path):
-    monkeypatch.setenv("FER_SEARCH_DEBUG", "")  # so that it is put back
+    monkeypatch.setenv("FER_SEARCH_DEBUG", "")  # so that monkeypatch restores it
     code, _, err = call("--debug", "status", tmp_path / "nowhere")
     assert code == 2
     assert "Traceback" in err
 
 
-def test_every_option_has_a_variable(call, monkeypatch, tiny_space):
+def test_options_can_be_set_by_environment_variables(call, monkeypatch, tiny_space):
     monkeypatch.setenv("FER_SEARCH_RUN_MAX_TRIALS", "0")
     assert "--max-trials must be at least 1" in call("run", "--space", tiny_space)[2]
 
 
-def test_help_names_every_variable_in_a_narrow_terminal(call, monkeypatch):
+def test_help_lists_every_variable_in_a_narrow_terminal(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERMINAL_WIDTH", "80")
     commands = call("--help")[1].partition("Commands:")[2]
@@ -76,7 +76,7 @@ def test_help_names_every_variable_in_a_narrow_terminal(call, monkeypatch):
         assert set(re.findall(rf"\b{prefix}_(\w+)\b", shown)) == {o.replace("-", "_").upper() for o in options}
 
 
-def test_a_fault_of_ours_is_one_line_too(call, monkeypatch):
+def test_an_internal_error_is_one_line(call, monkeypatch):
     def faulty():
         raise ZeroDivisionError("two\nlines")
 
@@ -90,7 +90,7 @@ def test_a_fault_of_ours_is_one_line_too(call, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (KeyboardInterrupt(), 130, "re-run the same command to resume"),
         (UserError("no such thing"), 2, "no such thing"),
@@ -98,11 +98,11 @@ def test_a_fault_of_ours_is_one_line_too(call, monkeypatch):
         (ValueError("odd"), 1, "unexpected error (ValueError: odd)"),
     ],
 )
-def test_every_end_has_its_exit_code_and_one_line(call, monkeypatch, error, code, said):
+def test_every_error_has_its_exit_code_and_one_line(call, monkeypatch, error, code, message):
     def ending():
         raise error
 
     monkeypatch.setattr("fer_search.backend.describe_devices", ending)
     ended, out, err = call("devices")
     assert (ended, out, err.count("\n")) == (code, "", 1)
-    assert said in err
+    assert message in err

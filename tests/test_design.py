@@ -28,12 +28,12 @@ designs = st.builds(
 
 
 @given(designs)
-def test_every_design_comes_back_from_json(design):
+def test_designs_round_trip_through_json(design):
     assert Design.from_dict(json.loads(json.dumps(design.to_dict()))) == design
 
 
 @given(designs, st.floats(0.1, 1))
-def test_scaling_keeps_every_block_and_at_least_one_filter(design, width):
+def test_scaling_keeps_all_blocks_and_at_least_one_filter(design, width):
     scaled = design.scaled(width).network.filters()
     assert [len(stage) for stage in scaled] == [len(stage) for stage in design.network.stages]
     assert all(f >= 1 for stage in scaled for f in stage)
@@ -75,10 +75,10 @@ def test_scaling_keeps_every_block_and_at_least_one_filter(design, width):
         (lambda: Design.from_dict({"optimiser": {}}), "'optimiser'"),
     ],
 )
-def test_a_wrong_value_names_its_field(make, field):
+def test_an_invalid_value_is_reported_with_its_field(make, field):
     with pytest.raises(DesignError, match=field.replace(".", r"\.")):
         make()
 
 
-def test_one_dropout_rate_is_for_every_place():
+def test_a_single_dropout_rate_applies_everywhere():
     assert Head(dense=(512, 256), dropout=0.3).dropout == (0.3, 0.3, 0.3)

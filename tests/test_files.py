@@ -3,7 +3,7 @@ import pytest
 from fer_search.files import write_atomic, write_json, write_text
 
 
-def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path):
+def test_a_failed_write_keeps_the_old_content_and_leaves_no_files(tmp_path):
     path = tmp_path / "run.json"
     write_text(path, "old")
 
@@ -17,7 +17,7 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_write_replaces_whole_and_keeps_the_suffixes(tmp_path):
+def test_a_write_is_atomic_and_keeps_the_suffixes(tmp_path):
     path = tmp_path / "epoch_0001.weights.h5"
     seen = []
     write_atomic(path, lambda beside: (seen.append(beside.name), beside.write_bytes(b"new")))

@@ -39,7 +39,7 @@ def test_stock_hyperband_searches_a_space(tiny_space, arrays, tmp_path):
     assert model.predict(images[:3], verbose=0).shape == (3, 7)
 
 
-def test_a_hypermodel_builds_what_its_space_designs(tiny_space):
+def test_a_hypermodel_builds_its_spaces_designs(tiny_space):
     hypermodel = FerHyperModel(str(tiny_space), width=2)
     hp = keras_tuner.HyperParameters()
     hypermodel.declare_hyperparameters(hp)
@@ -49,8 +49,8 @@ def test_a_hypermodel_builds_what_its_space_designs(tiny_space):
     assert FerHyperModel(load_space(tiny_space, width=3), width=2).space.width == 6
 
 
-def fitted(tiny_space, **kwargs):
-    """What keras.Model.fit was given."""
+def fit_arguments(tiny_space, **kwargs):
+    """Return the arguments that keras.Model.fit received."""
     given = {}
 
     class Model:
@@ -62,9 +62,9 @@ def fitted(tiny_space, **kwargs):
     return given
 
 
-def test_fit_augments_what_it_trains_on_and_nothing_else(tiny_space, arrays):
+def test_fit_augments_only_the_training_images(tiny_space, arrays):
     images, labels = arrays
-    given = fitted(tiny_space, x=images, y=labels, validation_split=0.25, epochs=3)
+    given = fit_arguments(tiny_space, x=images, y=labels, validation_split=0.25, epochs=3)
     assert (given["epochs"], given["shuffle"]) == (3, False)
     np.testing.assert_array_equal(given["validation_data"][0], images[72:])
     batches = given["x"]
@@ -74,11 +74,11 @@ def test_fit_augments_what_it_trains_on_and_nothing_else(tiny_space, arrays):
     assert ((y > 0).sum(axis=1) == 2).any()  # the space has mixup
 
 
-def test_fit_gives_datasets_through(tiny_space):
-    assert fitted(tiny_space, x="a dataset", epochs=2) == {"x": "a dataset", "epochs": 2}
+def test_fit_passes_datasets_through(tiny_space):
+    assert fit_arguments(tiny_space, x="a dataset", epochs=2) == {"x": "a dataset", "epochs": 2}
 
 
-def test_batches_hold_every_image_once_an_epoch_in_a_new_order():
+def test_batches_contain_every_image_once_per_epoch_in_a_new_order():
     images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 48, 48, 1), np.uint8)
     batches = AugmentedImages(images, np.eye(7, dtype=np.float32)[np.arange(10) % 7], 4, Augmentation())
     epochs = []
@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_batches():
     assert np.abs(first - other).max() > 0
 
 
-def test_the_package_itself_imports_nothing_heavy():
+def test_importing_the_package_does_not_import_keras_or_numpy():
     code = "import sys, fer_search; assert 'keras' not in sys.modules and 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(ImportError):

@@ -1,4 +1,4 @@
-"""The README's way from a clone to one's own photo, as it stands there."""
+"""Runs the README's quick start, from a clone to a photo, as written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def lines() -> list[str]:
 
 
 @pytest.mark.slow
-def test_from_a_clone_to_your_own_photo(tmp_path, monkeypatch, capsys):
+def test_the_readmes_quick_start_works(tmp_path, monkeypatch, capsys):
     """All lines but the first, which installs, with a photo of an astronaut."""
     install, *commands = lines()
     assert install.startswith("make install")
@@ -56,7 +56,7 @@ def test_from_a_clone_to_your_own_photo(tmp_path, monkeypatch, capsys):
     assert (rows.max() < 175, columns.min() > 150, columns.max() < 310) == (True, True, True)
 
 
-def test_the_classes_in_the_readme_are_in_the_order_of_the_output():
+def test_the_readme_lists_the_classes_in_output_order():
     from fer_search.data.spec import FER2013_CLASSES as CLASSES
 
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())

@@ -17,7 +17,7 @@ def space_of(tmp_path, text):
     return path
 
 
-def test_the_reports_scratch_rows_are_designs_with_exactly_its_settings():
+def test_the_reports_scratch_rows_have_exactly_its_settings():
     space = load_space(REPORT)
     designs = {name: space.design(space.baseline(name)) for name in space.baselines}
     figure_1 = designs["figure_1"]
@@ -37,7 +37,7 @@ def test_the_reports_scratch_rows_are_designs_with_exactly_its_settings():
     assert space.references["mixup_strided"] == 0.685
 
 
-def test_the_reports_backbone_rows_are_designs_with_exactly_its_layers_and_optimisers():
+def test_the_reports_backbone_rows_have_exactly_its_layers_and_optimisers():
     space = load_space(REPORT)
     designs = {name: space.design(space.baseline(name)) for name in space.baselines}
     rgb, conv, sgd = (designs[name] for name in ("rgb_resnet152v2", "conv_resnet152v2", "rgb_resnet50_sgd"))
@@ -58,7 +58,7 @@ def test_the_reports_backbone_rows_are_designs_with_exactly_its_layers_and_optim
     assert rows.items() <= space.references.items()
 
 
-def test_the_recipes_of_the_published_records_are_baselines_of_modern():
+def test_published_recipes_are_baselines_of_modern():
     space = load_space(MODERN)
     vgg = space.design(space.baseline("khaireddin_vgg"))
     assert vgg.network == Plain(stages=((64, 64), (128, 128), (256, 256), (512, 512)))
@@ -66,7 +66,7 @@ def test_the_recipes_of_the_published_records_are_baselines_of_modern():
     assert vgg.augmentation == Augmentation(rotation=10, shift=0.2, flip=True, resized_crop=0.64, erasing=0.5)
     assert vgg.evaluation == Evaluation(views="ten_crop", crop=40)
     momentum = {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 1e-2}
-    # PyTorch's decay goes through the momentum, 1 / (1 - 0.9) times as far as Keras'
+    # PyTorch's weight decay passes through the momentum, so it is 1 / (1 - 0.9) times as strong as Keras'
     assert vgg.optimisation == Optimisation(
         **momentum, weight_decay=1e-3, batch_size=64, schedule="plateau", plateau_factor=0.75
     )
@@ -75,7 +75,7 @@ def test_the_recipes_of_the_published_records_are_baselines_of_modern():
     assert vgg19.head == Head(dropout=0.5, pooling="flatten", batch_norm=False)
     assert vgg19.augmentation == Augmentation(flip=True, crop=44)
     assert vgg19.evaluation.views == "ten_crop"
-    o = dataclasses.replace(vgg19.optimisation, plateau_factor=0.1)  # of no use to its schedule
+    o = dataclasses.replace(vgg19.optimisation, plateau_factor=0.1)  # not used by its schedule
     assert o == Optimisation(
         **momentum, weight_decay=5e-3, batch_size=128, clip_value=0.1,
         schedule="step", step_start=80, step_every=5, step_factor=0.9,
@@ -105,12 +105,12 @@ def test_a_fixed_choice_has_one_value_in_every_design(rng):
         ({"blocks": "many"}, r"--fix: blocks must be a number, not 'many'"),
     ],
 )
-def test_a_choice_that_cannot_be_fixed_is_named(fixed, message):
+def test_an_invalid_fixed_choice_is_reported(fixed, message):
     with pytest.raises(UserError, match=message):
         load_space(REPORT, fixed=fixed)
 
 
-def test_values_that_cannot_be_had_leave_the_space_with_what_needs_them(rng):
+def test_unavailable_values_are_removed_with_what_depends_on_them(rng):
     space = load_space(REPORT).restricted({}, without={"backbone": ["ResNet50"]})
     assert "rgb_resnet50_sgd" not in space.baselines
     names = {getattr(space.design(space.sample(rng)).network, "name", None) for _ in range(60)}
@@ -120,7 +120,7 @@ def test_values_that_cannot_be_had_leave_the_space_with_what_needs_them(rng):
     assert all(choice.name not in ("backbone", "channels") for choice in space.choices().space)
 
 
-def test_width_and_batch_size_hold_for_every_design():
+def test_width_and_batch_size_apply_to_every_design():
     space = load_space(REPORT, width=0.125, batch_size=64)
     design = space.design(space.choices())
     assert design.network.filters() == ((8, 8, 16, 16), (32, 32), (64, 64))
@@ -237,13 +237,13 @@ def test_choices_after_a_branch_that_returns_early_are_found(tmp_path):
         ),
     ],
 )
-def test_a_wrong_space_is_one_line_with_its_place(tmp_path, text, message):
+def test_an_error_in_a_space_is_one_line_with_its_location(tmp_path, text, message):
     with pytest.raises(UserError, match=message) as caught:
         load_space(space_of(tmp_path, text))
     assert "\n" not in str(caught.value)
 
 
-def test_a_space_that_cannot_be_read_is_named(tmp_path):
+def test_an_unreadable_space_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"none\.py: No such file or directory"):
         load_space(tmp_path / "none.py")
     (tmp_path / "binary.py").write_bytes(b"\xff\xfe\x00")

@@ -1,4 +1,4 @@
-"""Spaces with a network of the user's own: ``build(hp)``, or a function before the head."""
+"""Spaces with a user-defined network: ``build(hp)``, or a function before the head."""
 
 import dataclasses
 
@@ -57,7 +57,7 @@ def load(tmp_path):
 
 @pytest.fixture(scope="module")
 def data():
-    """A class is a brightness."""
+    """Images whose class is their brightness."""
     rng = np.random.default_rng(0)
     labels = np.arange(48) % 3
     images = (rng.integers(0, 60, (48, 32, 32)) + labels[:, None, None] * 90).astype(np.uint8)
@@ -70,7 +70,7 @@ def model_of(space, **values):
     return build_model(space.design(hp), spec=SPEC)
 
 
-def test_a_model_as_in_the_guide_is_trained_on_our_loop(load, data, tmp_path):
+def test_a_model_from_keras_tuners_guide_is_trained_by_our_loop(load, data, tmp_path):
     space = load(GUIDE)
     assert {c.name for c in space.choices().space} == {
         *("conv_layers", "filters_0", "filters_1", "dropout", "lr", "rotation")
@@ -86,13 +86,13 @@ def test_a_model_as_in_the_guide_is_trained_on_our_loop(load, data, tmp_path):
     with trained_model(trial, data.spec) as model:
         model.save(tmp_path / "model.keras")
         expected = model.predict(data.images[..., None].astype("float32"), verbose=0)
-    plain = keras.saving.load_model(tmp_path / "model.keras")  # without us
+    plain = keras.saving.load_model(tmp_path / "model.keras")  # without fer-search
     np.testing.assert_allclose(plain.predict(data.images[..., None].astype("float32"), verbose=0), expected, atol=1e-5)
     assert measure_cost(design, SPEC).parameters == plain.count_params()
     assert cost_equivalent(design).network == design.network
 
 
-def test_a_schedule_and_logits_are_kept(load, data, tmp_path):
+def test_a_models_schedule_and_logits_are_supported(load, data, tmp_path):
     text = HEAD + (
         "def build(hp):\n"
         "    model = keras.Sequential([layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(3)])\n"
@@ -132,19 +132,19 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_model_that_does_not_fit_is_named(case, load):
+def test_an_unsuitable_model_is_reported(case, load):
     text, message = WRONG[case]
     space = load(HEAD + text)
     with pytest.raises(DesignError, match=message):
         model_of(space)
 
 
-def test_an_error_in_build_has_its_line(load):
+def test_an_error_in_build_is_reported_with_its_line(load):
     with pytest.raises(UserError, match=r"mine\.py, line 5: ZeroDivisionError"):
         load(HEAD + "def build(hp):\n    return 1 / 0\n")
 
 
-def test_a_function_before_the_head(load, data, tmp_path):
+def test_a_custom_function_before_the_head_is_trained(load, data, tmp_path):
     space = load(
         HEAD
         + "def cnn(x, filters, kernels):\n"

@@ -1,4 +1,4 @@
-"""Spaces that misbehave: each ends in one line with the line number."""
+"""Misbehaving space files end in a one-line error with the line number."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ CHOICES = {
 
 @pytest.fixture
 def space(tmp_path):
-    """Write a space file with a statement in design(hp)."""
+    """Return a function that writes a space file with a given statement in design(hp)."""
 
     def write(statement, head=HEAD):
         path = tmp_path / "space.py"
@@ -57,7 +57,7 @@ def space(tmp_path):
 
 
 @pytest.mark.parametrize("statement", CHOICES)
-def test_a_choice_that_cannot_be_searched_ends_in_one_line(space, statement):
+def test_an_unsearchable_choice_is_a_one_line_error(space, statement):
     path = space(statement)
     with pytest.raises(UserError) as refused:
         load_space(path)
@@ -68,14 +68,14 @@ def test_a_choice_that_cannot_be_searched_ends_in_one_line(space, statement):
     assert refused.value.exit_code == 2
 
 
-def test_base_exceptions_of_its_own_are_errors_of_the_space(tmp_path):
+def test_base_exceptions_raised_by_a_space_are_errors(tmp_path):
     path = tmp_path / "space.py"
     path.write_text("class Odd(Exception): pass\nraise Odd('so')\n")
     with pytest.raises(UserError, match="line 2: Odd: so"):
         load_space(path)
 
 
-def test_a_design_that_changes_from_call_to_call_is_refused(tmp_path):
+def test_a_nondeterministic_design_is_refused(tmp_path):
     path = tmp_path / "space.py"
     path.write_text(
         HEAD + "calls = []\ndef design(hp):\n    calls.append(1)\n"
@@ -85,7 +85,7 @@ def test_a_design_that_changes_from_call_to_call_is_refused(tmp_path):
         load_space(path)
 
 
-def test_prints_go_to_stderr(space, capsys):
+def test_output_of_a_space_goes_to_stderr(space, capsys):
     load_space(space("print('hello')", head=HEAD + "print('top')\n"))
     out, err = capsys.readouterr()
     assert out == ""
@@ -93,7 +93,7 @@ def test_prints_go_to_stderr(space, capsys):
     assert "top" in err
 
 
-def test_a_space_that_does_not_return_is_reported_with_its_line(tmp_path, monkeypatch, capsys):
+def test_a_hanging_space_is_reported_with_its_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(spaceguard, "SLOW_SECONDS", 0.05)
     path = tmp_path / "slow.py"
     path.write_text("import time\ndef run(until):\n    while not until.is_set():\n        time.sleep(0.01)\n")
@@ -124,7 +124,7 @@ def test_a_space_from_a_fifo_or_device_is_refused(tmp_path):
         load_space(tmp_path / "nul.py")
 
 
-def test_the_process_survives_os_exit_and_ends_with_an_error(space):
+def test_os_exit_in_a_space_becomes_an_error(space):
     code = f"import sys; sys.argv = ['fer-search', 'space', 'check', {str(space('import os; os._exit(0)'))!r}]\n"
     started = time.monotonic()
     ended = subprocess.run(

@@ -43,7 +43,7 @@ def made(folder: Path, files=FILES) -> Path:
     return folder / "space.py"
 
 
-def test_what_a_space_imports_from_its_folder_is_part_of_it(space):
+def test_modules_imported_from_the_spaces_folder_are_part_of_it(space):
     loaded = load_space(space)
     files = ["own_lists.py", "parts/__init__.py", "parts/heads.py", "parts/rates.py"]
     assert loaded.modules == {name: FILES[name] for name in files}
@@ -52,7 +52,7 @@ def test_what_a_space_imports_from_its_folder_is_part_of_it(space):
     (space.parent / "parts" / "rates.py").write_text("DROPOUT = 0.25\n")
     again = load_space(space)
     assert again.sha256 != before
-    assert again.design(again.choices()).head.dropout == (0.25,)  # nothing of the first is kept
+    assert again.design(again.choices()).head.dropout == (0.25,)  # no state of the first load is left
 
 
 def test_the_modules_of_two_spaces_do_not_mix(space, tmp_path):
@@ -62,19 +62,19 @@ def test_the_modules_of_two_spaces_do_not_mix(space, tmp_path):
     assert load_space(space).all_choices.values == {"filters": 4}
 
 
-def test_a_space_without_modules_is_its_text_alone(tiny_space):
+def test_a_space_without_modules_is_hashed_as_its_text(tiny_space):
     loaded = load_space(tiny_space)
     assert loaded.modules == {}
-    assert loaded.sha256 == hashlib.sha256(tiny_space.read_bytes()).hexdigest()  # as in runs that are older
+    assert loaded.sha256 == hashlib.sha256(tiny_space.read_bytes()).hexdigest()  # compatible with older runs
 
 
-def test_libraries_are_not_hidden_by_what_lies_beside_a_space(space, monkeypatch):
+def test_files_next_to_a_space_do_not_shadow_libraries(space, monkeypatch):
     load_space(space)
     monkeypatch.delitem(sys.modules, "json")
     assert hasattr(importlib.import_module("json"), "loads")
 
 
-def test_wrong_modules_are_named(space):
+def test_errors_in_modules_are_reported(space):
     wrong = space.parent / "parts" / "rates.py"
     wrong.write_text("DROPOUT = 0.1\nDROPOUT =\n")
     with pytest.raises(UserError, match=rf"{wrong}, line 2: invalid syntax"):

@@ -1,4 +1,4 @@
-"""Output: hostile text is harmless on terminals and in spreadsheets; output that fails never fails a trial."""
+"""Output: hostile text is harmless in terminals and spreadsheets; output errors never fail a trial."""
 
 import csv
 import errno
@@ -17,23 +17,23 @@ from fer_search.search.display.json_lines import JsonLines
 from fer_search.terminal import OutputError, OutputStream, printable, spreadsheet_safe
 
 
-def test_control_characters_are_written_out():
+def test_control_characters_are_escaped():
     assert printable("a\x1b[31mb\x07\x9b\x00") == "a\\x1b[31mb\\x07\\x9b\\x00"
     assert printable("\ud800 \u202e \u2028") == "\\ud800 \\u202e \\u2028"
     assert printable("tab\tline\nümlaut 表情") == "tab\tline\nümlaut 表情"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", " =x", "\t=x"])
-def test_formulas_are_text_in_a_spreadsheet(text):
+def test_spreadsheet_formulas_are_escaped(text):
     assert spreadsheet_safe(text).startswith("'")
 
 
 @pytest.mark.parametrize("text", ["-0.5", "+3", "1e-3", "-1.5e-07", "plain", "a=b", ""])
-def test_numbers_and_plain_text_stay(text):
+def test_numbers_and_plain_text_are_unchanged(text):
     assert spreadsheet_safe(text) == text
 
 
-def test_markup_and_emoji_codes_are_shown_as_they_are():
+def test_markup_and_emoji_codes_are_not_interpreted():
     out = io.StringIO()
     table = Table("[red]head[/red]", title="[/]")
     table.add_row("[/] :smile: [bold]x[/bold]\x1b[31m")
@@ -48,7 +48,7 @@ def test_markup_and_emoji_codes_are_shown_as_they_are():
 
 
 class Full(io.StringIO):
-    """A stream on a full disk, or whose terminal was closed."""
+    """A stream on a full disk or a closed terminal."""
 
     def __init__(self, number):
         super().__init__()
@@ -59,7 +59,7 @@ class Full(io.StringIO):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EPIPE])
-def test_a_search_goes_on_when_its_output_fails(number, capsys):
+def test_a_search_continues_when_its_output_fails(number, capsys):
     reporter = TolerantReporter(JsonLines(OutputStream(Full(number))))
     for _ in range(3):
         reporter.show(Note("text"))
@@ -67,7 +67,7 @@ def test_a_search_goes_on_when_its_output_fails(number, capsys):
     assert capsys.readouterr().err.count("output stopped") == 1
 
 
-def test_a_failing_stream_is_told_from_other_files():
+def test_stream_errors_are_distinguished_from_other_file_errors():
     with pytest.raises(OutputError):
         OutputStream(Full(errno.ENOSPC)).write("x")
     tolerant = OutputStream(Full(errno.EIO), tolerant=True)
@@ -84,7 +84,7 @@ RUN = "results/report_cpu"  # a run that is part of the repository
 
 
 @pytest.mark.parametrize("arguments", [["status", RUN, "--json"], ["trials", RUN], ["report", RUN, "--format", "csv"]])
-def test_a_full_disk_behind_stdout_is_one_line_and_a_closed_pipe_none(arguments):
+def test_a_full_disk_at_stdout_is_one_line_and_a_closed_pipe_is_silent(arguments):
     with open("/dev/full", "w") as full:
         ended = command(RUN, arguments, full)
     assert ended.returncode == 1
@@ -97,7 +97,7 @@ def test_a_full_disk_behind_stdout_is_one_line_and_a_closed_pipe_none(arguments)
     assert (ended.returncode, ended.stderr) in ((0, ""), (1, ""))
 
 
-def test_a_csv_cell_is_no_formula(tmp_path):
+def test_csv_cells_are_not_formulas(tmp_path):
     import shutil
 
     from fer_search.report import to_csv

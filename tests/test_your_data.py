@@ -1,4 +1,4 @@
-"""README's table "your data": every command in it is run, on small made files of each kind."""
+"""Runs every command of the README's "your data" table on small generated files of each kind."""
 
 import io
 import json
@@ -23,9 +23,9 @@ FER2013 = {"angry": 0, "happy": 3, "sad": 4}
 
 def commands():
     table = README.read_text().partition("| your data |")[2].partition("\n\n")[0]
-    found = [c for row in table.splitlines() for c in re.findall(r"`(--data [^`]+)`", row)]
-    assert len(found) >= 20
-    return found
+    options = [c for row in table.splitlines() for c in re.findall(r"`(--data [^`]+)`", row)]
+    assert len(options) >= 20
+    return options
 
 
 def face(number, size=48):
@@ -41,7 +41,7 @@ def png(number):
 
 
 def pictures():
-    """Path -> content of class folders with three splits."""
+    """Return class folders with three splits as a mapping from path to content."""
     sizes = {"train": 10, "val": 4, "test": 4}
     parts = [(part, name, k) for part, each in sizes.items() for name in NAMES for k in range(each)]
     return {f"{part}/{name}/{k}.png": png(number) for number, (part, name, k) in enumerate(parts)}
@@ -61,7 +61,7 @@ def arrays(numbers):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """All kinds of data that the table names."""
+    """A folder with all kinds of data that the table lists."""
     import h5py
     import pyarrow
     from pyarrow import parquet
@@ -79,7 +79,7 @@ def folder(tmp_path_factory):
     parts = ("train", "train", "test") * 28
     write(root / "rafdb", {f"{part}/{1 + k % 7}/{k}.png": png(k) for k, part in enumerate(parts)})
     write(root / "jaffe", {f"P{k % 5}.{'AN' if k % 2 else 'HA'}{k}.tiff": png(k) for k in range(40)})
-    for path in (root / "jaffe").iterdir():  # JAFFE's people have two letters
+    for path in (root / "jaffe").iterdir():  # JAFFE names people by two letters
         path.rename(path.with_name("ABCDE"[int(path.name[1])] * 2 + path.name[2:]))
     for part, first in (("Train", 0), ("Valid", 20), ("Test", 30)):
         rows = range(first, first + (20 if part == "Train" else 10))
@@ -116,7 +116,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", commands())
-def test_each_line_of_the_table_reads_data(command, folder, monkeypatch, capsys, tiny_space):
+def test_each_command_of_the_table_reads_data(command, folder, monkeypatch, capsys, tiny_space):
     seen = []
 
     def load(settings, reporter):

@@ -1,8 +1,8 @@
-"""What the replay compares: search methods through their own code, each spending the epochs of one replay.
+"""The search methods that the replay compares, each run through its own code with the epochs of one replay.
 
-A method gets a ``Replay``, which trains designs on the surrogate and counts their epochs, and says which design it
-would recommend. Ours and Keras Tuner's are oracles that are asked and told as in a search, without files; Optuna's are
-samplers and pruners that are asked and told epoch by epoch.
+A method gets a ``Replay``, which trains designs on the surrogate and counts their epochs, and reports which design it
+would recommend. Ours and Keras Tuner's methods are oracles, used as in a search but without files; Optuna's are
+samplers and pruners with an ask-and-tell interface, updated every epoch.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from surrogate import Surrogate
 from fer_search.search.proposing.guided_oracle import GuidedOracle
 from fer_search.search.proposing.oracles import make_oracle
 
-COMMONEST = 0.247  # accuracy of always saying the commonest class
-WASTED = COMMONEST + 0.02  # a training that stays below has learned nothing
+COMMONEST = 0.247  # accuracy of always predicting the majority class
+WASTED = COMMONEST + 0.02  # a training run that stays below has learned nothing
 
 
 class BudgetSpent(Exception):
-    """The epochs of a replay are spent."""
+    """The epochs of a replay are used up."""
 
 
 @dataclass
 class Step:
-    """Some epochs of a training: the epochs spent in all, the design, its best accuracy, whether it is a baseline."""
+    """Some epochs of a training run: total epochs spent, the design, its best accuracy, and if it is a baseline."""
 
     spent: int
     design: dict[str, Any]
@@ -47,12 +47,12 @@ class Replay:
     """One repetition of a search on a surrogate.
 
     Args:
-        surrogate: Trains.
-        space: The choices.
-        baselines: Values of the designs that are known from the start.
-        seed: Of the trainings and the method.
-        epochs: How many may be spent.
-        marks: Numbers of epochs after which the recommended design is asked for.
+        surrogate: Surrogate that provides the learning curves.
+        space: Choices of the space.
+        baselines: Values of the designs known from the start.
+        seed: Random seed for training runs and method.
+        epochs: Budget in epochs.
+        marks: Numbers of spent epochs at which the recommended design is recorded.
     """
 
     surrogate: Surrogate
@@ -69,7 +69,7 @@ class Replay:
     trained: dict[tuple, int] = field(default_factory=dict)
 
     def curve(self, values: Mapping[str, Any]) -> np.ndarray:
-        """Return all accuracies that a design's training has in this replay."""
+        """Return the accuracies of a design's training run in this replay."""
         key = self.surrogate.key(values)
         return self.surrogate.curve(values, self.seed, *key)
 
@@ -77,7 +77,7 @@ class Replay:
         """Train a design from after epoch ``start`` to ``end``; return these epochs' accuracies.
 
         Raises:
-            BudgetSpent: There are not so many epochs left.
+            BudgetSpent: Not enough epochs are left.
         """
         while self.marks_due(self.spent + end - start):
             self.recommended[self.marks_due(self.spent + end - start)] = self.recommend() or self.best_design()
@@ -90,7 +90,7 @@ class Replay:
         return curve[start:end]
 
     def marks_due(self, spent: int) -> int:
-        """Return the first mark that is passed when ``spent`` epochs are spent and that has no recommendation; or 0."""
+        """Return the first mark up to ``spent`` epochs that has no recommendation yet, or 0."""
         return next((mark for mark in self.marks if mark < spent and mark not in self.recommended), 0)
 
     def best_design(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def ours(tuner: str, min_epochs: int = 1, baselines_in_rungs: bool = True, most:
 
     def method(replay: Replay) -> None:
         last, options = replay.surrogate.epochs, {"min_epochs": min_epochs, "full_baselines": not baselines_in_rungs}
-        for repetition in range(most):  # Hyperband ends by itself; it is then begun anew
+        for repetition in range(most):  # Hyperband ends by itself and is then restarted
             oracle = make_oracle(
                 tuner,
                 replay.space.copy(),
@@ -139,7 +139,7 @@ def ours(tuner: str, min_epochs: int = 1, baselines_in_rungs: bool = True, most:
 
 
 def keras_tuner_stock(kind: type, **options: Any) -> Method:
-    """Return one of Keras Tuner's own oracles, after the baselines, of which it knows nothing."""
+    """Return a stock Keras Tuner oracle that runs after the baselines and does not know them."""
 
     def method(replay: Replay) -> None:
         for values in replay.baselines:
@@ -157,9 +157,9 @@ def keras_tuner_stock(kind: type, **options: Any) -> Method:
 
 
 def one_epoch_top_k(replay: Replay) -> None:
-    """Train as many random designs as half of the epochs allow for one epoch, then the best of them to the end.
+    """Spend half of the epochs on training random designs for one epoch, then train the best of them fully.
 
-    After Egele et al. 2023 (arXiv:2307.15422); it must know its budget beforehand.
+    After Egele et al. 2023 (arXiv:2307.15422); the budget must be known in advance.
     """
     last, rng = replay.surrogate.epochs, np.random.default_rng([replay.seed, 5])
     for values in replay.baselines:
@@ -169,7 +169,7 @@ def one_epoch_top_k(replay: Replay) -> None:
         hp = replay.space.copy()
         values = _random(hp, rng)
         drawn.append((float(replay.train(values, 0, 1)[-1]), len(drawn), values))
-    for _, _, values in sorted(drawn, key=lambda one: -one[0]):
+    for _, _, values in sorted(drawn, key=lambda result: -result[0]):
         replay.train(values, 1, last)
 
 
@@ -238,7 +238,7 @@ def _values_of(oracle: kt.Oracle, trial_id: str | None) -> dict[str, Any] | None
 
 
 def _silence(oracle: Any) -> None:
-    """Let an oracle write nothing and print nothing."""
+    """Stop an oracle from writing files and printing."""
     oracle.verbose = 0
     oracle.save = lambda *_: None
     oracle._save_trial = lambda trial: None

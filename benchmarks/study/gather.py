@@ -1,14 +1,14 @@
-"""Gathers the recorded study: the learning curves of many designs of ``space.py`` on real FER2013.
+"""Records the study: learning curves of many designs of ``space.py`` on real FER2013.
 
-    python benchmarks/study/gather.py --data fer2013.csv --folder ~/study            # goes on where it was
-    TF_NUM_INTRAOP_THREADS=1 nice -n 19 python benchmarks/study/gather.py ...        # beside other work, for days
+    python benchmarks/study/gather.py --data fer2013.csv --folder ~/study            # resumes where it stopped
+    TF_NUM_INTRAOP_THREADS=1 nice -n 19 python benchmarks/study/gather.py ...        # in the background, for days
     python benchmarks/study/gather.py --folder ~/study --table-only                  # copies the table into this folder
 
-One training after another, by the training of the tool itself: a kill costs at most the epoch that it hits, and the
-same command goes on. A row is appended to FOLDER/study.csv as each training ends. The order is fixed: design 0 is the
-default, every third one differs from it in one to three choices ("neighbour"), the others are drawn uniformly; every
-eighth design has three seeds, so that the noise between seeds is known. 320 designs are 400 trainings of about 75
-seconds of one core each.
+Runs one training after another with fer-search's own training code. If killed, the same command resumes and loses at
+most the current epoch. A row is appended to FOLDER/study.csv when a training run ends. The order is fixed: design 0 is
+the default, every third design differs from it in one to three choices ("neighbour"), and the others are drawn
+uniformly. Every eighth design has three seeds, to estimate the noise between seeds. 320 designs are 400 training runs
+of about 75 seconds on one core each.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CURVES = {"val_acc": "val_accuracy", "val_loss": "val_loss", "train_acc": "accur
 
 
 def plan(space: Space, designs: int) -> Iterator[tuple[int, str, int, Any]]:
-    """Yield number, origin, seed and hyperparameters of each training, in order."""
+    """Yield number, origin, seed and hyperparameters of each training run, in order."""
     for number in range(designs):
         rng = np.random.default_rng([7, number])
         hp, origin = space.sample(rng), "uniform"
@@ -59,7 +59,7 @@ def plan(space: Space, designs: int) -> Iterator[tuple[int, str, int, Any]]:
 
 
 def _neighbour(space: Space, drawn: Any, rng: np.random.Generator) -> Any:
-    """Return the default with one to three choices as drawn."""
+    """Return the default with one to three choices replaced by drawn values."""
     hp = space.baseline("default")
     changed = [name for name in hp.values if drawn.values.get(name, hp.values[name]) != hp.values[name]]
     some = rng.choice(changed, min(int(rng.integers(1, 4)), len(changed)), replace=False)
@@ -76,7 +76,7 @@ def columns(space: Space) -> list[str]:
 
 
 def gather(folder: Path, data: str, designs: int) -> None:
-    """Train what is not in the table yet."""
+    """Run all training runs that are not in the table yet."""
     space = load_space(HERE / "space.py")
     settings = Settings(space=HERE / "space.py", data=data, limit_train=IMAGES, max_epochs=EPOCHS, seed=0)
     dataset, split = load_data(settings)
@@ -96,7 +96,7 @@ def gather(folder: Path, data: str, designs: int) -> None:
 
 
 def _train(design: Any, folder: Path, number: int, seed: int, data: TrialData) -> dict[str, Any]:
-    """Train a design; return its part of the row. Of what is on the disk, epochs.csv stays."""
+    """Train a design; return its part of the row. Only epochs.csv is kept on disk."""
     folder.mkdir(exist_ok=True)
     cost = measure_cost(design)
     about: dict[str, Any] = {"parameters": cost.parameters, "flops": cost.flops, "failed": ""}
@@ -112,18 +112,18 @@ def _train(design: Any, folder: Path, number: int, seed: int, data: TrialData) -
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the table; one torn by a kill is left out."""
+    """Return the rows of the table; a last row truncated by a kill is removed."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    return list(csv.DictReader(whole.splitlines()))
+    complete = text[: text.rfind("\n") + 1]
+    if complete != text:
+        path.write_text(complete, encoding="utf-8")
+    return list(csv.DictReader(complete.splitlines()))
 
 
 def append(path: Path, names: list[str], row: dict[str, Any]) -> None:
-    """Append a row and force it to the disk."""
+    """Append a row and sync it to disk."""
     new = not path.exists()
     with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
@@ -136,9 +136,9 @@ def append(path: Path, names: list[str], row: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="auto", help="FER2013, in any form that fer-search reads")
-    parser.add_argument("--folder", type=Path, default=Path("study"), help="where trainings and the table are")
-    parser.add_argument("--designs", type=int, default=DESIGNS, help=f"how many designs (default: {DESIGNS})")
+    parser.add_argument("--data", default="auto", help="FER2013 in any format that fer-search reads")
+    parser.add_argument("--folder", type=Path, default=Path("study"), help="folder for training runs and the table")
+    parser.add_argument("--designs", type=int, default=DESIGNS, help=f"number of designs (default: {DESIGNS})")
     parser.add_argument("--table-only", action="store_true", help="train nothing: copy the table into benchmarks/study")
     options = parser.parse_args()
     if not options.table_only:

@@ -1,4 +1,4 @@
-"""The space of ``micro_table.csv``: very small networks, whose epochs take seconds on one core; 8,640 designs."""
+"""The space of ``micro_table.csv``: 8,640 designs of very small networks whose epochs take seconds on one core."""
 
 from fer_search.design import Augmentation, Design, Head, Optimisation, Plain, Residual
 

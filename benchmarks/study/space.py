@@ -1,15 +1,15 @@
-"""The space of the recorded study: four small stages, which two CPU cores train in minutes.
+"""The space of the recorded study: networks of four small stages that train in minutes on two CPU cores.
 
-The default is the network that reaches 61 to 64% on FER2013 in ten CPU minutes with all training images. Fifteen
-choices, one of them conditional, of the kinds that spaces here have; 0.1 to 1.3 million parameters.
+The default network reaches 61 to 64% on FER2013 in ten CPU minutes with all training images. Fifteen choices like those
+of the search spaces, one of them conditional; 0.1 to 1.3 million parameters.
 """
 
 from fer_search.design import Augmentation, Design, Head, Optimisation, Plain, Residual
 
 
 def design(hp):
-    filters = hp.Choice("filters", [12, 8, 16])  # of the first stage; they double from stage to stage
-    blocks = hp.Choice("blocks", [1, 2])  # of each later stage
+    filters = hp.Choice("filters", [12, 8, 16])  # first stage; doubled in every later stage
+    blocks = hp.Choice("blocks", [1, 2])  # per later stage
     shared = {
         "stages": tuple((filters * 2**s,) * (1 if s == 0 else blocks) for s in range(4)),
         "downsample": hp.Choice("downsample", ["max_pool", "strided", "blur_pool"]),
@@ -23,7 +23,7 @@ def design(hp):
         head=Head(dropout=hp.Choice("dropout", [0.2, 0.0, 0.4])),
         augmentation=Augmentation(
             flip=True,
-            rotation=hp.Choice("rotation", [10, 0, 20, 30]),  # degrees either way
+            rotation=hp.Choice("rotation", [10, 0, 20, 30]),  # degrees in both directions
             zoom=hp.Choice("zoom", [0.1, 0.0, 0.2]),
             cutout=hp.Choice("cutout", [0, 8, 16]),
             mixup_alpha=hp.Choice("mixup_alpha", [0.0, 0.2, 0.4]),
@@ -33,7 +33,7 @@ def design(hp):
             learning_rate=hp.Float("learning_rate", 3e-4, 3e-2, sampling="log", default=5e-3),
             schedule=hp.Choice("schedule", ["one_cycle", "cosine", "plateau", "constant"]),
             batch_size=hp.Choice("batch_size", [64, 32, 128]),
-            plateau_patience=2,  # in nine epochs the usual 5 would never act
+            plateau_patience=2,  # the usual 5 would never take effect in nine epochs
         ),
     )
 

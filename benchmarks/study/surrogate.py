@@ -1,9 +1,9 @@
-"""A recorded table as a function: the learning curve that any design of its space would have.
+"""A surrogate that predicts the learning curve of any design of a space from a recorded table.
 
-The mean curve is a ridge regression on all choices plus a random forest on what that leaves over, fitted to all epochs
-together. The noise of a training, between seeds and from the finite validation set, is a multivariate normal over the
-epochs with the covariance of what both leave over; it is the same whenever the same training (replay, design) is asked
-for, however its epochs are asked for.
+The mean curve is a ridge regression on all choices plus a random forest on its residuals, fitted to all epochs
+together. The noise of a training run, between seeds and from the finite validation set, is multivariate normal over the
+epochs with the covariance of the remaining residuals. It is deterministic for a training run (replay, design), in
+whatever order its epochs are requested.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from keras_tuner.engine import hyperparameters as kinds
 from sklearn.ensemble import RandomForestRegressor
 
 RIDGE, TREES, LEAF = 10.0, 200, 2
-LOG_RATIO = 8  # of a list's largest to its smallest value, from which on its logarithm counts
+LOG_RATIO = 8  # ratio of a list's largest to smallest value above which its logarithm is used
 
 
 class Surrogate:
     """Learning curves for a space, learned from a table.
 
     Args:
-        table: csv with a column for each choice and val_acc_1, val_acc_2, ...
-        space: the choices.
+        table: csv file with a column per choice and val_acc_1, val_acc_2, ...
+        space: Choices of the space.
     """
 
     def __init__(self, table: Path, space: kt.HyperParameters) -> None:
@@ -61,12 +61,12 @@ class Surrogate:
         return float(self.mean_curves([values])[0, -1])
 
     def curve(self, values: Mapping[str, Any], *seed: int) -> np.ndarray:
-        """Return the accuracies of a training of a design, float (epochs,)."""
+        """Return the accuracies of a training run of a design, float (epochs,)."""
         mean = self.mean_curves([values])[0]
         return np.clip(mean + self._noise @ np.random.default_rng(seed).normal(size=self.epochs), 0.0, 1.0)
 
     def key(self, values: Mapping[str, Any]) -> tuple[int, ...]:
-        """Return what seeds a design's trainings: one whole number per choice."""
+        """Return the seed of a design's training runs: one integer per choice."""
         probs = [choice.value_to_prob(values[choice.name]) if choice.name in values else 1.0 for choice in self.choices]
         return tuple(round(1e6 * prob) for prob in probs)
 
@@ -78,7 +78,7 @@ class Surrogate:
 
 
 def encode(choice: Any, value: Any) -> np.ndarray:
-    """Return a value as numbers: one for an ordered list, a parabola for a range, else one-hot; zeros for None."""
+    """Encode a value: one number for an ordered list, linear and quadratic for a range, else one-hot; None as zeros."""
     if isinstance(choice, (kinds.Choice, kinds.Boolean)):
         options = list(choice.values)
         if not all(isinstance(option, (int, float)) for option in options):
@@ -88,12 +88,12 @@ def encode(choice: Any, value: Any) -> np.ndarray:
             numbers = np.log(numbers)
         known = 0.0 if value is None else numbers[options.index(value)] - numbers.mean()
         return np.array([known / (numbers.std() or 1.0)])
-    at = 0.0 if value is None else 2 * choice.value_to_prob(value) - 1
-    return np.array([at, at * at])
+    scaled = 0.0 if value is None else 2 * choice.value_to_prob(value) - 1
+    return np.array([scaled, scaled * scaled])
 
 
 def parse(choice: Any, text: str) -> Any:
-    """Return the value that a choice has in a table."""
+    """Parse a choice's value from a table."""
     if isinstance(choice, (kinds.Choice, kinds.Boolean)):
         return next(option for option in choice.values if str(option) == text)
     return int(text) if isinstance(choice, kinds.Int) else float(text)

@@ -1,4 +1,4 @@
-"""Augmentation of colour images, and of images of another size than FER2013's."""
+"""Augmentation of colour images and of images of sizes other than FER2013's."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def one_step(images, augmentation, seed=0):
     return [keras.ops.convert_to_numpy(x) for x in augment(images, labels, {k: v[0] for k, v in draws.items()})]
 
 
-def test_a_grey_image_in_colour_becomes_what_it_becomes_in_grey(rng):
+def test_a_grey_rgb_image_is_augmented_like_its_greyscale_version(rng):
     grey = rng.integers(0, 256, (6, 64, 64), dtype=np.uint8)
     in_grey, labels = one_step(grey, EVERYTHING)
     in_colour, same_labels = one_step(np.repeat(grey[..., None], 3, axis=-1), EVERYTHING)
@@ -28,7 +28,7 @@ def test_a_grey_image_in_colour_becomes_what_it_becomes_in_grey(rng):
     np.testing.assert_array_equal(labels, same_labels)
 
 
-def test_channels_are_moved_together(rng):
+def test_all_channels_get_the_same_geometry(rng):
     images = rng.integers(0, 256, (4, 48, 48, 3), dtype=np.uint8)
     moved, _ = one_step(images, Augmentation(rotation=30, flip=True))
     for channel in range(3):

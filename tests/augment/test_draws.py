@@ -1,4 +1,4 @@
-"""A whole epoch's plan, and a batch that is augmented by it."""
+"""The random draws of an epoch, and augmenting a batch with them."""
 
 import numpy as np
 import pytest
@@ -26,10 +26,10 @@ def first_step(rng, count, augmentation):
     return {name: values[0] for name, values in draw_epoch(rng, 1, count, augmentation).items()}
 
 
-def test_an_epochs_plan_holds_what_the_design_needs(rng):
+def test_an_epochs_draws_contain_what_the_design_needs(rng):
     assert draw_epoch(rng, 3, 5, Augmentation()) == {}
-    found = {name: (values.shape, str(values.dtype)) for name, values in draw_epoch(rng, 3, 5, EVERYTHING).items()}
-    assert found == {
+    drawn = {name: (values.shape, str(values.dtype)) for name, values in draw_epoch(rng, 3, 5, EVERYTHING).items()}
+    assert drawn == {
         "maps": ((3, 5, 2, 3), "float32"),
         "jitter": ((3, 5, 2), "float32"),
         "squares": ((3, 5, 2, 4), "int32"),
@@ -48,7 +48,7 @@ def test_an_epochs_plan_holds_what_the_design_needs(rng):
     assert all(sorted(step) == [0, 1, 2, 3, 4] for step in draw_epoch(rng, 3, 5, EVERYTHING)["partners"].tolist())
 
 
-def test_one_augmentations_numbers_do_not_depend_on_the_others():
+def test_draws_of_one_augmentation_do_not_depend_on_the_others():
     alone = draw_epoch(np.random.default_rng(5), 2, 8, Augmentation(rotation=20))
     together = draw_epoch(np.random.default_rng(5), 2, 8, Augmentation(rotation=20, cutout=8, mixup_alpha=1.0))
     np.testing.assert_array_equal(alone["maps"], together["maps"])
@@ -58,7 +58,7 @@ def test_one_augmentations_numbers_do_not_depend_on_the_others():
 
 
 @pytest.mark.parametrize("augmentation", [Augmentation(mixup_alpha=1.0), Augmentation(mixup_share=0.7)])
-def test_mixup_gives_the_label_what_it_gives_the_pixels(rng, augmentation):
+def test_mixup_mixes_labels_with_the_weights_of_the_pixels(rng, augmentation):
     images, labels = batch(rng)
     step = first_step(rng, 6, augmentation)
     x, y = augment(images, labels, step)
@@ -69,7 +69,7 @@ def test_mixup_gives_the_label_what_it_gives_the_pixels(rng, augmentation):
         assert (step["label_lam"] == np.float32(0.7)).all()
 
 
-def test_with_mixup_and_cutmix_each_image_gets_one_of_them_with_equal_chances(rng):
+def test_mixup_or_cutmix_is_applied_to_each_image_with_equal_probability(rng):
     images, labels = batch(rng, 400)
     step = first_step(rng, 400, Augmentation(mixup_alpha=1.0, cutmix_alpha=1.0))
     x, y = map(numpy, augment(images, labels, step))
@@ -83,19 +83,19 @@ def test_with_mixup_and_cutmix_each_image_gets_one_of_them_with_equal_chances(rn
         slow = s * own + (1 - s) * other
         slow[top:bottom, left:right] = other[top:bottom, left:right]
         np.testing.assert_allclose(x[k, ..., 0], slow, rtol=1e-4)
-        share = s * (1 - (bottom - top) * (right - left) / 48**2)
-        np.testing.assert_allclose(y[k], share * labels[k] + (1 - share) * labels[p], atol=1e-5)
+        fraction = s * (1 - (bottom - top) * (right - left) / 48**2)
+        np.testing.assert_allclose(y[k], fraction * labels[k] + (1 - fraction) * labels[p], atol=1e-5)
     assert blended / 400 == pytest.approx(0.5, abs=0.08)
 
 
-def test_label_smoothing_spreads_a_share_over_all_classes(rng):
+def test_label_smoothing_spreads_a_fraction_over_all_classes(rng):
     images, labels = batch(rng)
     x, y = augment(images, labels, first_step(rng, 6, Augmentation(label_smoothing=0.2)))
     np.testing.assert_allclose(numpy(y), 0.8 * labels + 0.2 / 7, rtol=1e-5)
     np.testing.assert_array_equal(numpy(x)[..., 0], images)
 
 
-def test_a_batch_gets_geometry_then_light_then_squares_then_blends(rng):
+def test_augmentations_run_in_order_geometry_brightness_cutout_mixing(rng):
     images, labels = batch(rng, 12)
     step = first_step(rng, 12, EVERYTHING)
     x, y = map(numpy, augment(images, labels, step))
@@ -103,7 +103,7 @@ def test_a_batch_gets_geometry_then_light_then_squares_then_blends(rng):
     slow = np.stack(
         [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(slow, step["jitter"], strict=True)]
     )
-    certain = np.ones(slow.shape, bool)  # not under noise, whose values have a test of their own
+    certain = np.ones(slow.shape, bool)  # erasing noise is excluded: test_pixels.py checks its values
     for k in range(12):
         for top, left, bottom, right in step["squares"][k]:
             slow[k, max(top, 0) : bottom, max(left, 0) : right] = 0
@@ -120,7 +120,7 @@ def test_a_batch_gets_geometry_then_light_then_squares_then_blends(rng):
     assert x.max() <= 255
 
 
-def test_nothing_changes_without_a_plan(rng):
+def test_images_are_unchanged_without_augmentation(rng):
     images, labels = batch(rng)
     plain, same = augment(images, labels, {})
     np.testing.assert_array_equal(numpy(plain)[..., 0], images)

@@ -1,4 +1,4 @@
-"""The affine maps and the sampling, against scipy.ndimage, the legacy ImageDataGenerator and plain slices."""
+"""Affine maps and resampling, compared with scipy.ndimage, the legacy ImageDataGenerator and plain slicing."""
 
 import numpy as np
 import pytest
@@ -39,12 +39,12 @@ def test_warp_equals_scipy_on_every_image(rng, augmentation):
 
 
 @pytest.mark.parametrize("flipped", [False, True])
-def test_the_geometry_is_image_data_generators(rng, flipped):
+def test_geometry_matches_image_data_generator(rng, flipped):
     for _ in range(15):
         image = rng.integers(0, 256, (48, 48)).astype("float32")
         theta, shear, (ty, tx) = rng.uniform(-40, 40), rng.uniform(-20, 20), rng.uniform(-6, 6, 2)
         zy, zx = rng.uniform(0.7, 1.3, 2)
-        # In ImageDataGenerator, the axis that it calls x is the columns'.
+        # ImageDataGenerator's x axis is the column axis.
         theirs = apply_affine_transform(
             image[..., None], theta, tx, ty, shear, zx, zy, row_axis=0, col_axis=1, channel_axis=2, fill_mode="nearest"
         )[..., 0]
@@ -61,11 +61,11 @@ def test_the_geometry_is_image_data_generators(rng, flipped):
 
 
 @pytest.mark.parametrize("flipped", [False, True])
-def test_a_window_is_cut_out_of_the_turned_image_and_scaled_up(rng, flipped):
-    """Two steps, the turned image and then its resized window, are what the one map does at once, on a smooth image."""
+def test_rotation_then_crop_equals_the_single_map(rng, flipped):
+    """On a smooth image, rotating and then resizing a crop window gives the same result as the single affine map."""
     rows, columns = np.mgrid[:48, :48]
     for _ in range(10):
-        image = 100 + 2.0 * rows - 1.5 * columns  # linear, so that two interpolations lose nothing
+        image = 100 + 2.0 * rows - 1.5 * columns  # linear, so interpolating twice is exact
         theta, window = rng.uniform(-0.2, 0.2), np.array([10.0, 14.0, 24.0, 20.0]) + rng.uniform(-4, 4, 4)
         zeros, ones = np.zeros(1), np.ones((2, 1))
         still = (np.zeros((2, 1)), zeros, ones)
@@ -73,21 +73,21 @@ def test_a_window_is_cut_out_of_the_turned_image_and_scaled_up(rng, flipped):
             warp(image[None].astype("float32"), compose_maps(np.array([theta]), *still, np.array([False]), WHOLE))
         )
         steps = np.arange(48) + 0.5
-        at = (window[0] + steps * window[2] / 48 - 0.5, window[1] + steps * window[3] / 48 - 0.5)
-        slow = ndimage.map_coordinates(turned[0].astype(float), np.meshgrid(*at, indexing="ij"), order=1)
+        positions = (window[0] + steps * window[2] / 48 - 0.5, window[1] + steps * window[3] / 48 - 0.5)
+        slow = ndimage.map_coordinates(turned[0].astype(float), np.meshgrid(*positions, indexing="ij"), order=1)
         maps = compose_maps(np.array([theta]), *still, np.array([flipped]), window[None])
         ours = numpy(warp(image[None].astype("float32"), maps))[0]
         np.testing.assert_allclose(ours[:, ::-1] if flipped else ours, slow, atol=0.02)
 
 
-def test_a_crop_of_a_third_repeats_no_pixel_of_elsewhere(rng):
-    """A window of 16 pixels scaled up by 3: every third row and column of the result is the window itself."""
+def test_a_crop_of_a_third_samples_exact_pixels(rng):
+    """A 16-pixel window is scaled up by 3, so every third row and column of the result equals the window."""
     image = rng.integers(0, 256, (1, 48, 48)).astype("float32")
     maps = crop_flip_maps(np.array([[5.0, 20.0, 16.0, 16.0]]), np.array([False]))
     np.testing.assert_allclose(numpy(warp(image, maps))[0, 1::3, 1::3], image[0, 5:21, 20:36], atol=0.02)
 
 
-def test_ranges_are_kept_and_reached(rng):
+def test_draws_cover_their_ranges_and_stay_inside(rng):
     maps = draw_maps(rng, 20_000, Augmentation(rotation=30, flip=True))
     angle = np.degrees(np.arctan2(maps[:, 1, 0], maps[:, 0, 0]))
     assert -30.01 < angle.min() < -29.5
@@ -97,16 +97,16 @@ def test_ranges_are_kept_and_reached(rng):
     for axis in (0, 1):
         assert zoomed[:, axis, axis].min() == pytest.approx(0.8, abs=0.01)
         assert zoomed[:, axis, axis].max() == pytest.approx(1.2, abs=0.01)
-    assert abs(np.corrcoef(zoomed[:, 0, 0], zoomed[:, 1, 1])[0, 1]) < 0.05  # drawn apart
+    assert abs(np.corrcoef(zoomed[:, 0, 0], zoomed[:, 1, 1])[0, 1]) < 0.05  # drawn independently
 
 
-def test_crops_begin_at_every_whole_pixel_that_leaves_them_inside(rng):
+def test_crop_offsets_cover_all_positions_inside_the_image(rng):
     windows = draw_windows(rng, 5000, Augmentation(crop=40))
     assert set(windows[:, 0]) == set(windows[:, 1]) == set(range(9))
     assert (windows[:, 2:] == 40).all()
 
 
-def test_resized_crops_are_inside_and_as_torchvision_draws_them(rng):
+def test_resized_crops_are_inside_and_distributed_as_in_torchvision(rng):
     windows = draw_windows(rng, 40_000, Augmentation(resized_crop=0.25))
     assert (windows[:, :2] >= 0).all()
     assert (windows[:, :2] + windows[:, 2:] <= 48 + 1e-9).all()
@@ -115,12 +115,12 @@ def test_resized_crops_are_inside_and_as_torchvision_draws_them(rng):
     assert area.max() > 0.97
     assert 0.75 - 1e-9 <= aspect.min() < 0.76
     assert 1.32 < aspect.max() <= 4 / 3 + 1e-9
-    small = area < 0.5  # where every aspect ratio fits, so that nothing was drawn again
+    small = area < 0.5  # every aspect ratio fits, so nothing was redrawn
     assert np.log(aspect[small]).mean() == pytest.approx(0, abs=0.01)
     assert area[small].mean() == pytest.approx(0.375, abs=0.005)
 
 
-def test_without_geometry_nothing_moves(rng):
+def test_without_geometry_images_do_not_move(rng):
     images = rng.integers(0, 256, (4, 48, 48)).astype("float32")
     np.testing.assert_array_equal(numpy(warp(images, draw_maps(rng, 4, Augmentation()))), images)
 
@@ -139,9 +139,9 @@ def test_views_are_crops_and_their_mirror_images(rng):
 
     assert tta_maps(Augmentation(rotation=30, resized_crop=0.5), Evaluation()) is None
     np.testing.assert_allclose(views(Augmentation(), Evaluation("flip")), [image, image[:, ::-1]], atol=1e-3)
-    (one,) = views(Augmentation(crop=40), Evaluation())
-    inner = slice(1, -1)  # at its borders a part of an image interpolates with its neighbours, a padded one with itself
-    np.testing.assert_allclose(one[inner, inner], enlarged(image[4:44, 4:44])[inner, inner], atol=0.05)
+    (cropped,) = views(Augmentation(crop=40), Evaluation())
+    inner = slice(1, -1)  # a crop's border interpolates with its neighbours, a padded image's with itself
+    np.testing.assert_allclose(cropped[inner, inner], enlarged(image[4:44, 4:44])[inner, inner], atol=0.05)
     ten = views(Augmentation(), Evaluation("ten_crop", crop=44))
     corners = [image[2:46, 2:46], image[:44, :44], image[:44, 4:], image[4:, :44], image[4:, 4:]]
     np.testing.assert_allclose(ten[:5, inner, inner], [enlarged(c)[inner, inner] for c in corners], atol=0.05)

@@ -1,4 +1,4 @@
-"""Light, squares and blends, each against a loop over the images."""
+"""Brightness, cutout, erasing and mixing, each compared with a loop over the images."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def numpy(tensor):
     return ops.convert_to_numpy(tensor)
 
 
-def test_light_scales_distances_to_the_mean_and_adds(rng):
+def test_contrast_scales_around_the_mean_and_brightness_adds(rng):
     images = rng.integers(0, 256, (40, 48, 48)).astype("float32")
     light = draw_jitter(rng, 40, brightness=0.3, contrast=0.5)
     slow = [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(images, light, strict=True)]
@@ -46,8 +46,8 @@ def test_cutout_blackens_squares(rng, side, squares, clipped):
     assert black.any(axis=0).mean() > 0.99  # anywhere in the image
 
 
-def test_erasing_fills_a_rectangle_with_noise_and_leaves_the_rest(rng):
-    images = rng.uniform(0.25, 0.75, (2000, 48, 48)).astype("float32")  # nothing that noise could be
+def test_erasing_fills_a_rectangle_with_noise_and_keeps_the_rest(rng):
+    images = rng.uniform(0.25, 0.75, (2000, 48, 48)).astype("float32")  # values that the noise does not take
     boxes, seeds = draw_erasures(rng, 2000, 0.6), draw_seeds(rng, 2000)
     erased = numpy(erase(images, boxes, seeds))
     noise = numpy(gray_noise(seeds, 48, 48))
@@ -66,7 +66,7 @@ def test_erasing_fills_a_rectangle_with_noise_and_leaves_the_rest(rng):
     assert (boxes <= 48).all()
 
 
-def test_noise_is_uniform_over_gray_values_images_and_pixels(rng):
+def test_noise_is_uniform_and_uncorrelated(rng):
     noise = numpy(gray_noise(draw_seeds(rng, 300), 48, 48))
     counts = np.bincount(noise.astype(int).ravel(), minlength=256)
     assert len(counts) == 256
@@ -77,7 +77,7 @@ def test_noise_is_uniform_over_gray_values_images_and_pixels(rng):
     assert abs(np.corrcoef(numpy(gray_noise(np.arange(2, dtype=np.uint32), 48, 48)).reshape(2, -1))[0, 1]) < 0.1
 
 
-def test_mixup_blends_images_and_labels_in_the_same_shares(rng):
+def test_mixup_uses_the_same_weights_for_images_and_labels(rng):
     images, labels = rng.random((6, 48, 48)).astype("float32"), np.eye(7, dtype="float32")[:6]
     partners, shares = np.array([3, 4, 5, 0, 1, 2], np.int32), rng.random(6).astype("float32")
     for values in (images, labels):
@@ -85,7 +85,7 @@ def test_mixup_blends_images_and_labels_in_the_same_shares(rng):
         np.testing.assert_allclose(numpy(mix(values, values[partners], shares)), slow, rtol=1e-5, atol=1e-6)
 
 
-def test_cutmix_pastes_a_rectangle_and_knows_how_much_is_left(rng):
+def test_cutmix_pastes_a_rectangle_and_returns_the_remaining_fraction(rng):
     images, others = np.zeros((3000, 48, 48), np.float32), np.ones((3000, 48, 48), np.float32)
     patches = draw_patches(rng, 3000, 1.0)
     mixed = numpy(paste(images, others, patches))
@@ -110,8 +110,8 @@ def test_mixup_weights_follow_their_beta_distribution(rng, alpha):
     assert lam.var() == pytest.approx(1 / (8 * alpha + 4), rel=0.05)
 
 
-def test_cutmix_patches_take_the_drawn_fraction_of_the_area(rng):
-    """At a large alpha the fraction is 1/2, so a patch that is not clipped has 48 / sqrt(2) pixels a side."""
+def test_cutmix_patches_cover_the_drawn_fraction_of_the_area(rng):
+    """At a large alpha the fraction is 1/2, so an unclipped patch has a side of 48 / sqrt(2) pixels."""
     patches = draw_patches(rng, 2000, 1e6)
     unclipped = ((patches[:, :2] > 0) & (patches[:, 2:] < 48)).all(axis=1)
     assert unclipped.sum() > 50
@@ -119,7 +119,7 @@ def test_cutmix_patches_take_the_drawn_fraction_of_the_area(rng):
 
 
 def test_rectangles_that_do_not_fit_are_redrawn_not_clipped(rng):
-    """So area and aspect ratio stay in their ranges although many first draws exceed the image."""
+    """Area and aspect ratio stay in their ranges although many first draws exceed the image."""
     area, aspect = (0.5, 0.9), (0.3, 1 / 0.3)
     height, width = draw_sizes(rng, 20_000, area, aspect).T
     full = (height == 1) & (width == 1)

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def module(monkeypatch):
-    """Import a benchmark by name, as its own script does."""
+    """Return a function that imports a benchmark by name, as running its script does."""
     monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
     yield importlib.import_module

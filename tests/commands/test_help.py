@@ -1,4 +1,4 @@
-"""Help texts, completion, variables, and what is printed before a search begins."""
+"""Help texts, completion, environment variables and the output before a search starts."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_version_variable_does_not_replace_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_wrong_data_is_said_before_anything_is_downloaded(tmp_path: Path) -> None:
-    """A space with a pretrained backbone: the path is looked at first, and what is being done is said."""
+def test_invalid_data_is_reported_before_any_download(tmp_path: Path) -> None:
+    """With a pretrained backbone in the space, the data path is checked first, and progress is printed."""
     space = "search_spaces/backbones.py"
     done = fer_search("run", "--space", space, "--data", str(tmp_path / "nowhere"), "--results-dir", str(tmp_path))
     assert done.returncode == 2

@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> Path:
     return runs.write_random(tmp_path / "run", trials=4)
 
 
-def test_notes_are_kept_and_shown_in_order(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_are_stored_and_shown_in_order(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     note(run, "figure_1", "fails on dark faces", ["look"])
     note(run, "0", "better at night", ["look", "odd"])
     assert capsys.readouterr().out.splitlines() == ["noted: trial 0 (figure_1)"] * 2
@@ -36,7 +36,7 @@ def test_notes_are_kept_and_shown_in_order(run: Path, capsys: pytest.CaptureFixt
     assert '"look, odd"' in row
 
 
-def test_note_of_nothing_or_of_no_trial_is_refused(run: Path) -> None:
+def test_an_empty_note_or_an_unknown_trial_is_refused(run: Path) -> None:
     with pytest.raises(UserError, match="--tag NAME"):
         note(run, "0")
     with pytest.raises(UserError, match="there is no trial"):
@@ -44,13 +44,13 @@ def test_note_of_nothing_or_of_no_trial_is_refused(run: Path) -> None:
     assert not (run / NOTES_FILE).exists()
 
 
-def test_torn_line_is_forgiven_and_a_wrong_one_named(run: Path) -> None:
+def test_a_truncated_line_is_ignored_and_an_invalid_one_reported(run: Path) -> None:
     append_note(run, "0000", "first")
     file = run / NOTES_FILE
     file.write_text(file.read_text() + '{"trial": "0001", "te')
-    assert [one.text for one in read_notes(run)] == ["first"]
+    assert [trial_note.text for trial_note in read_notes(run)] == ["first"]
     append_note(run, "0001", "second")
-    assert [one.text for one in read_notes(run)] == ["first", "second"]
+    assert [trial_note.text for trial_note in read_notes(run)] == ["first", "second"]
     file.write_text(json.dumps({"trial": "0001"}) + "\n")
     with pytest.raises(UserError, match=r"notes\.jsonl, line 1"):
         read_notes(run)

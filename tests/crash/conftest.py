@@ -1,4 +1,4 @@
-"""Searches that train nothing; how thorough the tests here are."""
+"""Fixtures for searches with fake training, and for the thoroughness of the crash tests."""
 
 import os
 
@@ -10,5 +10,5 @@ __all__ = ["made_up", "search", "state"]
 
 @pytest.fixture
 def thorough():
-    """Whether this is the soak (``make soak``), which tries everything, or the suite, which takes samples."""
+    """Whether to test all states (``make soak``) or a sample of them (the test suite)."""
     return bool(os.environ.get("FER_SEARCH_SOAK"))

@@ -1,10 +1,11 @@
-"""Records every file operation below a folder, and gives each state that a crash could leave on the disk.
+"""Records every file operation below a folder and generates each state that a crash could leave on disk.
 
-The model is a journalled file system without barriers beyond fsync (ext4 with data=ordered or data=writeback, XFS):
+The model is a journalled file system whose only barrier is fsync (ext4 with data=ordered or data=writeback, XFS):
 
-- Changes of names (create, rename, link, unlink, mkdir, rmdir) reach the disk in order within a folder. A crash keeps
-  any prefix of them, of each folder on its own, but all before the last fsync of that folder, or of a file in it.
-- Content is on disk after an fsync of the file. What was written since may be there, in part, as zeros, or not at all.
+- Directory changes (create, rename, link, unlink, mkdir, rmdir) reach the disk in order within a folder. A crash keeps
+  a prefix of them, independently for each folder, that includes every change before the last fsync of that folder or
+  of a file in it.
+- Content is on disk after an fsync of the file. Later writes may be complete, partial, zeros or missing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Tree = dict[str, bytes | None]  # path relative to the folder -> content; None f
 
 @dataclass
 class Operation:
-    """One operation: its kind, the path, another path or content, and the folder whose names it changes."""
+    """A file operation: its kind, its path, a second path or content, and the folder whose entries it changes."""
 
     kind: str
     path: str
@@ -31,17 +32,17 @@ class Operation:
 
 @dataclass
 class Recorder:
-    """Operations below a folder, in order.
+    """Records the operations below a folder, in order.
 
     Args:
-        root: The folder.
+        root: Folder to record.
     """
 
     root: Path
     operations: list[Operation] = field(default_factory=list)
 
     def relative(self, path: object) -> str | None:
-        """Return a path below the root; None for any other."""
+        """Return a path relative to the root, or None if it is outside."""
         try:
             full = os.path.abspath(os.fspath(path))  # type: ignore[call-overload]
         except TypeError:
@@ -54,7 +55,7 @@ class Recorder:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Record what this process does with ``os``, which is all that our code and its libraries do."""
+        """Record this process's ``os`` calls, through which fer-search and its libraries access files."""
         names = ("open", "fsync", "replace", "rename", "link", "unlink", "remove", "mkdir", "rmdir")
         real = {name: getattr(os, name) for name in names}
         for name in names:
@@ -91,11 +92,11 @@ class Recorder:
 
         return call
 
-    def _two(self, kind: str, real):  # type: ignore[no-untyped-def]
+    def _two_path_call(self, kind: str, real):  # type: ignore[no-untyped-def]
         def call(source, target, **options):  # type: ignore[no-untyped-def]
             first, second = self.relative(source), self.relative(target)
             if first is not None:
-                self.add("content", first, content=Path(source).read_bytes())  # written, perhaps not synced
+                self.add("content", first, content=Path(source).read_bytes())  # written, possibly not synced
             real(source, target, **options)
             if first is not None and second is not None:
                 self.add(kind, first, second)
@@ -103,14 +104,14 @@ class Recorder:
         return call
 
     def _replace(self, real):  # type: ignore[no-untyped-def]
-        return self._two("rename", real)
+        return self._two_path_call("rename", real)
 
     _rename = _replace
 
     def _link(self, real):  # type: ignore[no-untyped-def]
-        return self._two("link", real)
+        return self._two_path_call("link", real)
 
-    def _one(self, kind: str, real):  # type: ignore[no-untyped-def]
+    def _one_path_call(self, kind: str, real):  # type: ignore[no-untyped-def]
         def call(path, *arguments, dir_fd=None, **options):  # type: ignore[no-untyped-def]
             inside = None
             if dir_fd is not None:
@@ -125,15 +126,15 @@ class Recorder:
         return call
 
     def _unlink(self, real):  # type: ignore[no-untyped-def]
-        return self._one("unlink", real)
+        return self._one_path_call("unlink", real)
 
     _remove = _unlink
 
     def _mkdir(self, real):  # type: ignore[no-untyped-def]
-        return self._one("mkdir", real)
+        return self._one_path_call("mkdir", real)
 
     def _rmdir(self, real):  # type: ignore[no-untyped-def]
-        return self._one("rmdir", real)
+        return self._one_path_call("rmdir", real)
 
 
 @dataclass
@@ -143,11 +144,11 @@ class _File:
 
 
 def crash_states(operations: list[Operation], before: Tree | None = None) -> Iterator[Tree]:
-    """Yield each distinct state that a crash during or after the operations can leave.
+    """Yield each distinct state that a crash during or after the operations can leave behind.
 
     Args:
-        operations: As recorded.
-        before: What was there before.
+        operations: The recorded operations.
+        before: The folder's state before the operations.
     """
     seen: set[str] = set()
     for count in range(len(operations) + 1):
@@ -159,7 +160,7 @@ def crash_states(operations: list[Operation], before: Tree | None = None) -> Ite
 
 
 def _states_at(operations: list[Operation], before: Tree) -> Iterator[Tree]:
-    """Yield the states after some operations: all names there, or those of one folder since its last sync missing."""
+    """Yield the states after some operations: with all directory changes, or without one folder's unsynced changes."""
     yield from _materialise(operations, before)
     for folder in {_folder_of(operation) for operation in operations if operation.kind not in ("sync", "content")}:
         unsynced = _unsynced(operations, folder)
@@ -173,25 +174,25 @@ def _folder_of(operation: Operation) -> str:
 
 
 def _unsynced(operations: list[Operation], folder: str) -> list[int]:
-    """Return the indices of the changes of a folder's names since something in it was synced."""
+    """Return the indices of a folder's directory changes since the last sync in it."""
     indices: list[int] = []
     for index, operation in enumerate(operations):
         if operation.kind == "sync_folder" and operation.path == folder:
             indices = []
         elif operation.kind == "sync" and os.path.dirname(operation.path) == folder:
-            indices = []  # fsync of a file commits the journal, its own name included
+            indices = []  # fsync of a file commits the journal, including its own directory entry
         elif operation.kind not in ("sync", "content", "sync_folder") and _folder_of(operation) == folder:
             indices.append(index)
     return indices
 
 
 def _materialise(operations: list[Operation], before: Tree) -> Iterator[Tree]:
-    """Yield the trees after operations: with all content that was written, and with variants of what was not synced."""
+    """Yield the trees after some operations: with all written content, and with variants of the unsynced content."""
     files = {path: None if content is None else _File(content, content) for path, content in before.items()}
     for operation in operations:
         _apply(files, operation)
-    whole = {path: _content(file, file.written if file else None) for path, file in files.items()}
-    yield whole
+    complete = {path: _content(file, file.written if file else None) for path, file in files.items()}
+    yield complete
     for path, file in files.items():
         if file is None or file.written == file.synced:
             continue
@@ -199,7 +200,7 @@ def _materialise(operations: list[Operation], before: Tree) -> Iterator[Tree]:
         new = written[len(synced) :] if written.startswith(synced) else written
         kept = synced if written.startswith(synced) else b""
         for variant in (synced, kept + new[: len(new) // 2], kept + bytes(len(new))):
-            yield whole | {path: variant}
+            yield complete | {path: variant}
 
 
 def _content(file: _File | None, content: bytes | None) -> bytes | None:
@@ -207,7 +208,7 @@ def _content(file: _File | None, content: bytes | None) -> bytes | None:
 
 
 def _apply(files: dict[str, _File | None], operation: Operation) -> None:
-    """Change the files as an operation does; one whose file is missing, since another was dropped, does nothing."""
+    """Apply an operation; do nothing if its file is missing because an earlier operation was dropped."""
     kind, path, other = operation.kind, operation.path, operation.other
     parent = os.path.dirname(other or path)
     if parent and parent not in files and kind != "sync_folder":
@@ -243,7 +244,7 @@ def write_tree(tree: Tree, folder: Path) -> None:
 
 
 def torn_appends(operations: list[Operation]) -> list[Operation]:
-    """Add, before each sync of a file, what was written to it, so that a crash in between is a state too."""
+    """Insert the written content before each sync of a file, so that a crash between write and sync is a state too."""
     result: list[Operation] = []
     for operation in operations:
         if operation.kind == "sync":

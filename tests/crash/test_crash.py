@@ -1,6 +1,7 @@
-"""Every state that a crash can leave on disk is resumed to the same end, from a recording of all file operations.
+"""A run resumes to the same result from every state that a crash can leave on disk.
 
-The suite resumes a sample of the states of one short run; ``make soak`` resumes all states of every tuner.
+The states are derived from a recording of all file operations. The suite resumes a sample of the states of one short
+run; ``make soak`` resumes all states for every tuner.
 """
 
 import shutil
@@ -14,11 +15,11 @@ TUNERS = {
     "bayesian": {"max_trials": 5, "max_epochs": 2},
     "grid": {"max_trials": 4, "max_epochs": 2},
 }
-SAMPLE = 24  # states of the suite
+SAMPLE = 24  # number of states tested by the suite
 
 
 def record_run(search, folder, given):
-    """Run a search to its end; return the states that a crash could have left of its folder."""
+    """Run a complete search; return the states in which a crash could have left its folder."""
     folder.mkdir()
     recorder = Recorder(folder / "tiny")
     with recorder.recording():
@@ -27,13 +28,13 @@ def record_run(search, folder, given):
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_every_state_of_the_disk_is_resumed_to_the_same_end(search, state, tmp_path, thorough, tuner):
+def test_every_crash_state_resumes_to_the_same_result(search, state, tmp_path, thorough, tuner):
     if not thorough and tuner != "random":
-        pytest.skip("in the soak alone")
+        pytest.skip("only in make soak")
     given = {"tuner": tuner} | TUNERS[tuner]
-    states = record_run(search, tmp_path / "whole", given)
+    states = record_run(search, tmp_path / "uninterrupted", given)
     assert len(states) > 100
-    expected = state(tmp_path / "whole" / "tiny")
+    expected = state(tmp_path / "uninterrupted" / "tiny")
     step = 1 if thorough else len(states) // SAMPLE
     for number, tree in list(enumerate(states))[::step]:
         folder = tmp_path / "crashed"
@@ -43,8 +44,8 @@ def test_every_state_of_the_disk_is_resumed_to_the_same_end(search, state, tmp_p
         shutil.rmtree(folder)
 
 
-def test_the_recorder_finds_a_write_that_is_not_synced(tmp_path):
-    """It is a test of the test: content without fsync may be lost although its name is there."""
+def test_the_recorder_detects_unsynced_writes(tmp_path):
+    """Checks the recorder itself: without fsync, content may be lost although the file name exists."""
     import os
 
     root = tmp_path / "root"

@@ -1,7 +1,7 @@
-"""Every kind of file, damaged in every way: the run ends with the same numbers, or says in a line what is wrong.
+"""Every kind of file, damaged in every way: the run ends with the same numbers, or reports the damage in one line.
 
-A number that differs in silence, a traceback or an "unexpected error" is a failure; so is a folder that the doctor
-reports as sound, but where the damage does not matter (live.json, a file that is only kept for the report).
+Silently different numbers, a traceback or an "unexpected error" are failures. So is damage that the doctor does not
+report, unless it is harmless (live.json, a file kept only for the report).
 """
 
 import contextlib
@@ -39,12 +39,12 @@ RUNNING = {
 
 
 def changed_value(content):
-    """Change a digit in the middle, as a slip of an editor does."""
+    """Change a digit in the middle, as an editing mistake would."""
     digits = [k for k, byte in enumerate(content) if 0x30 <= byte <= 0x39]
     if not digits:
         return content + b"\x01"
-    at = digits[len(digits) // 2]
-    return content[:at] + bytes([0x30 + (content[at] - 0x30 + 1) % 10]) + content[at + 1 :]
+    position = digits[len(digits) // 2]
+    return content[:position] + bytes([0x30 + (content[position] - 0x30 + 1) % 10]) + content[position + 1 :]
 
 
 HARMS = {
@@ -66,7 +66,7 @@ HARMS = {
 
 
 def finish(search, folder):
-    """Run the search, repairing twice where that is asked for; return the errors, each one line, exit code 4."""
+    """Run the search, repairing up to twice after an error; return the errors."""
     errors: list[UserError] = []
     for attempt in range(3):
         try:
@@ -80,7 +80,7 @@ def finish(search, folder):
 
 
 def check(search, state, folder, expected, damaged, harm=""):
-    """The search ends in the same state, or it named the damaged file."""
+    """Check that the search ends in the same state or names the damaged file; return whether the state is the same."""
     errors = finish(search, folder)
     assert all(error.exit_code == 4 and "\n" not in str(error) for error in errors)
     try:
@@ -95,31 +95,31 @@ def check(search, state, folder, expected, damaged, harm=""):
 
 @pytest.mark.parametrize("kind", FINISHED)
 def test_damage_to_a_finished_run(search, state, tmp_path, kind):
-    whole = tmp_path / "whole"
-    assert search(whole, **GIVEN) == 0
-    expected = state(whole / "tiny")
+    undamaged = tmp_path / "uninterrupted"
+    assert search(undamaged, **GIVEN) == 0
+    expected = state(undamaged / "tiny")
     best = max(expected[0], key=lambda name: expected[0][name][0]["score"]).removeprefix("trial_")
     for harm, change in HARMS.items():
         if kind == "best weights" and harm == "removed":
-            continue  # which weights there are is recorded nowhere: --max-disk removes them too
+            continue  # which weights exist is not recorded: --max-disk removes them too
         folder = tmp_path / "damaged"
-        shutil.copytree(whole, folder)
+        shutil.copytree(undamaged, folder)
         damaged = folder / "tiny" / FINISHED[kind].format(best=best)
         before = damaged.read_bytes()
         damaged.unlink() if change is None else damaged.write_bytes(change(before))
         harmless = harm in ("CRLF", "a byte order mark") and kind != "best weights"
         if not harmless:
-            assert find_problems(folder / "tiny"), f"{kind}, {harm}: the doctor finds nothing"
+            assert find_problems(folder / "tiny"), f"{kind}, {harm}: not detected by the doctor"
         with contextlib.suppress(UserError):
             to_markdown(folder / "tiny")
         same = check(search, state, folder, expected, damaged, harm)
-        assert same or kind in ("run.json", "best weights"), f"{kind}, {harm}: it cannot be computed again"
+        assert same or kind in ("run.json", "best weights"), f"{kind}, {harm}: not recomputed"
         shutil.rmtree(folder)
 
 
 @pytest.fixture
 def interrupted(search, tmp_path, monkeypatch):
-    """A run that died in its third trial, after two epochs."""
+    """A run that was killed in its third trial, after two epochs."""
 
     class Killed(BaseException):
         pass
@@ -147,8 +147,8 @@ def interrupted(search, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", RUNNING)
 def test_damage_to_an_interrupted_run(search, state, tmp_path, interrupted, kind):
-    assert search(tmp_path / "whole", **GIVEN) == 0
-    expected = state(tmp_path / "whole" / "tiny")
+    assert search(tmp_path / "uninterrupted", **GIVEN) == 0
+    expected = state(tmp_path / "uninterrupted" / "tiny")
     for harm, change in HARMS.items():
         folder = tmp_path / "damaged"
         shutil.copytree(interrupted, folder)
@@ -156,14 +156,14 @@ def test_damage_to_an_interrupted_run(search, state, tmp_path, interrupted, kind
         before = damaged.read_bytes()
         damaged.unlink() if change is None else damaged.write_bytes(change(before))
         same = check(search, state, folder, expected, damaged, harm)
-        assert same or kind == "run.json", f"{kind}, {harm}: it cannot be computed again"
+        assert same or kind == "run.json", f"{kind}, {harm}: not recomputed"
         shutil.rmtree(folder)
 
 
-def test_another_trials_files_are_not_taken_for_its_own(search, state, tmp_path, interrupted):
-    assert search(tmp_path / "whole", **GIVEN) == 0
-    expected = state(tmp_path / "whole" / "tiny")
-    finished = tmp_path / "whole" / "tiny"
+def test_files_of_another_trial_are_not_accepted(search, state, tmp_path, interrupted):
+    assert search(tmp_path / "uninterrupted", **GIVEN) == 0
+    expected = state(tmp_path / "uninterrupted" / "tiny")
+    finished = tmp_path / "uninterrupted" / "tiny"
     for name, source in {
         "epoch_0002.weights.h5": finished / "trial_0003" / "best.weights.h5",
         "best.weights.h5": finished / "trial_0003" / "best.weights.h5",
@@ -180,29 +180,29 @@ def test_another_trials_files_are_not_taken_for_its_own(search, state, tmp_path,
         shutil.rmtree(folder)
 
 
-def test_a_result_with_a_valid_checksum_that_the_search_did_not_write_is_found(search, state, tmp_path):
-    assert search(tmp_path / "whole", **GIVEN) == 0
-    expected = state(tmp_path / "whole" / "tiny")
-    file = tmp_path / "whole" / "tiny" / "trial_0001" / "trial.json"
+def test_a_forged_result_with_a_valid_checksum_is_detected(search, state, tmp_path):
+    assert search(tmp_path / "uninterrupted", **GIVEN) == 0
+    expected = state(tmp_path / "uninterrupted" / "tiny")
+    file = tmp_path / "uninterrupted" / "tiny" / "trial_0001" / "trial.json"
     file.write_text(with_checksum(read_json(file) | {"score": 0.999}))
     with pytest.raises(UserError, match=r"trial_0001/trial\.json is not the result in oracle\.json"):
-        search(tmp_path / "whole", **GIVEN)
-    assert any("trial_0001" in problem.text for problem in find_problems(tmp_path / "whole" / "tiny"))
-    repair(tmp_path / "whole" / "tiny", find_problems(tmp_path / "whole" / "tiny"))
-    assert search(tmp_path / "whole", **GIVEN) == 0
-    assert state(tmp_path / "whole" / "tiny") == expected
+        search(tmp_path / "uninterrupted", **GIVEN)
+    assert any("trial_0001" in problem.text for problem in find_problems(tmp_path / "uninterrupted" / "tiny"))
+    repair(tmp_path / "uninterrupted" / "tiny", find_problems(tmp_path / "uninterrupted" / "tiny"))
+    assert search(tmp_path / "uninterrupted", **GIVEN) == 0
+    assert state(tmp_path / "uninterrupted" / "tiny") == expected
 
 
-def test_a_running_trial_without_its_folder_is_proposed_again(search, state, tmp_path, interrupted):
-    assert search(tmp_path / "whole", **GIVEN) == 0
+def test_a_running_trial_without_a_folder_is_proposed_again(search, state, tmp_path, interrupted):
+    assert search(tmp_path / "uninterrupted", **GIVEN) == 0
     shutil.rmtree(interrupted / "tiny" / "trial_0002")
     assert finish(search, interrupted)
-    assert state(interrupted / "tiny") == state(tmp_path / "whole" / "tiny")
+    assert state(interrupted / "tiny") == state(tmp_path / "uninterrupted" / "tiny")
 
 
-def test_folders_of_older_versions_have_no_checksums_and_resume(search, state, tmp_path, interrupted):
-    """All checksums are taken away, as if an older version had written the folder."""
-    assert search(tmp_path / "whole", **GIVEN) == 0
+def test_folders_of_older_versions_without_checksums_resume(search, state, tmp_path, interrupted):
+    """All checksums are removed, as if an older version had written the folder."""
+    assert search(tmp_path / "uninterrupted", **GIVEN) == 0
     import json
 
     from fer_search.runfolder.seal import SEAL_BYTES
@@ -215,10 +215,10 @@ def test_folders_of_older_versions_have_no_checksums_and_resume(search, state, t
     for file in interrupted.rglob("epochs.csv"):
         lines = [line.rpartition(",")[0] for line in file.read_text().splitlines()]
         file.write_text("".join(f"{line}\n" for line in lines))
-    for file in {path.stat().st_ino: path for path in interrupted.rglob("*.h5")}.values():  # some have two names
+    for file in {path.stat().st_ino: path for path in interrupted.rglob("*.h5")}.values():  # some are hard-linked twice
         file.write_bytes(file.read_bytes()[:-SEAL_BYTES])
     assert find_problems(interrupted / "tiny") == []
     assert search(interrupted, **GIVEN) == 0
-    trials, expected = state(interrupted / "tiny")[0], state(tmp_path / "whole" / "tiny")[0]
+    trials, expected = state(interrupted / "tiny")[0], state(tmp_path / "uninterrupted" / "tiny")[0]
     assert {name: trial[0] for name, trial in trials.items()} == {name: t[0] for name, t in expected.items()}
     assert {name: trial[1] for name, trial in trials.items()} == {name: t[1] for name, t in expected.items()}

@@ -1,4 +1,4 @@
-"""Faults of the system at any call: once the cause is gone, the same command ends as if there had been none."""
+"""I/O errors at any system call: once the cause is gone, the same command gives the result of a run without errors."""
 
 import errno
 import os
@@ -14,13 +14,13 @@ CALLS = ("open", "fsync", "replace", "link", "unlink", "mkdir")
 
 
 class Faults:
-    """Makes the Nth call, and those after it, of ``os`` below a folder fail.
+    """Makes the Nth ``os`` call below a folder, and possibly later ones, fail.
 
     Args:
-        folder: Only files below it are affected.
-        first: Number of the first call that fails, from 0.
-        number: Error number.
-        count: How many calls fail.
+        folder: Folder below which calls fail.
+        first: Index of the first failing call, from 0.
+        number: Error number (errno).
+        count: Number of failing calls.
     """
 
     def __init__(self, folder, first, number, count):
@@ -44,7 +44,7 @@ class Faults:
 
 
 def run_with_fault(search, folder, patch, first, number, count):
-    """Run a search with faults; return how many calls there were, and the error it ended with, if any."""
+    """Run a search with faults; return the number of calls and the error that ended it, if any."""
     faults = Faults(folder / "tiny", first, number, count)
     faults.install(patch)
     try:
@@ -55,18 +55,20 @@ def run_with_fault(search, folder, patch, first, number, count):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_at_any_call_costs_nothing(search, state, tmp_path, monkeypatch, thorough, fault):
-    assert search(tmp_path / "whole", **GIVEN) == 0
-    expected = state(tmp_path / "whole" / "tiny")
+def test_a_search_resumes_to_the_same_result_after_a_fault_at_any_call(
+    search, state, tmp_path, monkeypatch, thorough, fault
+):
+    assert search(tmp_path / "without_faults", **GIVEN) == 0
+    expected = state(tmp_path / "without_faults" / "tiny")
     with monkeypatch.context() as patch:
         calls, _ = run_with_fault(search, tmp_path / "counted", patch, 10**9, 0, 0)
     assert calls > 100
     step = 1 if thorough else calls // 6
-    for first in range(sum(map(ord, fault)) % step, calls, step):  # another offset for each fault
+    for first in range(sum(map(ord, fault)) % step, calls, step):  # a different offset for each fault
         folder = tmp_path / "faulty"
         folder.mkdir()
         with monkeypatch.context() as patch:
-            # a disk stays full; other faults pass
+            # a full disk stays full; other faults are transient
             count = 10**9 if fault in ("ENOSPC", "EDQUOT") else 1
             _, error = run_with_fault(search, folder, patch, first, FAULTS[fault], count)
         assert error is None or "\n" not in str(error)

@@ -1,6 +1,6 @@
-"""Random run folders, data sets and space files: whatever they hold, a command ends well or in one line.
+"""Fuzzing of run folders, data sets and space files: a command succeeds or ends with a one-line error.
 
-A few examples in the suite; in the soak each test looks for ten minutes in all (``FER_SEARCH_FUZZ_SECONDS``).
+The suite runs a few examples; in the soak the tests take ten minutes in total (``FER_SEARCH_FUZZ_SECONDS``).
 """
 
 import contextlib
@@ -38,7 +38,7 @@ FUZZ = settings(
     database=None,
     derandomize=SECONDS < 60,
 )
-MAX_GROWTH = 300 * 1024  # KiB of memory that all examples of a test together may add
+MAX_GROWTH = 300 * 1024  # KiB by which all examples of a test together may increase memory use
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["0000", "../x"]),
@@ -47,8 +47,8 @@ json_values = st.recursive(
 )
 
 
-def for_its_time(fuzz):
-    """Run a fuzz test again and again, with other examples each time, until its time is over; once in the suite."""
+def run_until_timeout(fuzz):
+    """Repeat a fuzz test with new examples until its time is up; once in the suite."""
     end = time.monotonic() + SECONDS
     fuzz()
     while SECONDS > 60 and time.monotonic() < end:
@@ -56,14 +56,14 @@ def for_its_time(fuzz):
 
 
 @contextlib.contextmanager
-def one_line():
-    """Let a UserError of one printable line pass; any other exception is a bug."""
+def only_one_line_errors():
+    """Accept a UserError with a one-line printable message; any other exception is a bug."""
     try:
         yield
     except UserError as error:
         message = str(error)
         if "\n" in printable(message).replace("\\n", ""):
-            raise AssertionError(f"more than a line: {message!r}") from error
+            raise AssertionError(f"more than one line: {message!r}") from error
 
 
 @pytest.fixture
@@ -91,10 +91,10 @@ FILES = ["run.json", "oracle.json", "trial_0001/trial.json", "trial_0001/design.
 
 
 @pytest.mark.usefixtures("bounded_memory")
-def test_run_folders(search, tmp_path):
-    """A field is replaced, or bytes are; with a checksum that matches, so that the schemas have to find it."""
-    assert search(tmp_path / "whole") == 0
-    whole = tmp_path / "whole"
+def test_commands_survive_fuzzed_run_folders(search, tmp_path):
+    """Replaces a field or some bytes; the checksum is updated, so that schema validation has to catch the change."""
+    assert search(tmp_path / "original") == 0
+    original = tmp_path / "original"
 
     @FUZZ
     @given(
@@ -107,7 +107,7 @@ def test_run_folders(search, tmp_path):
     def fuzz(name, path, replacement, noise, structured):
         folder = tmp_path / "fuzzed"
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(whole, folder)
+        shutil.copytree(original, folder)
         run, file = folder / "tiny", folder / "tiny" / name
         if structured and name.endswith(".json"):
             content = json.loads(file.read_text())
@@ -116,20 +116,20 @@ def test_run_folders(search, tmp_path):
             file.write_text(with_checksum(changed) if isinstance(changed, dict) else json.dumps(changed))
         else:
             content = file.read_bytes()
-            at = sum(path) * 7 % len(content)
-            file.write_bytes(content[:at] + noise + content[at + len(noise) // 2 :])
+            position = sum(path) * 7 % len(content)
+            file.write_bytes(content[:position] + noise + content[position + len(noise) // 2 :])
         for look in (lambda: status_lines(read_status(run)), lambda: to_markdown(run), lambda: to_csv(run)):
-            with one_line():
+            with only_one_line_errors():
                 look()
-        with one_line():
+        with only_one_line_errors():
             load_epochs(run)
-        with one_line():
+        with only_one_line_errors():
             repair(run, find_problems(run))
-        with one_line():
+        with only_one_line_errors():
             search(folder)
         assert not RunFolder(run).in_use()
 
-    for_its_time(fuzz)
+    run_until_timeout(fuzz)
 
 
 def csv_text():
@@ -156,7 +156,7 @@ def zip_bytes(members):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            with contextlib.suppress(ValueError, IndexError):  # no such name can be in a zip file
+            with contextlib.suppress(ValueError, IndexError):  # not a valid name in a zip file
                 archive.writestr(name, content)
     return file.getvalue()
 
@@ -184,7 +184,7 @@ data_files = st.one_of(
 
 
 @pytest.mark.usefixtures("bounded_memory")
-def test_data_sets(tmp_path, monkeypatch):
+def test_commands_survive_fuzzed_data_sets(tmp_path, monkeypatch):
     monkeypatch.setenv(limits.VARIABLE, "50MB")
     monkeypatch.setenv("FER_SEARCH_CACHE", str(tmp_path / "cache"))
 
@@ -194,10 +194,10 @@ def test_data_sets(tmp_path, monkeypatch):
         name, content = file
         path = tmp_path / name
         path.write_bytes(content[:cut] if torn else content)
-        with one_line():
+        with only_one_line_errors():
             load_dataset(str(path))
 
-    for_its_time(fuzz)
+    run_until_timeout(fuzz)
 
 
 STATEMENTS = [
@@ -217,7 +217,7 @@ numbers = st.floats().map(lambda value: f"float({str(value)!r})")
 
 
 @pytest.mark.usefixtures("bounded_memory")
-def test_space_files(tmp_path, capsys):
+def test_commands_survive_fuzzed_space_files(tmp_path, capsys):
 
     @FUZZ
     @given(
@@ -236,9 +236,9 @@ def test_space_files(tmp_path, capsys):
         source = f"{head}{body}    return Design()\n"
         path = tmp_path / "space.py"
         path.write_text(source, encoding="utf-8", errors="backslashreplace")
-        with one_line():
+        with only_one_line_errors():
             space = load_space(path)
             assert not any(UNPRINTABLE.search(choice.name) for choice in space.choices().space)
 
-    for_its_time(fuzz)
+    run_until_timeout(fuzz)
     assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""A small data set, and the forms that users have FER2013 in."""
+"""A small data set, and the file layouts in which users have FER2013."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ USAGE = ("Training", "PublicTest", "PrivateTest")
 
 @dataclass(frozen=True, eq=False)
 class Small:
-    """21 training, 14 public and 7 private test images, in the order of fer2013.csv, and how to write them.
+    """21 training, 14 public and 7 private test images, in the order of fer2013.csv, with writers for each layout.
 
-    The images are smooth, so that JPEG keeps them nearly.
+    The images are smooth, so JPEG compression hardly changes them.
     """
 
     images: np.ndarray
@@ -33,13 +33,13 @@ class Small:
     splits: np.ndarray
 
     def in_folders(self) -> RawData:
-        """Return what class folders keep: by split and class, the two test splits as one."""
+        """Return the data as class folders preserve it: sorted by split and class, with the two test splits merged."""
         order = np.lexsort((np.arange(len(self.labels)), self.labels, self.splits > 0))
         splits = np.where(self.splits[order] == 0, 0, 3).astype(np.uint8)
         return RawData(self.images[order], self.labels[order], splits, "class folders")
 
     def pictures(self, names: tuple[str, ...] = ED, suffix: str = "png") -> dict[str, bytes]:
-        """Return path -> content of the picture files."""
+        """Return the image files as a mapping from path to content."""
         return {
             f"{'train' if split == 0 else 'test'}/{names[label]}/im{k:03d}.{suffix}": picture(image, suffix)
             for k, (image, label, split) in enumerate(zip(self.images, self.labels, self.splits, strict=True))
@@ -67,19 +67,19 @@ class Small:
         return path
 
     def icml(self, path: Path) -> Path:
-        """Write icml_face_data.csv, whose columns are in another order and have spaces in the header."""
+        """Write icml_face_data.csv, which has a different column order and spaces in the header."""
         rows = [",".join((label, usage, pixels)) for label, pixels, usage in (row.split(",") for row in self.rows())]
         return self.csv(path, "emotion, Usage, pixels", rows)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays of the .npz form."""
+        """Return the arrays of the .npz layout."""
         parts = {"train": 0, "public": 1, "private": 2}
         pairs = {"x": self.images, "y": self.labels}
         return {f"{n}_{part}": a[self.splits == k] for part, k in parts.items() for n, a in pairs.items()}
 
 
 def picture(image: np.ndarray, suffix: str = "png") -> bytes:
-    """Return an image as the content of a file."""
+    """Return an image encoded as a file."""
     buffer = io.BytesIO()
     quality = {"quality": 100} if suffix == "jpg" else {}
     Image.fromarray(image).save(buffer, "JPEG" if suffix == "jpg" else suffix, **quality)
@@ -99,11 +99,11 @@ def small() -> Small:
 
 @pytest.fixture
 def ferplus_votes() -> Path:
-    """FER+'s real votes."""
+    """Path of the real FER+ votes."""
     shared = Path(os.environ.get("FER_SEARCH_SHARED", Path(__file__).resolve().parents[3] / "shared"))
     votes = shared / "data" / "ferplus.csv"
     if not votes.exists():
-        pytest.skip("FER+'s votes are not at hand: no data/ferplus.csv in $FER_SEARCH_SHARED")
+        pytest.skip("FER+ votes not available: no data/ferplus.csv in $FER_SEARCH_SHARED")
     return votes
 
 
@@ -111,7 +111,7 @@ def ferplus_votes() -> Path:
 def data_info(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """``fer-search data info ARGUMENTS`` -> exit code, stdout, stderr."""
+    """Return a function that runs ``fer-search data info`` and returns its exit code, stdout and stderr."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["fer-search", "data", "info", *map(str, arguments)])

@@ -1,4 +1,4 @@
-"""Bad input ends in one clear line and exit code 2."""
+"""Bad input gives a clear one-line error and exit code 2."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pytest
 from fer_search.data.load import load_dataset
 from fer_search.errors import UserError
 
-Case = Callable[..., Path]  # writes the bad input, returns what to give to the command
+Case = Callable[..., Path]  # writes the bad input and returns the command's argument
 Change = Callable[[list[str]], list[str]]
 
 
 def changed_row(row: int, change: Change) -> Case:
-    """Write fer2013.csv with one row (1 is the first) changed: its emotion, pixels and Usage."""
+    """Write fer2013.csv with one row (numbered from 1) changed."""
 
     def write(small, path: Path) -> Path:
         rows = small.rows()
@@ -37,7 +37,7 @@ def pixels(change: Change) -> Change:
 
 
 def changed_arrays(**change: Callable[[np.ndarray], np.ndarray | None]) -> Case:
-    """Write fer2013.npz with arrays changed, or left out where the change gives None."""
+    """Write fer2013.npz with arrays changed, or omitted where the change returns None."""
 
     def write(small, path: Path) -> Path:
         arrays = small.arrays()
@@ -49,7 +49,7 @@ def changed_arrays(**change: Callable[[np.ndarray], np.ndarray | None]) -> Case:
 
 
 def changed_file(name: str, change: Callable[[bytes], bytes]) -> Case:
-    """Write class folders with one file changed, or a new one."""
+    """Write class folders with one file changed or added."""
 
     def write(small, path: Path) -> Path:
         file = small.folders(path / "faces") / name
@@ -79,7 +79,7 @@ def zipped(**more: bytes) -> Case:
 
 
 def cut(write: Case, keep: float) -> Case:
-    """Keep the first part of the file that ``write`` writes."""
+    """Truncate the file that ``write`` writes to a fraction of its size."""
 
     def write_cut(small, path: Path) -> Path:
         os.truncate(file := write(small, path), int(file.stat().st_size * keep))
@@ -88,17 +88,17 @@ def cut(write: Case, keep: float) -> Case:
     return write_cut
 
 
-def spoilt_zip(small, path: Path) -> Path:
+def corrupted_zip(small, path: Path) -> Path:
     content = (file := small.zip(path / "faces.zip")).read_bytes()
-    file.write_bytes(content[:60] + bytes([content[60] ^ 0xFF]) + content[61:])  # in the first picture
+    file.write_bytes(content[:60] + bytes([content[60] ^ 0xFF]) + content[61:])  # a byte of the first image
     return file
 
 
 def encrypted(small, path: Path) -> Path:
     content = bytearray((file := small.zip(path / "faces.zip")).read_bytes())
-    for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):  # of the list of files, and of each file
-        for found in re.finditer(re.escape(mark), bytes(content)):
-            content[found.start() + flags] |= 1
+    for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):  # central directory and local headers
+        for match in re.finditer(re.escape(mark), bytes(content)):
+            content[match.start() + flags] |= 1
     file.write_bytes(content)
     return file
 
@@ -129,10 +129,10 @@ def without_train_of(label: int) -> Case:
     return write
 
 
-def exchanged(small, path: Path) -> Path:
+def swapped_splits(small, path: Path) -> Path:
     folder = small.folders(path / "faces")
     for name in sorted((folder / "test").glob("*/*"))[8:]:
-        name.unlink()  # 8 test images to 21 training images: then exchange them
+        name.unlink()  # keep 8 test images for 21 training images, then swap them
     (folder / "train").rename(folder / "t")
     (folder / "test").rename(folder / "train")
     (folder / "t").rename(folder / "test")
@@ -182,7 +182,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "empty picture": (changed_file("train/sad/x.jpg", lambda old: b""), ("train/sad/x.jpg", "not an image")),
     "link to nowhere": (broken_link, ("gone.png cannot be read",)),
     "only test": (only("test"), ("no training images", "train")),
-    "train and test exchanged": (exchanged, ("8 training and 21 test images", "exchanged")),
+    "train and test exchanged": (swapped_splits, ("8 training and 21 test images", "exchanged")),
     "class without images": (without_train_of(1), ("no training image of disgust",)),
     "csv: too few pixels": (
         changed_row(17, pixels(lambda p: p[:-1])),
@@ -209,7 +209,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "zip: climbs out with \\": (zipped(**{"a\\..\\..\\x.png": b""}), ("climbs out of the zip",)),
     "zip: from the root": (zipped(**{"/etc/x.png": b""}), ("'/etc/x.png' climbs out of the zip",)),
     "zip: cut short": (cut(zipped(), 0.6), ("faces.zip is not a whole .zip file",)),
-    "zip: spoilt": (spoilt_zip, ("faces.zip is not a whole zip file", "CRC")),
+    "zip: spoilt": (corrupted_zip, ("faces.zip is not a whole zip file", "CRC")),
     "zip: not an image": (zipped(**{"train/angry/x.png": b"hello"}), ("faces.zip/train/angry/x.png", "not an image")),
     "zip: unknown class folder": (zipped(**{"train/bored/x.png": b""}), ("class folder train/bored: 'bored' is not",)),
     "zip: something else": (
@@ -263,7 +263,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_one_line_and_exit_code_2(case: str, small, tmp_path: Path, data_info) -> None:
+def test_bad_input_gives_a_one_line_error_and_exit_code_2(case: str, small, tmp_path: Path, data_info) -> None:
     write, expected = CASES[case]
     path = write(small, tmp_path)
     code, out, err = data_info(path)
@@ -277,7 +277,7 @@ def test_one_line_and_exit_code_2(case: str, small, tmp_path: Path, data_info) -
 
 @pytest.mark.parametrize("keep", [1, 20, 60, 100, -20])
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_pictures_cut_short_are_named(keep: int, suffix: str, small, tmp_path: Path) -> None:
+def test_truncated_images_are_named(keep: int, suffix: str, small, tmp_path: Path) -> None:
     folder = small.folders(tmp_path / "f", suffix=suffix)
     file = sorted((folder / "test" / "happy").iterdir())[0]
     file.write_bytes(file.read_bytes()[:keep])
@@ -285,7 +285,7 @@ def test_pictures_cut_short_are_named(keep: int, suffix: str, small, tmp_path: P
         load_dataset(str(folder))
 
 
-def test_a_picture_too_large_to_be_one_is_named(small, tmp_path: Path) -> None:
+def test_an_implausibly_large_image_is_named(small, tmp_path: Path) -> None:
     folder = small.folders(tmp_path / "f")
     content = bytearray(next(iter(small.pictures().values())))
     content[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height

@@ -1,4 +1,4 @@
-"""Any set of classes, and any usual split."""
+"""Arbitrary classes and the usual split layouts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def picture(number: int) -> np.ndarray:
 
 
 def write(root: Path, files: dict[str, int]) -> Path:
-    """Write pictures: path -> number of the picture."""
+    """Write images from a mapping of path to image number."""
     for name, number in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(number)).save(root / name)
@@ -36,13 +36,13 @@ def load(root: Path, tmp_path: Path, **options):
     return load_dataset(str(root), cache_dir=tmp_path / "cache", options=DataOptions(**options))
 
 
-def test_classes_are_those_of_the_folders(tmp_path: Path) -> None:
+def test_classes_are_the_folder_names(tmp_path: Path) -> None:
     dataset = load(folders(tmp_path / "f", ["Happiness", "Sadness", "contempt"]), tmp_path)
     assert dataset.classes == ("happy", "sad", "contempt")
     assert np.bincount(dataset.labels).tolist() == [10, 10, 10]
 
 
-def test_an_unknown_folder_is_not_guessed(tmp_path: Path) -> None:
+def test_an_unknown_folder_name_is_not_guessed(tmp_path: Path) -> None:
     root = folders(tmp_path / "f", ["happy", "bored", "sad"])
     with pytest.raises(UserError, match=r"class folder bored: 'bored' is not a known emotion; add --map bored=CLASS"):
         load(root, tmp_path)
@@ -54,7 +54,7 @@ def test_an_unknown_folder_is_not_guessed(tmp_path: Path) -> None:
     assert "10 images of bored are left out (--classes, --map)" in dropped.notes
 
 
-def test_some_classes_are_kept(tmp_path: Path) -> None:
+def test_a_subset_of_the_classes_can_be_selected(tmp_path: Path) -> None:
     root = folders(tmp_path / "f", ["angry", "happy", "sad", "neutral"])
     dataset = load(root, tmp_path, classes=("Happiness", "sad"))
     assert dataset.classes == ("happy", "sad")
@@ -66,7 +66,7 @@ def test_some_classes_are_kept(tmp_path: Path) -> None:
         load(root, tmp_path, classes=("sad",))
 
 
-def test_numbered_folders_need_a_numbering(tmp_path: Path) -> None:
+def test_numbered_folders_need_a_class_map(tmp_path: Path) -> None:
     root = folders(tmp_path / "f", [str(k) for k in range(1, 8)])
     with pytest.raises(UserError, match=r"the classes are numbers; .*--map rafdb \(1 surprise \.\.\. 7 neutral\)"):
         load(root, tmp_path)
@@ -80,7 +80,7 @@ def test_numbered_folders_need_a_numbering(tmp_path: Path) -> None:
     assert own.classes == ("no", "yes")
 
 
-def test_affectnet_numbers_in_an_npz(tmp_path: Path) -> None:
+def test_affectnet_labels_in_an_npz(tmp_path: Path) -> None:
     images, labels = np.stack([picture(k) for k in range(80)]), np.arange(80) % 8
     np.savez(tmp_path / "a.npz", images=images, labels=labels)
     with pytest.raises(UserError, match=r"labels, image 7 .*: label '7' is not from 0 to 6; .*--map .*affectnet"):
@@ -98,7 +98,7 @@ def test_affectnet_numbers_in_an_npz(tmp_path: Path) -> None:
         ("kdef", ["AF01ANS.JPG", "AF01HAS.JPG", "AM02ANS.JPG", "BF01HAFL.JPG", "AM03ANS.JPG"], 2, 3),
     ],
 )
-def test_file_names_that_hold_the_emotion(preset: str, names, emotions: int, people: int, tmp_path: Path) -> None:
+def test_labels_are_read_from_file_names(preset: str, names, emotions: int, people: int, tmp_path: Path) -> None:
     root = write(tmp_path / "f", {name: k for k, name in enumerate(names)})
     with pytest.raises(UserError, match=f"is in no class folder; its name looks like .*: --map {preset}"):
         load(root, tmp_path)
@@ -109,7 +109,7 @@ def test_file_names_that_hold_the_emotion(preset: str, names, emotions: int, peo
 
 
 @pytest.mark.parametrize("bad", ["happy", "=sad", "a=", "x=a/b"])
-def test_a_wrong_map_is_named(bad: str, tmp_path: Path) -> None:
+def test_an_invalid_map_is_reported(bad: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--map|class name"):
         load(folders(tmp_path / "f", ["happy", "sad"]), tmp_path, mapping=(bad,))
 
@@ -123,14 +123,14 @@ def test_a_wrong_map_is_named(bad: str, tmp_path: Path) -> None:
         (("training", "dev", "private-test"), ("train", "validation", "private_test")),
     ],
 )
-def test_splits_in_their_usual_spellings(names, expected, tmp_path: Path) -> None:
+def test_usual_split_names_are_recognised(names, expected, tmp_path: Path) -> None:
     for name in names:
         folders(tmp_path / "f", ["happy", "sad"], split=f"{name}/")
     dataset = load(tmp_path / "f", tmp_path)
     assert [len(dataset.rows(split)) for split in expected] == [20, 20, 20]
 
 
-def test_train_only_gets_a_test_part_that_stays(tmp_path: Path) -> None:
+def test_data_without_a_test_split_gets_a_fixed_one(tmp_path: Path) -> None:
     root = folders(tmp_path / "f", ["happy", "sad"], each=20)
     dataset = load(root, tmp_path)
     rows = dataset.rows("test")
@@ -144,8 +144,8 @@ def test_train_only_gets_a_test_part_that_stays(tmp_path: Path) -> None:
         load(folders(tmp_path / "g", ["happy", "sad"], split="test/"), tmp_path, test=0.2)
 
 
-def test_one_person_is_on_one_side(tmp_path: Path) -> None:
-    """As in CK+: frames of a person, S010_004_00000017.png."""
+def test_a_person_is_on_one_side_of_the_split(tmp_path: Path) -> None:
+    """With frames of persons named as in CK+: S010_004_00000017.png."""
     files = {
         f"{emotion}/S{person:03d}_{k:03d}.png": number
         for number, (person, emotion, k) in enumerate(
@@ -167,7 +167,7 @@ def test_one_person_is_on_one_side(tmp_path: Path) -> None:
         load(root, tmp_path, group_by="(")
 
 
-def test_validation_own_needs_one(tmp_path: Path) -> None:
+def test_validation_own_needs_a_validation_split(tmp_path: Path) -> None:
     dataset = load(folders(tmp_path / "f", ["happy", "sad"]), tmp_path)
     with pytest.raises(UserError, match="has no validation split; --validation own needs one"):
         make_split(dataset, validation="own")

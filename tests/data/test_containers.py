@@ -1,4 +1,4 @@
-"""Every usual container and csv dialect gives the same images, labels and splits."""
+"""All common containers and csv dialects give the same images, labels and splits."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fer_search.data.options import DataOptions
 from fer_search.errors import UserError
 
 NAMES = ("angry", "happy", "sad")
-NUMBERS = {"angry": 0, "happy": 3, "sad": 4}  # FER2013's
+NUMBERS = {"angry": 0, "happy": 3, "sad": 4}  # FER2013 labels
 
 
 def faces(count: int = 24, size: int = 48, seed: int = 0) -> tuple[np.ndarray, list[str], list[str]]:
-    """Smooth images, their class names and splits: 12 to train on, then 6 and 6 for validation and test."""
+    """Return smooth images, class names and splits: 12 for training, 6 for validation and 6 for testing."""
     rng = np.random.default_rng(seed)
     slopes = rng.uniform(-2, 2, (2, count, 1)) * 48 / size
     across = (np.arange(size) - size / 2) * slopes
@@ -72,17 +72,17 @@ def write_zip_from_windows(path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in pictures().items():
             info = zipfile.ZipInfo("x")
-            info.filename = name.replace("/", "\\")  # ZipInfo itself would correct it
+            info.filename = name.replace("/", "\\")  # the ZipInfo constructor would replace backslashes
             archive.writestr(info, content)
     return path
 
 
 def arrays() -> dict[str, np.ndarray]:
-    found = {}
+    split_arrays = {}
     for part in ("train", "val", "test"):
         rows = [k for k, own in enumerate(PARTS) if own == part]
-        found |= {f"x_{part}": IMAGES[rows], f"y_{part}": np.array([NUMBERS[LABELS[k]] for k in rows])}
-    return found
+        split_arrays |= {f"x_{part}": IMAGES[rows], f"y_{part}": np.array([NUMBERS[LABELS[k]] for k in rows])}
+    return split_arrays
 
 
 def write_npz(path: Path, change=lambda name, array: array) -> Path:
@@ -178,8 +178,8 @@ FORMS = {
 }
 
 
-def in_order(dataset) -> list[tuple[str, str, bytes]]:
-    """Split, class and pixels of each image, sorted: class folders lose the order."""
+def sorted_images(dataset) -> list[tuple[str, str, bytes]]:
+    """Return split, class and pixels of each image, sorted because class folders do not preserve the order."""
     return sorted(
         (SPLITS[split], dataset.classes[label], image.tobytes())
         for image, label, split in zip(dataset.images, dataset.labels, dataset.splits, strict=True)
@@ -187,19 +187,19 @@ def in_order(dataset) -> list[tuple[str, str, bytes]]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_all_containers_hold_the_same(form: str, tmp_path: Path) -> None:
+def test_all_containers_give_the_same_data(form: str, tmp_path: Path) -> None:
     source = FORMS[form](tmp_path)
     dataset = load_dataset(str(source), cache_dir=tmp_path / "cache")
     expected = {"train": "train", "val": "validation", "test": "test"}
     assert dataset.classes == NAMES
-    assert in_order(dataset) == sorted(
+    assert sorted_images(dataset) == sorted(
         (expected[part], label, image.tobytes()) for image, label, part in zip(IMAGES, LABELS, PARTS, strict=True)
     )
     again = load_dataset(str(source), cache_dir=tmp_path / "cache")
     assert (again.fingerprint, again.classes, again.notes) == (dataset.fingerprint, dataset.classes, dataset.notes)
 
 
-def test_ferplus_folders(tmp_path: Path) -> None:
+def test_ferplus_folders_are_read(tmp_path: Path) -> None:
     votes = {"angry": "0,0,0,0,8,1,0,0,1,0", "happy": "1,9,0,0,0,0,0,0,0,0", "sad": "2,0,0,8,0,0,0,0,0,0"}
     for folder, part in (("FER2013Train", "train"), ("FER2013Valid", "val"), ("FER2013Test", "test")):
         (tmp_path / folder).mkdir()
@@ -218,7 +218,7 @@ def test_ferplus_folders(tmp_path: Path) -> None:
     assert "1 images without a clear one are left out" in dataset.notes[-1]
 
 
-def test_kaggles_test_csv_has_no_labels(tmp_path: Path) -> None:
+def test_kaggles_unlabelled_test_csv_is_not_used(tmp_path: Path) -> None:
     folder = write_kaggle_pair(tmp_path / "kaggle")
     (folder / "test.csv").write_text("pixels\n" + " ".join(["0"] * 2304) + "\n")
     dataset = load_dataset(str(folder), cache_dir=tmp_path / "cache")
@@ -227,13 +227,13 @@ def test_kaggles_test_csv_has_no_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["fer2013.csv", "data.zip", "train.parquet"])
-def test_a_git_lfs_pointer_is_named_as_such(name: str, tmp_path: Path) -> None:
+def test_a_git_lfs_pointer_is_reported_as_one(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
     with pytest.raises(UserError, match="is a Git LFS pointer, not the data; run `git lfs pull`"):
         load_dataset(str(tmp_path / name), cache_dir=tmp_path / "cache")
 
 
-def test_an_image_size_and_colour_of_ones_own(tmp_path: Path) -> None:
+def test_image_size_and_colour_can_be_set(tmp_path: Path) -> None:
     source = str(write_tar(tmp_path / "faces.tar", "w"))
     dataset = load_dataset(source, cache_dir=tmp_path / "cache", options=DataOptions(image_size=64, colour=True))
     assert dataset.images.shape == (24, 64, 64, 3)

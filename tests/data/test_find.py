@@ -1,4 +1,4 @@
-"""--data auto, the download, and what the user is told."""
+"""--data auto, downloads, and the messages about them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_auto_looks_in_data_then_the_environment_then_the_downloads(
 
 
 @pytest.mark.parametrize("inside", [[], [".gitkeep"], ["README.md", "raw/notes.txt"]])
-def test_a_data_folder_of_something_else_is_passed_over(inside: list[str], small, tmp_path: Path) -> None:
+def test_a_data_folder_without_face_data_is_ignored(inside: list[str], small, tmp_path: Path) -> None:
     Path("data").mkdir()
     for name in inside:
         (Path("data") / name).parent.mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ def test_files_in_data_are_found(where: str, small, tmp_path: Path) -> None:
     assert len(load_dataset("auto", cache_dir=tmp_path / "cache").labels) == 42
 
 
-def test_a_wrong_environment_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_environment_variable_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FER_SEARCH_DATA", str(tmp_path / "gone"))
     with pytest.raises(UserError, match=r"FER_SEARCH_DATA=.*gone: no such file"):
         load_dataset("auto", cache_dir=tmp_path)
@@ -66,31 +66,31 @@ def test_a_download_that_was_removed_is_forgotten(small, tmp_path: Path) -> None
     assert find_data(tmp_path) is None
 
 
-def test_without_data_auto_takes_the_toy_faces_and_says_so() -> None:
+def test_auto_falls_back_to_toy_faces_and_reports_it() -> None:
     toy = load_dataset("auto")
-    said = describe(toy)
+    description = describe(toy)
     assert toy.toy
-    assert "toy faces, drawn by a program, not FER2013" in said
-    assert "fer-search data download" in said
-    assert "6,000 train, 1,500 test" in said
+    assert "toy faces, drawn by a program, not FER2013" in description
+    assert "fer-search data download" in description
+    assert "6,000 train, 1,500 test" in description
 
 
-def test_describe_names_source_counts_and_notes(small, tmp_path: Path) -> None:
+def test_describe_gives_source_counts_and_notes(small, tmp_path: Path) -> None:
     folder = small.folders(tmp_path / "f")
     first = sorted((folder / "train" / "angry").iterdir())[0]
     Image.open(first).convert("RGB").save(first)
-    said = describe(load_dataset(str(folder)))
+    description = describe(load_dataset(str(folder)))
     for part in (
         "42 faces (class folders)",
         str(folder),
         "21 train, 21 test",
         "Note: 1 of 42 images converted to 8-bit grey",
     ):
-        assert part in said
+        assert part in description
 
 
 @pytest.mark.parametrize("which", SETS)
-def test_download_asks_kagglehub(which: str, small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_uses_kagglehub(which: str, small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def dataset_download(handle: str) -> str:
@@ -103,13 +103,13 @@ def test_download_asks_kagglehub(which: str, small, tmp_path: Path, monkeypatch:
     assert len(load_dataset("auto", cache_dir=tmp_path).labels) == 42
 
 
-def test_download_without_kagglehub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_without_kagglehub_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     with pytest.raises(UserError, match=r"pip install '\.\[kaggle\]'"):
         download(cache_dir=tmp_path)
 
 
-def test_download_that_fails(tmp_path: Path) -> None:
+def test_a_failed_download_is_a_one_line_error(tmp_path: Path) -> None:
     def fetch(handle: str) -> str:
         raise ConnectionError("no route to kaggle.com\nand more")
 
@@ -121,6 +121,6 @@ def test_download_that_fails(tmp_path: Path) -> None:
     assert find_data(tmp_path) is None
 
 
-def test_download_of_an_unknown_set(tmp_path: Path) -> None:
+def test_download_of_an_unknown_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'affectnet' is unknown; choose fer2013 or emotion-detection"):
         download("affectnet", fetch=str, cache_dir=tmp_path)

@@ -1,4 +1,4 @@
-"""Every form that FER2013 comes in gives the same images, labels and splits."""
+"""Every layout of FER2013 gives the same images, labels and splits."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PLAIN = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SHOUTED = ("Angry", "Disgust", "Fear", "Happy", "SAD", "Surprise", "Neutral")
 
 
-def assert_same(found, expected, atol: int = 0) -> None:
-    for array in (found.images, found.labels, found.splits):
+def assert_same(loaded, expected, atol: int = 0) -> None:
+    for array in (loaded.images, loaded.labels, loaded.splits):
         assert array.dtype == np.uint8
-    assert found.images.shape == expected.images.shape
-    np.testing.assert_allclose(found.images.astype(int), expected.images.astype(int), atol=atol, rtol=0)
-    np.testing.assert_array_equal(found.labels, expected.labels)
-    np.testing.assert_array_equal(found.splits, expected.splits)
+    assert loaded.images.shape == expected.images.shape
+    np.testing.assert_allclose(loaded.images.astype(int), expected.images.astype(int), atol=atol, rtol=0)
+    np.testing.assert_array_equal(loaded.labels, expected.labels)
+    np.testing.assert_array_equal(loaded.splits, expected.splits)
 
 
 WITH_ORDER: dict[str, Callable] = {
@@ -94,7 +94,7 @@ IN_FOLDERS: dict[str, Callable] = {
 
 
 def packed(path: Path, *files: Path) -> Path:
-    """Pack files as the ending of a path says, each in a folder, and remove them."""
+    """Pack files into an archive of the type given by the suffix, each in a folder, and delete the originals."""
     if path.name.endswith(".csv.gz"):
         path.write_bytes(gzip.compress(files[0].read_bytes()))
     elif path.name.endswith(".tar.gz"):
@@ -121,27 +121,27 @@ def save(path: Path, arrays: dict[str, np.ndarray], how: Callable = np.savez) ->
 
 
 @pytest.mark.parametrize("form", WITH_ORDER)
-def test_forms_with_the_original_order(form: str, small, tmp_path: Path) -> None:
-    found = load_dataset(str(WITH_ORDER[form](small, tmp_path)), cache_dir=tmp_path / "cache")
-    assert_same(found, small)
-    assert found.notes == ()
-    assert found.fingerprint == fingerprint(small.images, small.labels, small.splits)
+def test_layouts_that_preserve_the_order(form: str, small, tmp_path: Path) -> None:
+    loaded = load_dataset(str(WITH_ORDER[form](small, tmp_path)), cache_dir=tmp_path / "cache")
+    assert_same(loaded, small)
+    assert loaded.notes == ()
+    assert loaded.fingerprint == fingerprint(small.images, small.labels, small.splits)
 
 
 @pytest.mark.parametrize("form", IN_FOLDERS)
-def test_forms_in_class_folders(form: str, small, tmp_path: Path) -> None:
-    found = load_dataset(str(IN_FOLDERS[form](small, tmp_path)), cache_dir=tmp_path / "cache")
-    assert_same(found, small.in_folders())
-    assert found.notes == ()
+def test_layouts_with_class_folders(form: str, small, tmp_path: Path) -> None:
+    loaded = load_dataset(str(IN_FOLDERS[form](small, tmp_path)), cache_dir=tmp_path / "cache")
+    assert_same(loaded, small.in_folders())
+    assert loaded.notes == ()
 
 
-def test_jpg(small, tmp_path: Path) -> None:
-    found = read(small.folders(tmp_path / "f", suffix="jpg"))
-    assert_same(found, small.in_folders(), atol=3)
-    assert found.notes == ()
+def test_jpg_files_are_read(small, tmp_path: Path) -> None:
+    loaded = read(small.folders(tmp_path / "f", suffix="jpg"))
+    assert_same(loaded, small.in_folders(), atol=3)
+    assert loaded.notes == ()
 
 
-def test_what_systems_leave_behind_is_passed_over(small, tmp_path: Path) -> None:
+def test_files_of_operating_systems_are_ignored(small, tmp_path: Path) -> None:
     folder = small.folders(tmp_path / "f")
     for name in (".DS_Store", "Thumbs.db", "train/angry/.im.png.swp", "train/angry/Thumbs.db", ".git/train/x/y.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def test_what_systems_leave_behind_is_passed_over(small, tmp_path: Path) -> None
     assert_same(read(folder), small.in_folders())
 
 
-def test_what_systems_put_into_zips_is_passed_over(small, tmp_path: Path) -> None:
+def test_files_of_operating_systems_in_zips_are_ignored(small, tmp_path: Path) -> None:
     file = small.zip(tmp_path / "f.zip")
     with zipfile.ZipFile(file, "a") as archive:
         for name in ("__MACOSX/train/angry/im000.png", "train/angry/._im000.png", "train/empty/"):
@@ -170,24 +170,24 @@ def test_links_to_folders_are_followed_once(small, tmp_path: Path) -> None:
 def test_other_sizes_and_colours_are_converted_and_reported(small, tmp_path: Path, data_info) -> None:
     folder = small.folders(tmp_path / "f")
     expected = small.in_folders()
-    at = int(np.flatnonzero((expected.labels == 0) & (expected.splits == 0))[0])
+    row = int(np.flatnonzero((expected.labels == 0) & (expected.splits == 0))[0])
     first, second = sorted((folder / "train" / "angry").iterdir())[:2]
-    grey = Image.fromarray(expected.images[at])
+    grey = Image.fromarray(expected.images[row])
     grey.resize((96, 96), Image.Resampling.NEAREST).save(first)
-    Image.fromarray(expected.images[at + 1]).convert("RGB").save(second)
-    found = read(folder)
-    assert_same(found, expected, atol=2)
-    assert found.notes == (
+    Image.fromarray(expected.images[row + 1]).convert("RGB").save(second)
+    loaded = read(folder)
+    assert_same(loaded, expected, atol=2)
+    assert loaded.notes == (
         "1 of 42 images resized to 48x48 (from 96x96)",
         "1 of 42 images converted to 8-bit grey (from RGB)",
     )
     code, out, _ = data_info(folder)
     assert code == 0
-    assert all(note in " ".join(out.split()) for note in found.notes)
+    assert all(note in " ".join(out.split()) for note in loaded.notes)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "LA", "CMYK"])
-def test_modes(mode: str, small, tmp_path: Path) -> None:
+def test_image_modes_are_converted_to_grey(mode: str, small, tmp_path: Path) -> None:
     folder = small.folders(tmp_path / "f")
     file = sorted((folder / "train" / "angry").iterdir())[0]
     Image.new("RGB", (48, 48), (255, 0, 0)).convert(mode).save(file, "TIFF" if mode == "CMYK" else "PNG")
@@ -196,32 +196,32 @@ def test_modes(mode: str, small, tmp_path: Path) -> None:
     assert abs(int(grey[0, 0]) - 76) <= 1  # 0.299 of red
 
 
-def test_sixteen_bits_are_scaled(small, tmp_path: Path) -> None:
+def test_16_bit_images_are_scaled_to_8_bits(small, tmp_path: Path) -> None:
     folder = small.folders(tmp_path / "f")
     file = sorted((folder / "train" / "angry").iterdir())[0]
     Image.fromarray(np.full((48, 48), 0x8040, np.uint16)).save(file)
     np.testing.assert_array_equal(read(folder).images[0], 0x80)
 
 
-def test_arrays_of_other_sizes_and_rgb(small, tmp_path: Path) -> None:
+def test_rgb_arrays_of_another_size_are_converted(small, tmp_path: Path) -> None:
     def enlarge(x: np.ndarray) -> np.ndarray:
         return np.repeat(np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)[..., None], 3, axis=3)
 
     arrays = {k: enlarge(a) if k[0] == "x" else a for k, a in small.arrays().items()}
-    found = read(save(tmp_path / "rgb.npz", arrays), DataOptions(image_size=48))
-    assert_same(found, small, atol=2)
-    assert found.notes == (
+    loaded = read(save(tmp_path / "rgb.npz", arrays), DataOptions(image_size=48))
+    assert_same(loaded, small, atol=2)
+    assert loaded.notes == (
         "42 of 42 images resized to 48x48 (from 96x96)",
         "42 of 42 images converted to 8-bit grey (from RGB)",
     )
 
 
-def test_npz_with_one_test_split(small, tmp_path: Path) -> None:
+def test_an_npz_with_a_single_test_split_is_read(small, tmp_path: Path) -> None:
     test, train = small.splits > 0, small.splits == 0
     arrays = {"x_train": small.images[train], "y_train": small.labels[train]}
-    found = read(save(tmp_path / "a.npz", arrays | {"x_test": small.images[test], "y_test": small.labels[test]}))
-    np.testing.assert_array_equal(found.images, small.images)
-    np.testing.assert_array_equal(found.splits, np.where(test, 3, 0))
+    loaded = read(save(tmp_path / "a.npz", arrays | {"x_test": small.images[test], "y_test": small.labels[test]}))
+    np.testing.assert_array_equal(loaded.images, small.images)
+    np.testing.assert_array_equal(loaded.splits, np.where(test, 3, 0))
 
 
 @given(
@@ -230,8 +230,8 @@ def test_npz_with_one_test_split(small, tmp_path: Path) -> None:
     chunk=st.integers(100, 20_000),
 )
 @settings(max_examples=25, deadline=None)
-def test_csv_pixels_are_read_as_written(small, tmp_path_factory, seed: int, odd: list, chunk: int) -> None:
-    """Whatever the white space and wherever the file is cut into chunks."""
+def test_csv_pixels_are_read_exactly(small, tmp_path_factory, seed: int, odd: list, chunk: int) -> None:
+    """For any white space and any chunk boundaries in the file."""
     pixels = np.random.default_rng(seed).integers(0, 256, 2304)
     between = [" "] * 2303 + [""]
     for place, space in odd:
@@ -241,9 +241,9 @@ def test_csv_pixels_are_read_as_written(small, tmp_path_factory, seed: int, odd:
     path = small.csv(tmp_path_factory.mktemp("csv") / "x.csv", rows=rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table, "CHUNK", chunk)
-        found = table.read_csv(path)
-    np.testing.assert_array_equal(found.images[2].ravel(), pixels)
-    np.testing.assert_array_equal(np.delete(found.images, 2, 0), np.delete(small.images, 2, 0))
+        loaded = table.read_csv(path)
+    np.testing.assert_array_equal(loaded.images[2].ravel(), pixels)
+    np.testing.assert_array_equal(np.delete(loaded.images, 2, 0), np.delete(small.images, 2, 0))
 
 
 def test_fer2013_is_recognised_by_its_content(fer2013_npz: Path, small, tmp_path: Path) -> None:
@@ -251,6 +251,6 @@ def test_fer2013_is_recognised_by_its_content(fer2013_npz: Path, small, tmp_path
     assert (real.name, real.images.shape) == ("FER2013 (npz)", (35_887, 48, 48))
     with np.load(fer2013_npz) as file:
         arrays = dict(file)
-    arrays["y_train"] = np.roll(arrays["y_train"], 1)  # as many of each class: still by its counts
+    arrays["y_train"] = np.roll(arrays["y_train"], 1)  # same class counts: still recognised by them
     arrays["y_train"][0] = (arrays["y_train"][0] + 1) % 7
     assert load_dataset(str(save(tmp_path / "x.npz", arrays)), cache_dir=tmp_path).name == "35,887 faces (npz)"

@@ -1,4 +1,4 @@
-"""What ``data info`` counts, prints and draws."""
+"""Counts, output and plots of ``data info``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fer_search.errors import UserError
 
 
 def of_pictures(pictures: list[int], labels: list[int], splits: list[int], **more) -> Dataset:
-    """Make a data set whose rows have the same pixels where they have the same number; picture 0 is blank."""
+    """Return a data set in which rows with equal picture numbers have equal pixels; picture 0 is blank."""
     different = np.random.default_rng(0).integers(0, 256, (max(pictures) + 1, 48, 48)).astype(np.uint8)
     different[0] = 17
     arrays = different[pictures], np.array(labels, np.uint8), np.array(splits, np.uint8)
@@ -39,35 +39,35 @@ KNOWN = of_pictures(
 )
 
 
-def test_counts_worked_out_by_hand() -> None:
-    found = audit(KNOWN)
-    assert found.counts.tolist() == [
+def test_counts_match_a_hand_computed_case() -> None:
+    result = audit(KNOWN)
+    assert result.counts.tolist() == [
         [2, 1, 1, 1, 0, 0, 0],
         [0, 1, 0, 0, 1, 1, 0],
         [0, 0, 1, 0, 0, 0, 1],
         [0, 0, 0, 0, 0, 0, 0],
         [0, 0, 0, 0, 0, 0, 0],
     ]
-    assert found.blank.tolist() == [1, 0, 1, 0, 0]
-    assert found.repeated == 5  # rows 1, 5, 6, 8, 9
-    assert found.copies[:3, :3].tolist() == [[1, 1, 2], [2, 1, 0], [2, 0, 0]]
-    assert found.leaked == 4  # rows 5, 6, 8, 9
-    assert found.leaking == 3  # rows 2, 3, 4
-    assert found.conflicting.tolist() == [2, 2, 1, 0, 0]  # pictures 2 (disgust, sad) and 0 (happy, neutral)
-    assert dict(found.conflicts) == {(1, 4): 1, (3, 6): 1}
+    assert result.blank.tolist() == [1, 0, 1, 0, 0]
+    assert result.repeated == 5  # rows 1, 5, 6, 8, 9
+    assert result.copies[:3, :3].tolist() == [[1, 1, 2], [2, 1, 0], [2, 0, 0]]
+    assert result.leaked == 4  # rows 5, 6, 8, 9
+    assert result.leaking == 3  # rows 2, 3, 4
+    assert result.conflicting.tolist() == [2, 2, 1, 0, 0]  # pictures 2 (disgust, sad) and 0 (happy, neutral)
+    assert dict(result.conflicts) == {(1, 4): 1, (3, 6): 1}
 
 
-def test_the_known_numbers_of_fer2013(fer2013_npz: Path) -> None:
-    found = audit(load_dataset(str(fer2013_npz)))
-    assert found.counts.sum(axis=1).tolist() == [28_709, 3_589, 3_589, 0, 0]
-    assert found.counts[0].tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
-    assert found.repeated == 1_853
-    assert found.blank.sum() == 12
-    assert found.copies[1:3, 0].tolist() == [280, 288]
-    assert found.leaked == 568
+def test_counts_of_fer2013_match_the_published_numbers(fer2013_npz: Path) -> None:
+    result = audit(load_dataset(str(fer2013_npz)))
+    assert result.counts.sum(axis=1).tolist() == [28_709, 3_589, 3_589, 0, 0]
+    assert result.counts[0].tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
+    assert result.repeated == 1_853
+    assert result.blank.sum() == 12
+    assert result.copies[1:3, 0].tolist() == [280, 288]
+    assert result.leaked == 568
 
 
-def test_the_known_numbers_are_printed(fer2013_npz: Path, data_info) -> None:
+def test_counts_of_fer2013_are_printed(fer2013_npz: Path, data_info) -> None:
     code, out, err = data_info(fer2013_npz)
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
@@ -80,26 +80,26 @@ def test_the_known_numbers_are_printed(fer2013_npz: Path, data_info) -> None:
 
 
 @pytest.mark.parametrize("form", ["folders", "csv"])
-def test_what_is_printed_fits_80_columns(form: str, small, tmp_path: Path, data_info) -> None:
+def test_output_fits_80_columns(form: str, small, tmp_path: Path, data_info) -> None:
     source = getattr(small, form)(tmp_path / f"[bold]{'x' * 60}")
     _, out, _ = data_info(source)
     assert max(map(len, out.splitlines())) <= 80
-    assert "\x1b" not in out  # plain where it is piped
-    assert str(source) in out.replace("\n", "")  # nothing in a path is taken for rich's markup
+    assert "\x1b" not in out  # no colours in a pipe
+    assert str(source) in out.replace("\n", "")  # paths are not interpreted as Rich markup
     assert "nothing was converted" in out
     for name in CLASSES:
         assert re.search(rf"^ {name} .*14\.3% *$", out, re.MULTILINE)
     assert "No image occurs twice." in out
 
 
-def test_notes_and_conflicts_are_told() -> None:
+def test_notes_and_conflicts_are_reported() -> None:
     from rich.console import Console
 
     console = Console(width=80, record=True, file=io.StringIO())
     data = Dataset(KNOWN.images, KNOWN.labels, KNOWN.splits, "n", "s", notes=("9 of 10 images resized",))
     for part in tables(audit(data), data):
         console.print(part)
-    said = " ".join(console.export_text().split())
+    output = " ".join(console.export_text().split())
     for part in (
         "Note: 9 of 10 images resized.",
         "5 images are exact duplicates of an earlier one",
@@ -107,18 +107,18 @@ def test_notes_and_conflicts_are_told() -> None:
         "2 different pictures occur with more than one label (5 images)",
         "disgust and sad (1)",
     ):
-        assert part in said
-    assert "nothing was converted" not in said
+        assert part in output
+    assert "nothing was converted" not in output
 
 
-def test_toy_faces_are_named_as_such(data_info) -> None:
+def test_toy_faces_are_labelled_as_toy_faces(data_info) -> None:
     _, out, _ = data_info("toy")
     assert "Drawn by a program" in out
     assert "FER2013" not in out.replace("not FER2013", "")
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=12))
-def test_copies_against_comparing_every_pair(rows: list[tuple[int, int]]) -> None:
+def test_duplicates_match_a_pairwise_comparison(rows: list[tuple[int, int]]) -> None:
     pictures, splits = [p for p, _ in rows], [s for _, s in rows]
     data = of_pictures(pictures, [0] * len(rows), splits)
     numbers = picture_ids(data.images)
@@ -130,35 +130,35 @@ def test_copies_against_comparing_every_pair(rows: list[tuple[int, int]]) -> Non
 
 
 def images_of(html: str) -> dict[str, list[np.ndarray]]:
-    """Return title -> the pictures of a page."""
-    found: dict[str, list[np.ndarray]] = {}
+    """Return the images of a page by their titles."""
+    images: dict[str, list[np.ndarray]] = {}
     for tag in re.findall(r"<img [^>]*>", html):
         data, title = (re.search(rf'{name}="([^"]*)"', tag)[1] for name in ("src", "title"))  # type: ignore[index]
         assert data.startswith("data:image/png;base64,")
         with Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))) as picture:
-            found.setdefault(title, []).append(np.asarray(picture))
-    return found
+            images.setdefault(title, []).append(np.asarray(picture))
+    return images
 
 
 def test_the_page_shows_each_class(faces: Dataset, tmp_path: Path) -> None:
     html = plot_samples(faces, tmp_path / "new" / "page.html").read_text(encoding="utf-8")
-    found = images_of(html)
+    images = images_of(html)
     train = faces.rows("train")
     for c, name in enumerate(CLASSES):
         own = train[faces.labels[train] == c]
-        rows = [int(title.rpartition(" ")[2]) for title in found if title.startswith(f"{name}, row ")]
+        rows = [int(title.rpartition(" ")[2]) for title in images if title.startswith(f"{name}, row ")]
         assert len(rows) == min(24, len(own))
         assert set(rows) <= set(own)
         for row in rows:
-            np.testing.assert_array_equal(found[f"{name}, row {row}"][0], faces.images[row])
+            np.testing.assert_array_equal(images[f"{name}, row {row}"][0], faces.images[row])
         mean = faces.images[own].mean(axis=0)
-        shown = found[f"mean face, {name}"][0]
+        shown = images[f"mean face, {name}"][0]
         assert np.corrcoef(mean.ravel(), shown.ravel())[0, 1] > 0.999
         assert (shown.min(), shown.max()) == (0, 255)
         assert f"<span>{len(own)} training images</span>" in html
 
 
-def test_the_page_needs_nothing_else(faces: Dataset, tmp_path: Path) -> None:
+def test_the_page_is_self_contained(faces: Dataset, tmp_path: Path) -> None:
     html = plot_samples(faces, tmp_path / "page.html").read_text(encoding="utf-8")
     without_pictures = re.sub(r'src="data:image/png;base64,[^"]*"', "", html)
     assert not re.search(r"https?://|\bsrc=|url\(|@import|<script", without_pictures)
@@ -167,7 +167,7 @@ def test_the_page_needs_nothing_else(faces: Dataset, tmp_path: Path) -> None:
     assert "drawn by a program" in html
 
 
-def test_the_page_is_the_same_every_time_and_replaces_itself(faces: Dataset, tmp_path: Path) -> None:
+def test_the_page_is_deterministic_and_overwritten(faces: Dataset, tmp_path: Path) -> None:
     first = plot_samples(faces, tmp_path / "page.html").read_bytes()
     assert plot_samples(faces, tmp_path / "page.html").read_bytes() == first
     assert plot_samples(faces, tmp_path / "page.html", seed=1).read_bytes() != first
@@ -182,13 +182,13 @@ def test_names_in_the_page_are_escaped(faces: Dataset, tmp_path: Path) -> None:
     assert unescape(html).count(evil) == 4  # title, heading, source, note
 
 
-def test_a_class_of_one_image(tmp_path: Path) -> None:
+def test_the_page_shows_classes_with_one_image(tmp_path: Path) -> None:
     labels = [0, 1, 2, 3, 4, 5, 6, 6]
     data = of_pictures(list(range(8)), labels, [0] * 7 + [3])
     assert len(images_of(plot_samples(data, tmp_path / "p.html").read_text(encoding="utf-8"))) == 14
 
 
-def test_a_page_that_cannot_be_written(faces: Dataset, tmp_path: Path) -> None:
+def test_an_unwritable_page_is_reported(faces: Dataset, tmp_path: Path) -> None:
     (tmp_path / "folder.html").mkdir()
     (tmp_path / "file").touch()
     for path in (tmp_path / "folder.html", tmp_path / "file" / "page.html"):
@@ -196,7 +196,7 @@ def test_a_page_that_cannot_be_written(faces: Dataset, tmp_path: Path) -> None:
             plot_samples(faces, path)
 
 
-def test_plot_is_written_by_the_command(small, tmp_path: Path, data_info) -> None:
+def test_the_command_writes_the_plot(small, tmp_path: Path, data_info) -> None:
     code, out, _ = data_info(small.csv(tmp_path / "a.csv"), "--plot", tmp_path / "page.html")
     assert code == 0
     assert out.splitlines()[-1] == str(tmp_path / "page.html")

@@ -1,4 +1,4 @@
-"""Data sets as an attack: bombs, lying headers, FIFOs and devices are refused before memory is taken."""
+"""Malicious data sets: bombs, false headers, FIFOs and devices are refused before memory is allocated."""
 
 import gzip
 import io
@@ -20,14 +20,14 @@ MB = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def low_bound(monkeypatch, tmp_path):
-    """A bound of 8 MB instead of 8 GB; a bomb of 64 MB then stands for one of 64 GB."""
+def low_limit(monkeypatch, tmp_path):
+    """Lower the limit from 8 GB to 8 MB, so that a 64 MB bomb can stand for a 64 GB one."""
     monkeypatch.setenv(limits.VARIABLE, "8MB")
     monkeypatch.setenv("FER_SEARCH_CACHE", str(tmp_path / "cache"))
 
 
-def refused(path):
-    """Load a data set that must be refused; return the message. Memory must not grow by what the bomb holds."""
+def refusal_message(path):
+    """Load a data set that must be refusal_message without allocating the bomb's memory; return the error message."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UserError) as error:
         load_dataset(str(path))
@@ -58,22 +58,22 @@ def csv_bomb(lines=True):
 def test_a_gz_bomb_is_refused(tmp_path):
     path = tmp_path / "fer2013.csv.gz"
     path.write_bytes(gzip.compress(csv_bomb(), 1))
-    assert limits.VARIABLE in refused(path)
+    assert limits.VARIABLE in refusal_message(path)
 
 
 def test_a_gz_bomb_without_line_breaks_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MAX_LINE_BYTES", MB)
     path = tmp_path / "fer2013.csv.gz"
     path.write_bytes(gzip.compress(b"emotion,pixels,Usage" * (3 * MB), 1))
-    refused(path)
+    refusal_message(path)
     path.write_bytes(gzip.compress(csv_bomb(lines=False), 1))
-    refused(path)
+    refusal_message(path)
 
 
 @pytest.mark.parametrize("name", ["fer2013.csv", "train/angry/a.png", "fer2013.npz"])
 def test_a_zip_bomb_is_refused(tmp_path, name):
     path = write_npz(tmp_path / "bomb.zip", {name: bytes(64 * MB)})
-    assert limits.VARIABLE in refused(path)
+    assert limits.VARIABLE in refusal_message(path)
 
 
 def test_a_tar_bomb_is_refused(tmp_path):
@@ -82,18 +82,18 @@ def test_a_tar_bomb_is_refused(tmp_path):
         member = tarfile.TarInfo("other.bin")
         member.size = 64 * MB
         archive.addfile(member, io.BytesIO(bytes(64 * MB)))
-    assert limits.VARIABLE in refused(path)
+    assert limits.VARIABLE in refusal_message(path)
 
 
-def test_arrays_that_expand_or_claim_too_much_are_refused(tmp_path):
+def test_arrays_with_excessive_real_or_declared_size_are_refused(tmp_path):
     expands = {"x_train.npy": header((30000, 48, 48)) + bytes(30000 * 2304), "y_train.npy": header((1,)) + b"\0"}
-    assert limits.VARIABLE in refused(write_npz(tmp_path / "expands.npz", expands))
+    assert limits.VARIABLE in refusal_message(write_npz(tmp_path / "expands.npz", expands))
     claims = {"x_train.npy": header((10**9, 48, 48)) + bytes(100), "y_train.npy": header((1,)) + b"\0"}
-    assert limits.VARIABLE in refused(write_npz(tmp_path / "claims.npz", claims))
+    assert limits.VARIABLE in refusal_message(write_npz(tmp_path / "claims.npz", claims))
     short = {"x_train.npy": header((1000, 48, 48)) + bytes(100), "y_train.npy": header((1000,)) + bytes(1000)}
-    assert "claims" in refused(write_npz(tmp_path / "short.npz", short))
+    assert "claims" in refusal_message(write_npz(tmp_path / "short.npz", short))
     negative = {"x_train.npy": header((-5, 48, 48)) + bytes(100), "y_train.npy": header((1,)) + b"\0"}
-    refused(write_npz(tmp_path / "negative.npz", negative))
+    refusal_message(write_npz(tmp_path / "negative.npz", negative))
 
 
 def test_an_image_bomb_is_refused(tmp_path, monkeypatch):
@@ -105,12 +105,12 @@ def test_an_image_bomb_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["fer2013.csv", "fer2013.npz", "fer2013.zip", "data.csv.gz", "list.txt"])
-def test_a_fifo_is_refused_and_nothing_hangs(tmp_path, name):
+def test_a_fifo_is_refused_without_hanging(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    assert "FIFO" in refused(tmp_path / name)
+    assert "FIFO" in refusal_message(tmp_path / name)
 
 
-def test_a_fifo_among_pictures_is_refused(tmp_path):
+def test_a_fifo_among_image_files_is_refused(tmp_path):
     (tmp_path / "data" / "train" / "angry").mkdir(parents=True)
     os.mkfifo(tmp_path / "data" / "train" / "angry" / "a.png")
     with pytest.raises(UserError, match=r"a\.png"):
@@ -119,17 +119,17 @@ def test_a_fifo_among_pictures_is_refused(tmp_path):
 
 def test_a_device_is_refused(tmp_path):
     (tmp_path / "fer2013.csv").symlink_to("/dev/zero")
-    assert "device" in refused(tmp_path / "fer2013.csv")
+    assert "device" in refusal_message(tmp_path / "fer2013.csv")
 
 
-def test_a_data_set_that_is_a_link_is_read(tmp_path):
+def test_a_symlinked_data_set_is_read(tmp_path):
     (tmp_path / "real.csv").write_bytes(b"no header\n")
     (tmp_path / "fer2013.csv").symlink_to(tmp_path / "real.csv")
     with pytest.raises(UserError, match="no column"):
         load_dataset(str(tmp_path / "fer2013.csv"))
 
 
-def test_the_bound_is_an_option(monkeypatch):
+def test_the_size_limit_is_configurable(monkeypatch):
     for text, size in {"20GB": 20 * 10**9, "1.5 tb": 1500 * 10**9, "500": 500, "": limits.DEFAULT_BYTES}.items():
         monkeypatch.setenv(limits.VARIABLE, text)
         assert limits.max_bytes() == size

@@ -1,4 +1,4 @@
-"""Data that look right and would be misread are read rightly, or refused with the cause."""
+"""Data that look valid but are easily misread are read correctly or refused with the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMOTIONS = ("angry", "happy", "sad")
 
 
 def face(number: int, size: int = 48) -> np.ndarray:
-    """A smooth picture of its own, uint8 (size, size)."""
+    """Return a smooth image that is unique to a number, uint8 (size, size)."""
     rng = np.random.default_rng(number)
     coarse = Image.fromarray(rng.integers(30, 220, (6, 6)).astype(np.uint8))
     return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
@@ -51,7 +51,7 @@ def test_the_same_split_in_two_places_is_refused(tmp_path: Path) -> None:
         load(root, tmp_path)
 
 
-def test_a_test_folder_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_a_test_folder_in_another_place_is_refused(tmp_path: Path) -> None:
     root = folders(tmp_path / "faces", ("train",))
     folders(root / "backup", ("test",))
     with pytest.raises(UserError, match=r"backup/test/, train/ are not beside each other"):
@@ -67,7 +67,9 @@ def test_auto_uses_class_folders_in_data(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("name", "content"), [("data.h5", b"no HDF5"), ("faces.tar", b"no tar"), ("a.zip", b"no zip")])
-def test_auto_refuses_rather_than_falls_back(name, content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_reports_unreadable_data_instead_of_falling_back(
+    name, content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FER_SEARCH_DATA", raising=False)
     (tmp_path / "data").mkdir()
@@ -77,7 +79,7 @@ def test_auto_refuses_rather_than_falls_back(name, content, tmp_path: Path, monk
     assert "\n" not in str(caught.value)
 
 
-def test_auto_says_what_it_does_not_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_reports_unused_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FER_SEARCH_DATA", raising=False)
     (tmp_path / "data" / "raw").mkdir(parents=True)
@@ -87,7 +89,7 @@ def test_auto_says_what_it_does_not_use(tmp_path: Path, monkeypatch: pytest.Monk
     assert "data/ is not used: it holds notes.md, raw/, no data set" in describe(dataset)
 
 
-def test_an_npz_with_validation_arrays_uses_them(tmp_path: Path) -> None:
+def test_validation_arrays_in_an_npz_are_used(tmp_path: Path) -> None:
     images = np.stack([face(k) for k in range(30)])
     parts = {"train": slice(0, 18), "val": slice(18, 24), "test": slice(24, 30)}
     arrays = {f"x_{p}": images[s] for p, s in parts.items()} | {
@@ -100,21 +102,21 @@ def test_an_npz_with_validation_arrays_uses_them(tmp_path: Path) -> None:
     split = make_split(dataset, validation=None)
     np.testing.assert_array_equal(split.validation, dataset.rows("validation"))
     assert "of its own validation split" in split.note
-    assert len(make_split(dataset, validation=0.25).validation) == 6  # of all 24
+    assert len(make_split(dataset, validation=0.25).validation) == 6  # 25% of all 24
 
 
-def test_arrays_that_mean_nothing_are_named(tmp_path: Path) -> None:
+def test_unknown_arrays_are_reported(tmp_path: Path) -> None:
     images = np.stack([face(k) for k in range(24)])
     np.savez(tmp_path / "faces.npz", images=images, labels=np.arange(24) % 3, mean=images.mean(axis=0))
     assert "mean is not used" in load(tmp_path / "faces.npz", tmp_path).notes
 
 
-def test_a_photo_lying_down_is_turned_upright(tmp_path: Path) -> None:
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     root = folders(tmp_path / "faces")
     upright = np.zeros((48, 48), np.uint8)
-    upright[:24] = 255  # light above
+    upright[:24] = 255  # bright upper half
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera lay on its side: to be turned clockwise
+    exif[0x0112] = 6  # camera held sideways: rotate clockwise
     lying = Image.fromarray(np.rot90(upright).copy())
     buffer = io.BytesIO()
     lying.save(buffer, "JPEG", exif=exif, quality=100)
@@ -128,11 +130,11 @@ def test_a_photo_lying_down_is_turned_upright(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dtype", "scale"), [(np.float32, 1 / 255), (np.float32, 1), (np.int32, 257), (np.int32, 1), (np.float32, 1000)]
 )
-def test_pixels_of_32_bits_are_scaled(dtype, scale: float, tmp_path: Path) -> None:
+def test_32_bit_pixels_are_scaled(dtype, scale: float, tmp_path: Path) -> None:
     root = folders(tmp_path / "faces")
     (root / "train" / "angry" / "0000.png").unlink()
     pixels = face(0).astype(float)
-    if scale == 1000:  # a range of its own becomes 0 to 255
+    if scale == 1000:  # an arbitrary range is mapped to 0 to 255
         pixels = np.round((pixels - pixels.min()) / np.ptp(pixels) * 255)
     save(root / "train" / "angry" / "0000.tif", (pixels * scale).astype(dtype))
     dataset = load(root, tmp_path)
@@ -140,7 +142,7 @@ def test_pixels_of_32_bits_are_scaled(dtype, scale: float, tmp_path: Path) -> No
     assert any(note.startswith("1 of 24 images converted to 8-bit grey") for note in dataset.notes)
 
 
-def test_two_data_sets_are_joined(tmp_path: Path) -> None:
+def test_two_data_sets_are_concatenated(tmp_path: Path) -> None:
     first, second = folders(tmp_path / "a"), folders(tmp_path / "b", first=100)
     for image in (second / "train" / "sad").iterdir():
         (second / "train" / "bored").mkdir(exist_ok=True)
@@ -155,8 +157,8 @@ def test_two_data_sets_are_joined(tmp_path: Path) -> None:
         load_dataset([str(first), str(first)], cache_dir=tmp_path / "cache")
 
 
-def near_copies() -> tuple[np.ndarray, set[tuple[int, int]]]:
-    """40 pictures, then copies of the first four: re-encoded, mirrored, brightened, exact; with noise as a fifth."""
+def images_with_near_duplicates() -> tuple[np.ndarray, set[tuple[int, int]]]:
+    """Return 40 images, copies of the first four (re-encoded, mirrored, brightened, exact) and a noisy fifth."""
     images = [face(k) for k in range(40)]
     buffer = io.BytesIO()
     Image.fromarray(images[0]).save(buffer, "JPEG", quality=60)
@@ -167,41 +169,42 @@ def near_copies() -> tuple[np.ndarray, set[tuple[int, int]]]:
         images[3],
     ]
     noise = np.random.default_rng(0).normal(0, 40, (48, 48))
-    other = np.clip(images[4] + noise, 0, 255).astype(np.uint8)  # no longer a copy
+    other = np.clip(images[4] + noise, 0, 255).astype(np.uint8)  # too noisy to count as a copy
     return np.stack([*images, *copies, other]), {(0, 40), (1, 41), (2, 42), (3, 43)}
 
 
-def test_near_copies_are_found_and_nothing_else() -> None:
-    images, expected = near_copies()
+def test_exactly_the_near_duplicates_are_found() -> None:
+    images, expected = images_with_near_duplicates()
     assert {tuple(pair) for pair in find_near_pairs(images).tolist()} == expected
     in_colour = np.repeat(images[..., None], 3, axis=-1)
     assert {tuple(pair) for pair in find_near_pairs(in_colour).tolist()} == expected
 
 
-def test_the_search_for_near_copies_misses_none_of_all_pairs() -> None:
+def test_near_duplicate_search_matches_a_pairwise_comparison() -> None:
     rng = np.random.default_rng(1)
     base = np.stack([face(k) for k in range(60)]).astype(float)
-    noisy = base + rng.normal(0, 1, base.shape) * rng.uniform(0, 12, (60, 1, 1))  # about the threshold, on both sides
+    noisy = base + rng.normal(0, 1, base.shape) * rng.uniform(0, 12, (60, 1, 1))  # on both sides of the threshold
     images = np.clip(np.concatenate([base, noisy]), 0, 255).astype(np.uint8)
     flat = images.reshape(len(images), -1).astype(float)
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
     mirrored = flat.reshape(-1, 48, 48)[:, :, ::-1].reshape(len(flat), -1)
     above = np.triu(np.maximum(flat @ flat.T, mirrored @ flat.T) > 0.99, 1)
-    found = {tuple(pair) for pair in find_near_pairs(images).tolist()}
-    assert found == {tuple(pair) for pair in np.argwhere(above).tolist()}
-    assert 5 < len(found) < 60
+    pairs = {tuple(pair) for pair in find_near_pairs(images).tolist()}
+    assert pairs == {tuple(pair) for pair in np.argwhere(above).tolist()}
+    assert 5 < len(pairs) < 60
 
 
-def test_near_copies_are_told_dropped_and_kept_on_one_side(tmp_path: Path) -> None:
+def test_near_duplicates_are_reported_dropped_or_kept_on_one_side(tmp_path: Path) -> None:
     root = folders(tmp_path / "faces", each=8)
-    save(root / "train" / "happy" / "copy.png", face(24)[:, ::-1])  # a test image of angry, mirrored
-    save(root / "train" / "happy" / "twin.png", np.clip(face(8) * 0.9 + 10, 0, 255).astype(np.uint8))  # of happy
+    save(root / "train" / "happy" / "copy.png", face(24)[:, ::-1])  # mirrored test image of class angry
+    # brightened copy within happy
+    save(root / "train" / "happy" / "twin.png", np.clip(face(8) * 0.9 + 10, 0, 255).astype(np.uint8))
     dataset = load(root, tmp_path)
     from fer_search.data.audit import audit
 
-    found = audit(dataset, tmp_path / "cache")
-    assert (found.near, found.near_leaked, found.near_conflicting, found.near_leaking) == (2, 1, 1, 1)
+    result = audit(dataset, tmp_path / "cache")
+    assert (result.near, result.near_leaked, result.near_conflicting, result.near_leaking) == (2, 1, 1, 1)
     dropped = make_split(dataset, drop_duplicates="near")
     assert len(dropped.train) + len(dropped.validation) == 25
     assert len(make_split(dataset, drop_duplicates=True).train) + len(make_split(dataset).validation) == 26

@@ -1,4 +1,4 @@
-"""The drawn faces: repeatable, of all classes, learnable but not by looking at single pixels."""
+"""Toy faces: reproducible, of all classes, and learnable, but not from single pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return draw_faces(2000, 1000)
 
 
-def test_form(drawn) -> None:
+def test_shapes_and_dtypes(drawn) -> None:
     images, labels, splits = drawn
     assert images.shape == (3000, 48, 48)
     assert [a.dtype for a in drawn] == [np.uint8] * 3
@@ -28,21 +28,21 @@ def test_form(drawn) -> None:
     assert (splits[:2000] == 0).all()
 
 
-def test_the_same_seed_draws_the_same(drawn) -> None:
+def test_drawing_is_reproducible(drawn) -> None:
     for first, again in zip(drawn, draw_faces(CHUNK, 0), strict=True):
         np.testing.assert_array_equal(first[:CHUNK], again)
     other = draw_faces(CHUNK, 0, seed=1)
     assert not np.array_equal(other[0], drawn[0][:CHUNK])
 
 
-def test_the_first_faces_do_not_depend_on_how_many_follow(drawn) -> None:
+def test_the_first_faces_do_not_depend_on_the_count(drawn) -> None:
     images, labels, _ = draw_faces(CHUNK + 7, 5)
     for few, many in ((images, drawn[0]), (labels, drawn[1])):
         np.testing.assert_array_equal(few[: CHUNK + 7], many[: CHUNK + 7])
         np.testing.assert_array_equal(few[CHUNK + 7 :], many[2000:2005])
 
 
-def test_all_classes_about_as_often_as_in_fer2013(drawn) -> None:
+def test_class_frequencies_are_close_to_fer2013(drawn) -> None:
     shares = np.bincount(drawn[1], minlength=7) / 3000
     wrong_ones = LABEL_NOISE / 7
     np.testing.assert_allclose(shares, np.divide(SHARES, sum(SHARES)) * (1 - LABEL_NOISE) + wrong_ones, atol=0.03)
@@ -51,11 +51,11 @@ def test_all_classes_about_as_often_as_in_fer2013(drawn) -> None:
 def test_faces_are_varied(drawn) -> None:
     images = drawn[0]
     assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
-    assert (np.ptp(images.reshape(len(images), -1), axis=1) > 60).mean() > 0.95  # hardly any is nearly blank
-    assert images.mean(axis=(1, 2)).std() > 15  # light
+    assert (np.ptp(images.reshape(len(images), -1), axis=1) > 60).mean() > 0.95  # almost none is nearly blank
+    assert images.mean(axis=(1, 2)).std() > 15  # lighting varies
 
 
-def test_expressions_move_their_own_units() -> None:
+def test_each_expression_moves_its_action_units() -> None:
     labels = np.repeat(np.arange(7), 400)
     units = draw_units(np.random.default_rng(0), labels)
     for c, name in enumerate(CLASSES):
@@ -64,8 +64,8 @@ def test_expressions_move_their_own_units() -> None:
             assert moved[labels == c].mean() > moved[labels == CLASSES.index("neutral")].mean() + 0.3 * strength
 
 
-def test_shapes_tell_more_than_single_pixels_and_those_not_much(drawn) -> None:
-    """So that a better network has something to find: small CNNs reach 0.7 to 0.8 on all 6,000 faces."""
+def test_gradients_classify_better_than_pixels(drawn) -> None:
+    """Better features must pay off: small CNNs reach 0.7 to 0.8 on all 6,000 faces."""
     images, labels, splits = drawn
 
     def accuracy(features: np.ndarray, c: float) -> float:
@@ -81,7 +81,7 @@ def test_shapes_tell_more_than_single_pixels_and_those_not_much(drawn) -> None:
 
 
 def gradients(images: np.ndarray) -> np.ndarray:
-    """Return how much of which direction the edges have, in 8x8 cells (Dalal & Triggs 2005, simplified)."""
+    """Return histograms of oriented gradients in 8x8 cells (Dalal & Triggs 2005, simplified)."""
     down, across = np.gradient(images.astype(np.float32), axis=(1, 2))
     direction = (np.arctan2(down, across) % np.pi * 7.999 / np.pi).astype(int)
     strength = np.hypot(down, across)

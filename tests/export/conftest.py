@@ -1,4 +1,4 @@
-"""Images, and a process of its own that has Keras and not fer-search."""
+"""Test images, and a subprocess that has Keras but not fer-search."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="session")
 def images() -> np.ndarray:
-    """uint8 (24, 48, 48): toy faces."""
+    """24 toy faces, uint8 (24, 48, 48)."""
     from fer_search.data.toy import draw_faces
 
     return draw_faces(70, 70)[0][:24]
@@ -39,7 +39,7 @@ def images() -> np.ndarray:
 
 @pytest.fixture
 def in_fresh_process(tmp_path, images):
-    """Open a .keras file where there is no fer-search, on a backend; gives what it is, and its probabilities."""
+    """Return a function that opens a .keras file without fer-search and returns its description and probabilities."""
 
     def run(path, backend):
         pixels, out = tmp_path / "images.npy", tmp_path / "out.npy"

@@ -1,4 +1,4 @@
-"""fer-search export: the formats, the parity check, the files beside it, and what it refuses."""
+"""fer-search export: formats, the parity check, accompanying files and refusals."""
 
 import shutil
 
@@ -17,7 +17,7 @@ FORMATS = [("keras", None), ("tflite", None), ("tflite", "float16"), ("tflite", 
 
 @pytest.fixture
 def export(tmp_path):
-    """Export a run; gives the result and what was printed."""
+    """Return a function that exports a run and returns the result and the output."""
 
     def run(folder, **options):
         with (tmp_path / "printed.txt").open("w+") as out:
@@ -30,7 +30,7 @@ def export(tmp_path):
 
 
 @pytest.mark.parametrize(("form", "quantise"), [*FORMATS, ("saved_model", None)])
-def test_every_format_predicts_what_the_network_predicts(confirmed_run, images, export, form, quantise):
+def test_every_format_gives_the_networks_predictions(confirmed_run, images, export, form, quantise):
     exported, printed = export(confirmed_run, format=form, quantise=quantise)
     model, info = load_network(find_network(confirmed_run))
     expected = np.asarray(model.predict_on_batch(images[..., None].astype("float32")))
@@ -46,9 +46,7 @@ def test_every_format_predicts_what_the_network_predicts(confirmed_run, images, 
     assert (beside / "labels.txt").read_text().splitlines() == list(info.classes)
 
 
-def test_the_model_card_says_what_it_was_measured_on_and_what_it_is_not_for(
-    confirmed_run, searched_run, export, tmp_path
-):
+def test_the_model_card_states_test_data_and_unsuitable_uses(confirmed_run, searched_run, export, tmp_path):
     export(confirmed_run)
     card = (tmp_path / "exported" / "MODEL_CARD.md").read_text()
     network = find_network(confirmed_run)
@@ -64,7 +62,7 @@ def test_the_model_card_says_what_it_was_measured_on_and_what_it_is_not_for(
     assert "These images chose the epoch" in (tmp_path / "searched" / "MODEL_CARD.md").read_text()
 
 
-def test_a_file_that_predicts_something_else_is_not_written(searched_run, export, monkeypatch, tmp_path):
+def test_an_export_with_different_predictions_is_not_written(searched_run, export, monkeypatch, tmp_path):
     def broken(model, path, info, **options):
         model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
         export_module.WRITERS_BEFORE["keras"](model, path, info)
@@ -77,7 +75,7 @@ def test_a_file_that_predicts_something_else_is_not_written(searched_run, export
     assert not list((tmp_path / "exported").iterdir())
 
 
-def test_nothing_is_overwritten(searched_run, export, tmp_path):
+def test_existing_files_are_not_overwritten(searched_run, export, tmp_path):
     export(searched_run)
     with pytest.raises(UserError, match="exists already"):
         export(searched_run)
@@ -88,7 +86,7 @@ def test_nothing_is_overwritten(searched_run, export, tmp_path):
         export(searched_run, out=tmp_path / "mine")
 
 
-def test_a_network_is_found_or_the_way_to_it_is_said(searched_run, confirmed_run, tmp_path):
+def test_a_missing_network_gives_an_error_with_a_hint(searched_run, confirmed_run, tmp_path):
     assert not find_network(searched_run).confirmed
     assert find_network(confirmed_run, trial="flipped").confirmed
     assert not find_network(confirmed_run, trial="plain").confirmed
@@ -112,7 +110,7 @@ def test_a_network_is_found_or_the_way_to_it_is_said(searched_run, confirmed_run
         ({"format": "onnx", "out": "x.tflite"}, "must end in .onnx"),
     ],
 )
-def test_wrong_options_are_named(searched_run, export, tmp_path, options, message):
+def test_invalid_options_are_reported(searched_run, export, tmp_path, options, message):
     if "out" in options:
         options = options | {"out": tmp_path / options["out"]}
     with pytest.raises(UserError, match=message):

@@ -1,4 +1,4 @@
-"""A network as a plain Keras model: the same probabilities, without fer-search."""
+"""Networks as plain Keras models: the same probabilities, without fer-search."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ from fer_search.training.predict import predict_images
 
 
 def own_predictions(network, images):
-    """What the run's own code predicts with the same weights, in float32."""
+    """Return the predictions of the run's own code with the same weights, in float32."""
     optimisation = dataclasses.replace(network.design.optimisation, precision="float32")
     design = dataclasses.replace(network.design, optimisation=optimisation)
     model = build(design, network.spec)
@@ -30,7 +30,7 @@ def own_predictions(network, images):
 
 
 @pytest.mark.parametrize("trial", ["plain", "flipped", "cropped"])
-def test_it_predicts_what_the_run_predicts(searched_run, images, trial):
+def test_a_plain_model_gives_the_runs_predictions(searched_run, images, trial):
     network = find_network(searched_run, trial)
     model, info = load_network(network)
     plain = np.asarray(model.predict_on_batch(images[..., None].astype("float32")))
@@ -41,7 +41,7 @@ def test_it_predicts_what_the_run_predicts(searched_run, images, trial):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_a_confirmed_network_opens_where_there_is_no_fer_search(confirmed_run, images, in_fresh_process, backend):
+def test_a_confirmed_network_opens_without_fer_search(confirmed_run, images, in_fresh_process, backend):
     network = find_network(confirmed_run)
     assert (network.confirmed, network.title, network.seed) == (True, "flipped", 0)
     about, probabilities = in_fresh_process(network.file, backend)
@@ -60,7 +60,7 @@ def test_a_confirmed_network_opens_where_there_is_no_fer_search(confirmed_run, i
     assert read_from_keras(network.file).network == "flipped, confirmed, seed 0"
 
 
-def test_what_was_tested_is_what_was_kept(confirmed_run):
+def test_the_saved_model_is_the_tested_one(confirmed_run):
     network = find_network(confirmed_run)
     from fer_search.data.load import load_dataset
 
@@ -68,28 +68,28 @@ def test_what_was_tested_is_what_was_kept(confirmed_run):
     with np.load(network.file.parent / "test.npz") as kept:
         test = dataset.images[dataset.splits != 0][:50]
         again = open_model(network.file).probabilities(test)
-        np.testing.assert_allclose(kept["probabilities"][:50], again, atol=1e-3)  # kept as float16
+        np.testing.assert_allclose(kept["probabilities"][:50], again, atol=1e-3)  # stored as float16
 
 
-def test_views_can_be_left_out(searched_run, images):
+def test_views_can_be_omitted(searched_run, images):
     network = find_network(searched_run, "flipped")
     single, info = load_network(network, views=False)
     assert info.views == "one"
     both, _ = load_network(network)
-    one, other = (images[..., None].astype("float32"), images[:, :, ::-1, None].astype("float32"))
-    mean = (np.asarray(single.predict_on_batch(one)) + np.asarray(single.predict_on_batch(other))) / 2
-    np.testing.assert_allclose(both.predict_on_batch(one), mean, atol=1e-6)
+    upright, mirrored = (images[..., None].astype("float32"), images[:, :, ::-1, None].astype("float32"))
+    mean = (np.asarray(single.predict_on_batch(upright)) + np.asarray(single.predict_on_batch(mirrored))) / 2
+    np.testing.assert_allclose(both.predict_on_batch(upright), mean, atol=1e-6)
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (-1.0, 47.0), (40 / 48, 3.7), (-40 / 48, 43.2), (1.5, -9.0)])
-def test_a_sampling_matrix_is_the_warp_along_one_axis(rng, scale, offset):
+def test_a_sampling_matrix_equals_the_warp_along_one_axis(rng, scale, offset):
     images = rng.uniform(0, 255, (3, 48, 48)).astype("float32")
     maps = np.tile(np.array([[1, 0, 0], [0, scale, offset]], "float32"), (3, 1, 1))
     expected = np.asarray(warp(images, maps))
     np.testing.assert_allclose(images @ sampling_matrix(scale, offset, 48).T, expected, atol=1e-3)
 
 
-def test_the_output_is_named_for_the_classes_whatever_they_are_called():
+def test_the_output_name_is_made_from_any_class_names():
     assert output_name(["happy", "very sad", "n/a"]) == "happy_very_sad_n_a"
     assert output_name(["été", "😀"]) == "t"
     assert output_name(["😀"]) == "probabilities"
@@ -97,14 +97,14 @@ def test_the_output_is_named_for_the_classes_whatever_they_are_called():
 
 
 class Doubled(keras.layers.Layer):
-    """A layer of a space file's own."""
+    """A custom layer as a space file may define."""
 
     def call(self, x):
         return x * 2
 
 
 @pytest.mark.parametrize(("own", "foreign"), [(False, []), (True, ["Doubled"])])
-def test_a_model_that_a_space_file_built_itself(images, own, foreign):
+def test_a_model_built_by_a_space_file_is_converted(images, own, foreign):
     def build_it(hp):
         layers = [keras.layers.Conv2D(4, 3, strides=4, activation="relu"), keras.layers.BatchNormalization()]
         layers += [Doubled()] if own else [keras.layers.Dropout(0.3)]

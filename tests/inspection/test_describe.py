@@ -19,7 +19,7 @@ def printed(parts):
     return console.file.getvalue()
 
 
-def test_designs_are_counted_branch_by_branch():
+def test_designs_are_counted_per_branch():
     size = count_designs(load_space(SPACES / "report.py").choices())
     assert size.combinations == 3 * 3 * 3 * 3 * 2 * 3 * 3 + 2 * 2 * 2 * 2
     assert size.ranges == ()
@@ -31,7 +31,7 @@ def test_continuous_ranges_are_named_and_not_counted(tiny_space):
     assert size.ranges == ("rate",)
 
 
-def test_costs_are_those_of_the_networks(tiny_space):
+def test_costs_match_the_networks(tiny_space):
     space = load_space(tiny_space)
     costs = measure_costs(space, samples=20)
     assert len(costs.parameters) == len(costs.flops) == 20
@@ -41,7 +41,7 @@ def test_costs_are_those_of_the_networks(tiny_space):
     assert costs.flops.min() > 0
 
 
-def test_the_description_has_choices_under_their_conditions_baselines_and_costs_by_network():
+def test_the_description_lists_conditional_choices_baselines_and_costs():
     costs = Costs(
         np.array([1_000_000, 3_000_000, 5_000_000]), np.array([10**9, 2 * 10**9, 0]), ("plain", "plain", "VGG16")
     )
@@ -61,7 +61,7 @@ def test_the_description_has_choices_under_their_conditions_baselines_and_costs_
     assert "seconds" not in text
 
 
-def test_the_description_has_the_estimated_seconds_of_an_epoch_if_designs_were_timed():
+def test_the_description_estimates_seconds_per_epoch_if_designs_were_timed():
     seconds = np.array([3.0, 5.0, 4.0])
     costs = Costs(np.full(3, 10**6), np.full(3, 10**9), ("plain",) * 3, seconds, "28,709 images of FER2013")
     text = " ".join(printed(describe_space(load_space(SPACES / "tiny.py"), costs)).split())
@@ -70,7 +70,7 @@ def test_the_description_has_the_estimated_seconds_of_an_epoch_if_designs_were_t
     assert "on 28,709 images of FER2013." in text
 
 
-def test_designs_that_cost_the_same_are_measured_once(tmp_path):
+def test_designs_with_equal_cost_are_measured_once(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         "from fer_search.design import *\n"

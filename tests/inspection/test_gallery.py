@@ -10,16 +10,16 @@ from fer_search.space import load_space
 SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
 
 
-def test_each_augmentation_of_a_space_comes_once():
-    found = augmentations(load_space(SPACES / "report.py"))
-    settings = {(a.cutout, a.mixup_alpha, a.mixup_share) for a in found.values() if a.rotation == 30}
+def test_each_augmentation_of_a_space_is_shown_once():
+    shown = augmentations(load_space(SPACES / "report.py"))
+    settings = {(a.cutout, a.mixup_alpha, a.mixup_share) for a in shown.values() if a.rotation == 30}
     assert settings >= {(0, 0, 0), (8, 0, 0), (16, 0, 0), (0, 0.3, 0), (0, 0, 0.7)}
-    assert len(set(found.values())) == len(found)
-    assert next(iter(found)) == "the defaults"
-    assert "mixup = 70/30" in found
+    assert len(set(shown.values())) == len(shown)
+    assert next(iter(shown)) == "the defaults"
+    assert "mixup = 70/30" in shown
 
 
-def test_images_are_drawn_as_a_training_sees_them(faces):
+def test_images_are_augmented_as_in_training(faces):
     images, labels = faces.images[:5], faces.labels[:5]
     same, own = draw_row(Augmentation(), images, labels, 0, 7)
     np.testing.assert_array_equal(same, np.concatenate(list(images), axis=1))
@@ -29,7 +29,7 @@ def test_images_are_drawn_as_a_training_sees_them(faces):
     assert all((cut[:, 48 * k : 48 * k + 48] == 0).sum() >= 64 for k in range(5))
 
 
-def test_choices_in_a_scope_are_shown_where_it_is_entered(tmp_path):
+def test_conditional_choices_are_shown_where_they_are_active(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         "from fer_search.design import *\n"
@@ -40,11 +40,11 @@ def test_choices_in_a_scope_are_shown_where_it_is_entered(tmp_path):
         "            turn = hp.Choice('turn', [10, 20])\n"
         "    return Design(augmentation=Augmentation(rotation=turn))\n"
     )
-    found = {name: a.rotation for name, a in augmentations(load_space(path)).items()}
-    assert found == {"the defaults": 0, "kind = turned": 10, "turn = 20": 20}
+    shown = {name: a.rotation for name, a in augmentations(load_space(path)).items()}
+    assert shown == {"the defaults": 0, "kind = turned": 10, "turn = 20": 20}
 
 
-def test_blends_are_labelled_with_their_shares(tmp_path, faces):
+def test_mixed_images_are_labelled_with_their_class_weights(tmp_path, faces):
     path = tmp_path / "mine.py"
     path.write_text(
         "from fer_search.design import *\n"
@@ -58,7 +58,7 @@ def test_blends_are_labelled_with_their_shares(tmp_path, faces):
     assert re.search(r"<li>\w+ 0\.66<br>\w+ 0\.29</li>", page)
 
 
-def test_the_page_needs_nothing_else_and_escapes_names(tmp_path, faces):
+def test_the_page_is_self_contained_and_escapes_names(tmp_path, faces):
     path = tmp_path / "a<b>.py"
     path.write_text(
         "from fer_search.design import *\n"

@@ -1,4 +1,4 @@
-"""What the tests of the models share."""
+"""Fixtures shared by the model tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED = Path(os.environ.get("FER_SEARCH_SHARED", ROOT.parent / "shared"))
 
 @pytest.fixture
 def pixels(rng: np.random.Generator) -> np.ndarray:
-    """A few images, float32 (6, 48, 48, 1) from 0 to 255."""
+    """Random images, float32 (6, 48, 48, 1) from 0 to 255."""
     return rng.integers(0, 256, (6, 48, 48, 1)).astype("float32")
 
 
@@ -27,24 +27,26 @@ def imagenet() -> Path:
     """A folder with the real ImageNet weights of MobileNet, alpha 0.25."""
     folder = Path(os.environ.get("FER_SEARCH_TEST_WEIGHTS", SHARED / "weights"))
     if not list(folder.glob("mobilenet_2_5_224_tf_no_top*.h5")):
-        pytest.skip("the real MobileNet weights are not at hand: none in $FER_SEARCH_TEST_WEIGHTS")
+        pytest.skip("MobileNet weights not available in $FER_SEARCH_TEST_WEIGHTS")
     return folder
 
 
 @dataclass
 class Server:
-    """A web server on this machine that can misbehave: what it serves, and what it saw.
+    """State of a local web server that can simulate failures.
 
     Args:
-        files: path -> content.
-        breaks: how many answers stop halfway.
-        ranges: whether it can go on in the middle of a file.
+        files: Served files as a mapping from path to content.
+        breaks: Number of responses that are cut off halfway.
+        ranges: Whether it supports range requests.
+        requests: Received requests as (path, Range header).
+        url: Base URL.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     breaks: int = 0
     ranges: bool = True
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
 
 
@@ -55,7 +57,7 @@ def server() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
-            state.asked.append((self.path, wanted))
+            state.requests.append((self.path, wanted))
             if self.path not in state.files:
                 self.send_error(404)
                 return

@@ -12,7 +12,7 @@ from fer_search.space import load_space
 
 REPORT = Path(__file__).resolve().parents[2] / "search_spaces" / "report.py"
 
-RESNET152V2, RESNET50 = 58_331_648, 23_587_712  # parameters without top, as Keras' own tests have them
+RESNET152V2, RESNET50 = 58_331_648, 23_587_712  # parameters without top, as in Keras' tests
 HEADS = {
     "512-256": Head(dense=(512, 256), dropout=(0.3, 0.2, 0.3)),
     "512": Head(dense=512, dropout=(0.3, 0.2)),
@@ -25,7 +25,7 @@ def head_parameters(*units):
 
 
 def shapes(design):
-    """Return a design's network without a single weight; in a thread, see ``fer_search.models.measure_cost``."""
+    """Build a design's network without allocating weights, in a thread as in ``fer_search.models.measure_cost``."""
 
     def build():
         with keras.StatelessScope(initialize_variables=False):
@@ -43,7 +43,7 @@ def shapes(design):
         ("rgb_resnet50_sgd", "resnet50", "512", "sgd", ["Concatenate", "Rescaling"], RESNET50),
     ],
 )
-def test_the_reports_rows_have_exactly_the_layers_it_names(row, backbone, head, optimizer, front, parameters):
+def test_the_reports_rows_have_exactly_the_named_layers(row, backbone, head, optimizer, front, parameters):
     space = load_space(REPORT)
     design = space.design(space.baseline(row))
     model = shapes(design)
@@ -66,7 +66,7 @@ def test_the_reports_rows_have_exactly_the_layers_it_names(row, backbone, head, 
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_builds_and_has_the_stages_that_the_design_counts(name):
+def test_every_backbone_builds_with_the_declared_stages(name):
     known = BACKBONES[name]
     size, channels = max(48, known.smallest), ("rgb", "sum", "conv")[len(name) % 3]
     model = shapes(Design(network=Backbone(name, "none", size, channels, alpha=known.alphas[0])))
@@ -113,17 +113,17 @@ def statistics(model):
     ("weights", "frozen_statistics", "moves"),
     [("imagenet", True, False), ("imagenet", False, True), ("none", True, True), ("none", False, True)],
 )
-def test_statistics_stay_where_they_are_frozen(weights, frozen_statistics, moves, pixels):
+def test_frozen_batchnorm_statistics_do_not_change(weights, frozen_statistics, moves, pixels):
     network = Backbone("MobileNet", weights, alpha=0.25, train_from=4, frozen_statistics=frozen_statistics)
     model = build_network(Design(network=network), pretrained=False)
     before = statistics(model)
     model(pixels, training=True)
     moved = {path for path, value in statistics(model).items() if np.any(value != before[path])}
-    assert all(("_bn" in p and int(p.split("_")[2]) >= 6) for p in moved)  # from stage 4 on, never before
+    assert all(("_bn" in p and int(p.split("_")[2]) >= 6) for p in moved)  # from stage 4 on
     assert bool(moved) == moves
 
 
-def test_frozen_stages_drop_nothing(pixels):
+def test_frozen_stages_apply_no_dropout(pixels):
     model = build_network(Design(network=Backbone("EfficientNetV2B0", weights="none")))
     backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     x = np.repeat(pixels, 3, axis=-1) / 255
@@ -134,13 +134,13 @@ def test_images_are_resized_inside_the_model(pixels):
     model = build_network(Design(network=Backbone("MobileNet", weights="none", alpha=0.25, input_size=96)))
     resize = keras.Model(model.input, model.get_layer("resize").output).predict(pixels, verbose=0)
     assert resize.shape == (6, 96, 96, 1)
-    np.testing.assert_allclose(resize[:, ::95, ::95], pixels[:, ::47, ::47], rtol=1e-5)  # the corners stay
-    inner = 0.75 * pixels[:, :-1] + 0.25 * pixels[:, 1:]  # a quarter of a pixel below the first row's centre, and so on
+    np.testing.assert_allclose(resize[:, ::95, ::95], pixels[:, ::47, ::47], rtol=1e-5)  # corners are preserved
+    inner = 0.75 * pixels[:, :-1] + 0.25 * pixels[:, 1:]  # sampled a quarter of a pixel below each row's centre
     np.testing.assert_allclose(resize[:, 1:-1:2, 0, 0], inner[:, :, 0, 0], rtol=1e-4, atol=1e-2)
 
 
-def test_a_resized_model_infers_unless_it_is_told_to_train(pixels):
-    """Keras' Resizing takes itself, and so the layers after it, to be training where a call does not say."""
+def test_a_model_with_resizing_defaults_to_inference_mode(pixels):
+    """Keras' Resizing puts itself and later layers in training mode if a call does not specify it."""
     model = build_network(
         Design(network=Backbone("MobileNet", weights="none", alpha=0.25, input_size=96, train_from=1))
     )

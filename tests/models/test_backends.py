@@ -1,4 +1,4 @@
-"""A model means the same everywhere: saved here with TensorFlow, loaded in a new process with JAX."""
+"""Models behave the same on both backends: saved here with TensorFlow, loaded in a new process with JAX."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from fer_search.design import Backbone, Design, Head, Optimisation, Plain, Residual
 from fer_search.models import build_model, make_optimizer
 
-TOLERANCE = 1e-4  # of probabilities; the backends add up in different orders
+TOLERANCE = 1e-4  # of probabilities; the backends sum in different orders
 
 DESIGNS = {
     "residual": Design(
@@ -43,12 +43,14 @@ OPTIMISATIONS = [
     Optimisation(optimizer="sgd", momentum=0.9, learning_rate=0.1, weight_decay=0.5),
     Optimisation(optimizer="adamw", learning_rate=0.1, weight_decay=0.5, clip_norm=0.1),
     Optimisation(optimizer="adam", learning_rate=0.1, ema=0.9),
-    Optimisation(optimizer="sgd", learning_rate=0.1, weight_decay=0.5, clip_value=0.2),  # its backbone waits a step
+    Optimisation(
+        optimizer="sgd", learning_rate=0.1, weight_decay=0.5, clip_value=0.2
+    ),  # with the backbone frozen for one step
 ]
 
 
 def steps(optimisation):
-    """Take two steps with a backbone at half the rate; return a weight of it, one of BN and one of the head."""
+    """Take two steps with the backbone at half the learning rate; return a backbone, a BN and a head weight."""
     variables = []
     for path in ("conv1/kernel", "bn1/gamma", "probabilities/kernel"):
         with keras.name_scope(path.partition("/")[0]):
@@ -62,12 +64,12 @@ def steps(optimisation):
             optimizer.apply(gradients, variables)
         return np.ravel([v.numpy() for v in variables])
     values, state = [v.value for v in variables], [v.value for v in optimizer.variables]
-    for _ in range(2):  # what our engine and Keras' fit do with JAX
+    for _ in range(2):  # as our engine and Keras' fit do on JAX
         values, state = optimizer.stateless_apply(state, gradients, values)
     return np.ravel(values)
 
 
-ELSEWHERE = """
+JAX_SCRIPT = """
 import runpy, sys
 import keras, numpy as np
 import fer_search.models
@@ -83,8 +85,8 @@ for name in sys.argv[2:]:
 """
 
 
-def let_images_through(model):
-    """Give every kernel random weights as large as He et al. 2015 have them: Keras' fade out in deep networks."""
+def initialise_kernels(model):
+    """Draw all kernels with He et al. 2015 initialisation: with Keras' default, activations vanish in deep networks."""
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if weight.name == "kernel":
@@ -94,19 +96,19 @@ def let_images_through(model):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The models, after a step of training that moves BN's statistics, and what each predicts here."""
+    """Folder with the saved models, after a training call that updates BN statistics, and their predictions here."""
     folder = tmp_path_factory.mktemp("saved")
     images = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 1)).astype("float32")
     np.save(folder / "images.npy", images)
     for name, design in DESIGNS.items():
         model = build_model(design)
-        let_images_through(model)
+        initialise_kernels(model)
         model(images, training=True)
         model.save(folder / f"{name}.keras")
         np.save(folder / f"{name}_here.npy", model.predict(images, verbose=0))
         np.save(folder / f"{name}_trainable_here.npy", [len(model.trainable_variables), len(model.weights)])
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    command = [sys.executable, "-c", ELSEWHERE, str(folder), *DESIGNS, __file__]
+    command = [sys.executable, "-c", JAX_SCRIPT, str(folder), *DESIGNS, __file__]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500)
     assert result.returncode == 0, result.stderr[-3000:]
     return folder
@@ -115,19 +117,19 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DESIGNS)
 def test_a_model_predicts_the_same_with_jax(folder, name):
-    here, elsewhere = np.load(folder / f"{name}_here.npy"), np.load(folder / f"{name}.npy")
-    assert np.abs(here - here[0]).max() > TOLERANCE, "it predicts the same for all images"
-    np.testing.assert_allclose(elsewhere, here, atol=TOLERANCE)
+    here, with_jax = np.load(folder / f"{name}_here.npy"), np.load(folder / f"{name}.npy")
+    assert np.abs(here - here[0]).max() > TOLERANCE, "same prediction for all images"
+    np.testing.assert_allclose(with_jax, here, atol=TOLERANCE)
     np.testing.assert_array_equal(
         np.load(folder / f"{name}_trainable.npy"), np.load(folder / f"{name}_trainable_here.npy")
     )
 
 
 @pytest.mark.slow
-def test_optimizers_step_the_same_with_jax(folder):
+def test_optimizers_take_the_same_steps_with_jax(folder):
     here = np.array([steps(optimisation) for optimisation in OPTIMISATIONS])
     np.testing.assert_allclose(np.load(folder / "steps.npy"), here, rtol=1e-5)
-    assert (1 - here[:, 0] < 0.6 * (1 - here[:, 2])).all()  # the backbone goes half as far
+    assert (1 - here[:, 0] < 0.6 * (1 - here[:, 2])).all()  # the backbone moves half as far
 
 
 @pytest.mark.slow
@@ -136,16 +138,16 @@ def test_a_model_loads_with_equal_predictions(folder, name):
     model = keras.saving.load_model(folder / f"{name}.keras")
     images, expected = np.load(folder / "images.npy"), np.load(folder / f"{name}_here.npy")
     np.testing.assert_array_equal(model.predict(images, verbose=0), expected)
-    np.testing.assert_allclose(model(images), expected, atol=1e-6)  # nobody said that it is not training
+    np.testing.assert_allclose(model(images), expected, atol=1e-6)  # inference is the default
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["residual", "mobilenet"])
-def test_a_model_exports(folder, name, tmp_path):
+def test_an_exported_model_gives_equal_predictions(folder, name, tmp_path):
     import tensorflow as tf
 
     model = keras.saving.load_model(folder / f"{name}.keras")
     model.export(tmp_path / "exported", verbose=False)
     exported = tf.saved_model.load(tmp_path / "exported")
-    found = exported.serve(np.load(folder / "images.npy"))
-    np.testing.assert_allclose(found, np.load(folder / f"{name}_here.npy"), atol=1e-5)
+    predictions = exported.serve(np.load(folder / "images.npy"))
+    np.testing.assert_allclose(predictions, np.load(folder / f"{name}_here.npy"), atol=1e-5)

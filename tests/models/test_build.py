@@ -13,13 +13,13 @@ def kinds(model):
 
 
 def block_parameters(inputs, filters):
-    """By hand: two 3x3 convolutions and a 1x1 shortcut, all with bias, and two BNs of 4 numbers a channel."""
+    """Return the parameters of two 3x3 convolutions and a 1x1 shortcut with bias, and two BNs of 4 per channel."""
     convolutions = (9 * inputs + 1) * filters + (9 * filters + 1) * filters + (inputs + 1) * filters
     return convolutions + 2 * 4 * filters
 
 
 @pytest.mark.parametrize("downsample", ["max_pool", "strided"])
-def test_figure_1_has_the_parameters_of_the_reports_picture(downsample):
+def test_figure_1_has_the_reports_parameter_count(downsample):
     filters = [1, 64, 64, 128, 128, 256, 256, 512, 512]
     by_hand = sum(block_parameters(i, f) for i, f in itertools.pairwise(filters)) + (512 + 1) * 7
     assert by_hand == 11_494_151
@@ -40,7 +40,7 @@ def test_figure_1_costs_four_billion_multiply_adds():
     assert by_hand == pytest.approx(4.0e9, rel=0.01)
 
 
-def test_figure_1_is_made_of_the_layers_it_names():
+def test_figure_1_consists_of_the_named_layers():
     block = [
         "Conv2D",
         "BatchNormalization",
@@ -52,18 +52,18 @@ def test_figure_1_is_made_of_the_layers_it_names():
         "Activation",
     ]
     model = build_model(Design().scaled(0.03))
-    found = kinds(model)
+    layer_kinds = kinds(model)
     for kind in set(block):
-        assert found.count(kind) == 8 * block.count(kind), kind
-    assert found.count("MaxPooling2D") == 2
-    assert len(found) == 8 * len(block) + 6  # pixels, rescaling, two poolings, global pooling, dense
-    assert found[-2:] == ["GlobalAveragePooling2D", "Dense"]
+        assert layer_kinds.count(kind) == 8 * block.count(kind), kind
+    assert layer_kinds.count("MaxPooling2D") == 2
+    assert len(layer_kinds) == 8 * len(block) + 6  # pixels, rescaling, two poolings, global pooling, dense
+    assert layer_kinds[-2:] == ["GlobalAveragePooling2D", "Dense"]
     assert {layer.activation.__name__ for layer in model.layers if type(layer).__name__ == "Activation"} == {"relu"}
     shortcut = model.get_layer("stage1_block2_shortcut")
     assert (shortcut.kernel_size, shortcut.use_bias) == ((1, 1), True)
 
 
-def test_the_head_follows_the_reports_order():
+def test_the_heads_layers_are_in_the_reports_order():
     head = Head(dense=(12, 6), dropout=(0.3, 0.2, 0.4), activation="elu")
     model = build_model(Design(network=Residual(stages=((2,),)), head=head))
     after = model.layers[-8:]
@@ -76,7 +76,7 @@ def test_the_head_follows_the_reports_order():
 
 
 @pytest.mark.parametrize(("pooling", "inputs"), [("average", 3), ("max", 3), ("flatten", 24 * 24 * 3)])
-def test_the_heads_pooling_decides_what_the_first_dense_layer_sees(pooling, inputs):
+def test_the_pooling_determines_the_first_dense_layers_inputs(pooling, inputs):
     design = Design(network=Residual(stages=((3,), (3,))), head=Head(dense=5, pooling=pooling, batch_norm=False))
     model = build_model(design)
     assert model.get_layer("head_dense1").kernel.shape == (inputs, 5)
@@ -84,7 +84,7 @@ def test_the_heads_pooling_decides_what_the_first_dense_layer_sees(pooling, inpu
 
 
 @pytest.mark.parametrize(("precision", "compute"), [("auto", "float32"), ("bfloat16", "bfloat16")])
-def test_precision_is_of_the_arithmetic_alone(precision, compute, pixels):
+def test_precision_affects_computation_but_not_weights(precision, compute, pixels):
     from fer_search.design import Optimisation
 
     design = Design(network=Residual(stages=((4,),)), optimisation=Optimisation(precision=precision))
@@ -95,7 +95,7 @@ def test_precision_is_of_the_arithmetic_alone(precision, compute, pixels):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_a_model_takes_raw_pixels_and_gives_probabilities(pixels):
+def test_a_model_maps_raw_pixels_to_probabilities(pixels):
     probabilities = build_model(Design().scaled(0.03)).predict(pixels, verbose=0)
     assert probabilities.shape == (6, 7)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)

@@ -20,7 +20,7 @@ WAYS = [SIGNED, CENTRED, STANDARD, RESCALE]
         ("MobileNetV2", "mobilenet_v2"),
     ],
 )
-def test_rgb_is_what_keras_own_preprocessing_makes_of_a_grey_image(name, module, pixels):
+def test_rgb_matches_keras_preprocessing_of_a_grey_image(name, module, pixels):
     x = keras.Input((48, 48, 1))
     ours = keras.Model(x, to_channels(x, "rgb", NETWORKS[name][1]))(pixels)
     keras_own = getattr(keras.applications, module).preprocess_input(np.repeat(pixels, 3, axis=-1))
@@ -28,7 +28,7 @@ def test_rgb_is_what_keras_own_preprocessing_makes_of_a_grey_image(name, module,
 
 
 @pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetV2B0", "ConvNeXtTiny"])
-def test_rgb_is_what_networks_that_preprocess_by_themselves_do(name, pixels):
+def test_rgb_matches_networks_with_built_in_preprocessing(name, pixels):
     x = keras.Input((48, 48, 1))
     ours = keras.Model(x, to_channels(x, "rgb", NETWORKS[name][1]))(pixels)
     network = NETWORKS[name][0](include_top=False, weights=None, input_shape=(48, 48, 3), include_preprocessing=True)
@@ -41,7 +41,7 @@ def test_rgb_is_what_networks_that_preprocess_by_themselves_do(name, pixels):
 
 
 def first_layer(channels, use_bias, padding):
-    """A convolution, and BN where it has no bias, as backbones begin."""
+    """Return the first layers of a backbone: a convolution, followed by BN if it has no bias."""
     x = keras.Input((48, 48, channels))
     y = keras.layers.Conv2D(8, 5, strides=2, padding=padding, use_bias=use_bias)(x)
     y = keras.layers.BatchNormalization()(y) if not use_bias else y
@@ -50,7 +50,7 @@ def first_layer(channels, use_bias, padding):
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("preprocessing", WAYS)
-def test_the_summed_kernel_computes_what_three_channels_give(preprocessing, use_bias, pixels, rng):
+def test_the_summed_kernel_matches_three_channels(preprocessing, use_bias, pixels, rng):
     outputs = {}
     for padding in ("valid", "same"):
         x = keras.Input((48, 48, 1))
@@ -64,11 +64,11 @@ def test_the_summed_kernel_computes_what_three_channels_give(preprocessing, use_
     np.testing.assert_allclose(outputs["valid", "rgb"], outputs["valid", "sum"], atol=2e-6 * scale)
     inside = np.s_[:, 1:-1, 1:-1]
     np.testing.assert_allclose(outputs["same", "rgb"][inside], outputs["same", "sum"][inside], atol=2e-6 * scale)
-    if preprocessing in (SIGNED, RESCALE):  # channels alike: exact at the borders too
+    if preprocessing in (SIGNED, RESCALE):  # equal channels: exact at the borders too
         np.testing.assert_allclose(outputs["same", "rgb"], outputs["same", "sum"], atol=2e-6 * scale)
 
 
-def test_channels_treated_alike_fold_to_their_sum(rng):
+def test_equal_channels_fold_into_the_kernel_sum(rng):
     kernel = rng.normal(size=(3, 3, 3, 4)).astype("float32")
     folded, offset = fold(kernel, SIGNED)
     np.testing.assert_allclose(folded[:, :, 0], kernel.sum(axis=2), rtol=1e-5, atol=1e-6)

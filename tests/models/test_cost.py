@@ -12,7 +12,7 @@ def macs(layer, shape=(8, 8, 6)):
     return count_flops(keras.Model(x, layer(x))) / 2
 
 
-def test_each_kind_of_layer_by_hand():
+def test_each_layer_type_matches_a_hand_count():
     layers = keras.layers
     assert macs(layers.Conv2D(10, 3, padding="same")) == 64 * 9 * 6 * 10
     assert macs(layers.Conv2D(10, 3, strides=2)) == 3 * 3 * 9 * 6 * 10
@@ -24,7 +24,7 @@ def test_each_kind_of_layer_by_hand():
     assert macs(layers.ReLU()) == 0
 
 
-def test_models_inside_a_model_wrappers_and_layers_used_twice_count():
+def test_nested_models_wrappers_and_shared_layers_count():
     inner = keras.Sequential([keras.Input((8, 8, 6)), keras.layers.Conv2D(6, 3, padding="same")])
     assert macs(inner) == 64 * 9 * 6 * 6
     x = keras.Input((8, 8, 6))
@@ -36,10 +36,10 @@ def test_models_inside_a_model_wrappers_and_layers_used_twice_count():
 
 @pytest.mark.parametrize(
     ("name", "published"),
-    # multiply-adds in millions at 224 pixels with the 1000 classes of ImageNet: the papers' and Keras' own tables
+    # millions of multiply-adds at 224 pixels with ImageNet's 1000 classes, from the papers and Keras' tables
     [("MobileNet", 569), ("ResNet50", 3858), ("MobileNetV3Large", 217), ("ConvNeXtTiny", 4456), ("VGG16", 15470)],
 )
-def test_known_networks_cost_what_is_published(name, published):
+def test_costs_of_known_networks_match_published_values(name, published):
     flops = measure_cost(Design(network=Backbone(name, input_size=224))).flops
     tops = {"MobileNet": 1.024, "ResNet50": 2.048, "MobileNetV3Large": 960 * 1280e-6 + 1.28, "ConvNeXtTiny": 0.768}
     tops["VGG16"] = (25088 * 4096 + 4096 * 4096 + 4096 * 1000) / 1e6
@@ -54,13 +54,13 @@ def test_known_networks_cost_what_is_published(name, published):
         Backbone("MobileNetV3Small", "none"),
     ],
 )
-def test_measuring_gives_what_building_gives(network):
+def test_measured_cost_matches_the_built_model(network):
     design = Design(network=network)
     model = build_network(design)
     assert measure_cost(design) == Cost(count_parameters(model), count_flops(model))
 
 
-def test_measuring_makes_no_weights(monkeypatch):
+def test_measuring_allocates_no_weights(monkeypatch):
     made = []
     initialize = keras.initializers.GlorotUniform.__call__
     monkeypatch.setattr(
@@ -68,13 +68,13 @@ def test_measuring_makes_no_weights(monkeypatch):
         "__call__",
         lambda self, shape, dtype=None: made.append(shape) or initialize(self, shape, dtype),
     )
-    measure_cost(Design(network=Plain(stages=((4096,) * 4,) * 5)))  # 2.7 thousand million parameters
+    measure_cost(Design(network=Plain(stages=((4096,) * 4,) * 5)))  # 2.7 billion parameters
     made.clear()
     build_network(Design(network=Plain(stages=((2,),))))
-    assert len(made) == 2  # the small network's alone: nothing was left over to be made
+    assert len(made) == 2  # only the small network's weights: nothing pending from measuring
 
 
-def test_measuring_does_not_change_what_is_built_next():
+def test_measuring_does_not_affect_the_next_build():
     def first_weights():
         keras.utils.set_random_seed(1)
         return random.random()

@@ -1,4 +1,4 @@
-"""On JAX too, by tests/test_jax.py."""
+"""Weight initialisers; tests/test_jax.py also runs these tests on JAX."""
 
 import random
 
@@ -20,7 +20,7 @@ DISTRIBUTIONS = (
 
 
 @pytest.mark.parametrize("kind", DISTRIBUTIONS)
-def test_the_distribution_is_kerass(kind):
+def test_the_distribution_matches_keras(kind):
     shape = (3, 3, 32, 64)
     with numpy_initializers():
         ours, again = (np.ravel(kind(seed=1)(shape)) for _ in range(2))
@@ -32,11 +32,11 @@ def test_the_distribution_is_kerass(kind):
     np.testing.assert_allclose(abs(ours).max(), abs(theirs).max(), rtol=0.2)
 
 
-def test_weights_depend_on_the_seed_alone_and_on_no_backend():
+def test_weights_depend_on_the_seed_but_not_on_the_backend():
     random.seed(4)
     model = build_model(DESIGN)
     kernel, seed = model.get_weights()[0], model.get_layer("stage1_block1_conv1").kernel_initializer.seed
-    assert seed == 325664384  # the second that Python draws after 4
+    assert seed == 325664384  # second draw of Python's generator seeded with 4
     drawn = np.random.default_rng(seed).random((3, 3, 1, 3), np.float32)
     np.testing.assert_allclose(kernel, (2 * drawn - 1) * (6 / (9 + 27)) ** 0.5, rtol=1e-6)
     for seed, equal in ((4, True), (5, False)):
@@ -44,7 +44,7 @@ def test_weights_depend_on_the_seed_alone_and_on_no_backend():
         assert (kernel == build_model(DESIGN).get_weights()[0]).all() == equal
 
 
-def test_a_backbones_weights_are_drawn_alike():
+def test_a_backbones_weights_are_drawn_the_same_way():
     models = []
     for _ in range(2):
         random.seed(4)
@@ -53,10 +53,10 @@ def test_a_backbones_weights_are_drawn_alike():
         np.testing.assert_array_equal(first, second)
 
 
-def test_initialisers_are_kerass_own_again_and_in_a_models_configuration():
+def test_initialisers_are_serialised_as_keras_initialisers():
     layer = next(layer for layer in build_model(DESIGN).layers if isinstance(layer, keras.layers.Conv2D))
-    found = keras.saving.serialize_keras_object(layer.kernel_initializer)
-    assert (found["module"], found["class_name"]) == ("keras.initializers", "GlorotUniform")
+    config = keras.saving.serialize_keras_object(layer.kernel_initializer)
+    assert (config["module"], config["class_name"]) == ("keras.initializers", "GlorotUniform")
     before = np.asarray(initializers.GlorotUniform(seed=1)((2, 2)))
     with pytest.raises(KeyError), numpy_initializers():
         raise KeyError

@@ -8,13 +8,13 @@ from fer_search.models import make_loss
 
 @pytest.fixture
 def pairs(rng):
-    labels = rng.dirichlet(np.ones(7), 5).astype("float32")  # mixed and smoothed ones
+    labels = rng.dirichlet(np.ones(7), 5).astype("float32")  # like mixed and smoothed labels
     labels[0] = np.eye(7)[3]
     return labels, rng.dirichlet(np.ones(7), 5).astype("float32")
 
 
 @pytest.mark.parametrize("gamma", [0, 2, 0.5])
-def test_losses_by_hand(gamma, pairs):
+def test_losses_match_a_hand_computation(gamma, pairs):
     labels, probabilities = pairs
     by_hand = (-labels * (1 - probabilities) ** gamma * np.log(probabilities)).sum(axis=1)
     optimisation = Optimisation(focal_gamma=gamma)

@@ -1,4 +1,4 @@
-"""Our BatchNormalization is Keras', to float32 rounding."""
+"""Our BatchNormalization equals Keras' up to float32 rounding."""
 
 import keras
 import numpy as np
@@ -24,12 +24,12 @@ def both(policy, channels, rng, **options):
 @pytest.mark.parametrize("channels", [5, 16])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("options", [{}, {"scale": False, "center": False}, {"momentum": 0.5, "epsilon": 1e-4}])
-def test_results_gradients_and_moving_averages_are_keras(rng, policy, channels, training, options):
+def test_outputs_gradients_and_moving_averages_equal_keras(rng, policy, channels, training, options):
     x = tf.constant(rng.normal(3, 2, (8, 6, 5, channels)).astype("float32"))
     upstream = tf.constant(rng.normal(size=x.shape).astype("float32"))
     if policy == "mixed_bfloat16":
         x = tf.cast(x, tf.bfloat16)
-    found = []
+    results = []
     for layer in both(policy, channels, rng, **options):
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -37,10 +37,10 @@ def test_results_gradients_and_moving_averages_are_keras(rng, policy, channels, 
             total = tf.reduce_sum(tf.cast(y, tf.float32) * upstream)
         gradients = tape.gradient(total, [x, *layer.trainable_weights])
         assert y.dtype == x.dtype
-        found.append([np.asarray(tf.cast(v, tf.float32)) for v in (y, *gradients, *layer.get_weights())])
-    near = 1e-4 if policy == "float32" else 0.06  # of values up to 8, 8 bits each
-    for ours, theirs in zip(*found, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=near, atol=near)
+        results.append([np.asarray(tf.cast(v, tf.float32)) for v in (y, *gradients, *layer.get_weights())])
+    tolerance = 1e-4 if policy == "float32" else 0.06  # bfloat16 has 8 bits, for values up to 8
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 def test_a_frozen_layer_keeps_its_statistics(rng):
@@ -53,13 +53,13 @@ def test_a_frozen_layer_keeps_its_statistics(rng):
         np.testing.assert_array_equal(a, b)
 
 
-def test_other_shapes_go_through_keras_code(rng):
+def test_other_shapes_use_keras_implementation(rng):
     layer, same = BatchNormalization(), keras.layers.BatchNormalization()
     x = rng.normal(size=(8, 3)).astype("float32")
     np.testing.assert_array_equal(layer(x, training=True), same(x, training=True))
 
 
-def test_models_save_load_and_exchange_weights_with_keras_layer(tmp_path, rng):
+def test_models_save_load_and_share_weights_with_keras_layer(tmp_path, rng):
     def build(kind):
         pixels = keras.Input((8, 8, 1))
         x = keras.layers.Conv2D(3, 3, name="conv")(pixels)
@@ -70,10 +70,10 @@ def test_models_save_load_and_exchange_weights_with_keras_layer(tmp_path, rng):
     ours(x, training=True)
     assert [v.path for v in ours.variables] == [v.path for v in theirs.variables]
     assert ours.layers[-1].get_config() == theirs.layers[-1].get_config()
-    ours.save(tmp_path / "whole.keras")
+    ours.save(tmp_path / "model.keras")
     ours.save_weights(tmp_path / "ours.weights.h5")
     theirs.load_weights(tmp_path / "ours.weights.h5")
-    loaded = keras.models.load_model(tmp_path / "whole.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(loaded.layers[-1], BatchNormalization)
     expected = ours.predict(x, verbose=0)
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), expected)

@@ -9,7 +9,7 @@ TINY = Residual(stages=((2,),))
 
 
 class Variables:
-    """Three variables as a model with a backbone has them."""
+    """Three variables as in a model with a backbone: backbone kernel, BN scale and head kernel."""
 
     def __init__(self):
         names = {"conv1/kernel": "kernel", "bn1/gamma": "gamma", "probabilities/kernel": "kernel"}
@@ -40,22 +40,22 @@ class Variables:
         ({"optimizer": "adamw", "weight_decay": 0.05}, "SelectiveAdamW", {"weight_decay": 0.05}),
     ],
 )
-def test_optimizers_are_keras_own_wherever_that_is_enough(fields, kind, attributes):
+def test_optimizers_are_keras_classes_where_possible(fields, kind, attributes):
     optimizer = build_model(Design(network=TINY, optimisation=Optimisation(**fields))).optimizer
     assert type(optimizer).__name__ == kind
     for name, value in attributes.items():
-        found = getattr(optimizer, name)
-        assert value == (pytest.approx(float(found)) if name == "learning_rate" else found)
+        actual = getattr(optimizer, name)
+        assert value == (pytest.approx(float(actual)) if name == "learning_rate" else actual)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_weights_decay_but_not_biases_and_scales(optimizer):
+def test_weight_decay_spares_biases_and_scales(optimizer):
     made = make_optimizer(Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5))
     assert Variables().after(made, 0.0) == pytest.approx([1 - 0.1 * 0.5, 1, 1 - 0.1 * 0.5])
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_a_backbone_learns_and_decays_at_its_share_of_the_rate(optimizer):
+def test_a_backbone_uses_a_fraction_of_the_learning_rate(optimizer):
     optimisation = Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5)
     slow, scale, fast = Variables().after(make_optimizer(optimisation, backbone_factor=0.25), 0.0)
     assert [slow, scale, fast] == pytest.approx([1 - 0.025 * 0.5, 1, 1 - 0.1 * 0.5])
@@ -68,7 +68,7 @@ def test_a_backbone_learns_and_decays_at_its_share_of_the_rate(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_a_backbone_waits_for_its_steps_and_then_learns_at_its_share(optimizer):
+def test_a_backbone_is_frozen_for_its_steps_and_then_uses_its_fraction(optimizer):
     optimisation = Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5)
     made = make_optimizer(optimisation, backbone_factor=0.25, freeze_initially=True)
     made.frozen_steps = 2
@@ -80,7 +80,7 @@ def test_a_backbone_waits_for_its_steps_and_then_learns_at_its_share(optimizer):
     assert make_optimizer(optimisation, freeze_initially=True).get_config()["frozen_steps"] == 0
 
 
-def test_a_models_backbone_is_held_for_its_epochs(pixels):
+def test_a_models_backbone_is_frozen_for_its_epochs(pixels):
     network = Backbone("MobileNet", weights="none", alpha=0.25, train_from=5, frozen_epochs=2, learning_rate_factor=1)
     design = Design(network=network, optimisation=Optimisation(optimizer="sgd", learning_rate=0.1, weight_decay=0.1))
     model = build_model(design)
@@ -95,13 +95,13 @@ def test_a_models_backbone_is_held_for_its_epochs(pixels):
     assert moved == [False, False, True]
 
 
-def test_momentum_and_the_share_go_together():
+def test_momentum_works_with_a_reduced_backbone_rate():
     optimisation = Optimisation(optimizer="sgd", learning_rate=0.1, momentum=0.9)
     slow, _, fast = Variables().after(make_optimizer(optimisation, backbone_factor=0.5), 0.2, steps=3)
     assert 1 - slow == pytest.approx((1 - fast) / 2, rel=1e-4)
 
 
-def test_a_clipped_gradient_goes_no_further_than_its_value():
+def test_gradients_are_clipped_by_value():
     made = make_optimizer(Optimisation(optimizer="sgd", learning_rate=0.5, clip_value=0.1), backbone_factor=0.5)
     assert Variables().after(made, 3.0) == pytest.approx([1 - 0.025, 1 - 0.025, 1 - 0.05])
 
@@ -113,7 +113,7 @@ def finetuned():
     return build_model(Design(network=network, optimisation=optimisation))
 
 
-def test_fit_trains_a_backbone_slowly(finetuned, pixels, tmp_path):
+def test_fit_trains_a_backbone_at_its_reduced_rate(finetuned, pixels, tmp_path):
     labels = np.eye(7, dtype="float32")[:6]
     before = {v.path: v.numpy().copy() for v in finetuned.trainable_variables}
     finetuned.fit(pixels, labels, batch_size=6, verbose=0)
@@ -133,8 +133,8 @@ def test_fit_trains_a_backbone_slowly(finetuned, pixels, tmp_path):
     )
 
 
-def test_averages_warm_up():
-    """After t steps they keep (1 + t) / (10 + t), until that is more than the design's share."""
+def test_ema_decay_warms_up():
+    """After t steps the EMA decay is (1 + t) / (10 + t), capped at the design's value."""
     optimizer = make_optimizer(Optimisation(optimizer="sgd", learning_rate=1.0, ema=0.3))
     weight = keras.Variable(np.zeros(1, "float32"), name="kernel")
     average, value = 0.0, 0.0
@@ -148,7 +148,7 @@ def test_averages_warm_up():
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_only_kernels_decay(optimizer):
-    """By the names that Keras gives: biases, and BN's scale and offset, keep their values at gradient 0."""
+    """Selected by Keras' variable names: biases and BN's scale and offset do not change at gradient 0."""
     names = ["kernel", "depthwise_kernel", "bias", "gamma", "beta"]
     variables = [keras.Variable(np.ones(1, "float32"), name=name) for name in names]
     made = make_optimizer(Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5))

@@ -6,23 +6,23 @@ from fer_search.design import Design, Head, Plain
 from fer_search.models import build_network, count_parameters, measure_cost
 
 
-def test_khaireddin_and_chens_network_by_hand():
+def test_khaireddin_and_chens_parameter_count():
     filters = [1, 64, 64, 128, 128, 256, 256, 512, 512]
     by_hand = sum((9 * i + 1 + 4) * f for i, f in itertools.pairwise(filters))  # convolution, bias, BN
-    dense = (9 * 512 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 7  # 3 x 3 positions are left
+    dense = (9 * 512 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 7  # 3 x 3 positions remain
     design = Design(network=Plain(), head=Head(dense=(4096, 4096), pooling="flatten", batch_norm=False))
     assert measure_cost(design).parameters == by_hand + dense
 
 
-def test_vgg19_by_hand():
+def test_vgg19_parameter_count():
     filters = [1, *(64,) * 2, *(128,) * 2, *(256,) * 4, *(512,) * 8]
-    by_hand = sum((9 * i + 1 + 4) * f for i, f in itertools.pairwise(filters)) + (512 + 1) * 7  # 1 x 1 is left
+    by_hand = sum((9 * i + 1 + 4) * f for i, f in itertools.pairwise(filters)) + (512 + 1) * 7  # 1 x 1 position remains
     network = Plain(stages=((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4))
     assert measure_cost(Design(network=network, head=Head(dropout=0.5, pooling="flatten"))).parameters == by_hand
 
 
-def test_the_notebooks_cnn_by_hand():
-    """The Kaggle notebook of 0.6522: 32 and 64, pool; 128 of 5x5, pool; 512 and 512 with pools; dense 256 and 512."""
+def test_the_notebooks_cnn_parameter_count():
+    """The Kaggle notebook with accuracy 0.6522: 32, 64, pool; 5x5 128, pool; 512, pool, 512, pool; dense 256, 512."""
     network = Plain(stages=((32, 64), (128,), (512,), (512,)), kernels=(3, 5, 3, 3), dropout=0.25)
     design = Design(network=network, head=Head(dense=(256, 512), dropout=(0.0, 0.25, 0.25), pooling="flatten"))
     layers = [(9 * 1, 32), (9 * 32, 64), (25 * 64, 128), (9 * 128, 512), (9 * 512, 512)]
@@ -35,7 +35,7 @@ def test_the_notebooks_cnn_by_hand():
     assert (kinds.count("MaxPooling2D"), kinds.count("Dropout")) == (4, 6)
 
 
-def test_layers_in_order():
+def test_layers_are_in_the_documented_order():
     model = build_network(
         Design(network=Plain(stages=((2, 3), (4,)), kernels=(5, 3), dropout=(0.0, 0.3), activation="elu"))
     )
@@ -48,7 +48,7 @@ def test_layers_in_order():
     assert count_parameters(model) == (25 + 5) * 2 + (25 * 2 + 5) * 3 + (9 * 3 + 5) * 4 + (4 + 1) * 7
 
 
-def test_strided_halves_in_the_last_convolution_of_each_stage():
+def test_strided_downsampling_is_in_each_stages_last_convolution():
     model = build_network(Design(network=Plain(stages=((2, 2), (2, 2)), downsample="strided")))
     strided = [layer.name for layer in model.layers if getattr(layer, "strides", None) == (2, 2)]
     assert strided == ["stage1_conv2", "stage2_conv2"]

@@ -23,15 +23,15 @@ PLAIN_BLOCKS = 4 * (9 * 1 + 9 * 4 + 1 + 3) + 8 * (9 * 4 + 9 * 8 + 4 + 3)  # kern
 CLASSIFIER = 9 * 7
 
 
-def test_parameters_by_hand():
-    batch = 2 * 4 * (4 + 8)  # two BNs of four numbers a channel in each block
+def test_parameters_match_a_hand_count():
+    batch = 2 * 4 * (4 + 8)  # two BNs with four parameters per channel in each block
     assert parameters() == PLAIN_BLOCKS + batch + CLASSIFIER
     assert parameters(normalization="none") == PLAIN_BLOCKS + CLASSIFIER
     assert (
         parameters(normalization="layer") == parameters(normalization="group") == PLAIN_BLOCKS + batch // 2 + CLASSIFIER
     )
     assert parameters(shortcut="conv_bn") == PLAIN_BLOCKS + batch + 4 * (4 + 8) + CLASSIFIER
-    stem = (9 + 1) * 6 + 4 * 6  # after it the first block has 6 input channels where it had 1
+    stem = (9 + 1) * 6 + 4 * 6  # after it the first block has 6 input channels instead of 1
     assert parameters(stem=6) == PLAIN_BLOCKS + batch + CLASSIFIER + stem + 4 * (9 + 1) * 5
     squeezes = (4 * 2 + 2) + (2 * 4 + 4) + (8 * 4 + 4) + (4 * 8 + 8)
     assert parameters(squeeze_excitation=2) == PLAIN_BLOCKS + batch + squeezes + CLASSIFIER
@@ -62,14 +62,14 @@ def test_a_stem_can_halve_the_resolution_before_its_normalisation(kind, layer):
     assert count_parameters(model) == parameters(stages=((4,), (8,)), stem=6)
 
 
-def test_a_stem_that_halves_leaves_room_for_a_stage_less():
+def test_a_downsampling_stem_allows_one_stage_less():
     with pytest.raises(DesignError, match=r"Residual\.stages must be 1 to 4 stages"):
         Residual(stages=((4,),) * 5, stem=4, stem_downsample="max_pool")
     with pytest.raises(DesignError, match=r"Residual\.stem_downsample must be none where there is no stem"):
         Residual(stages=((4,),), stem_downsample="max_pool")
 
 
-def test_pre_activation_normalises_before_each_convolution_and_once_at_the_end():
+def test_pre_activation_normalises_before_convolutions_and_at_the_end():
     model = build(stages=((4, 4), (8,)), stem=4, pre_activation=True, shortcut="identity")
     block = [n for n in names(model) if n.startswith("stage1_block2")]
     assert block == [f"stage1_block2_{part}" for part in ("bn1", "act1", "conv1", "bn2", "act2", "conv2", "add")]
@@ -78,7 +78,8 @@ def test_pre_activation_normalises_before_each_convolution_and_once_at_the_end()
     assert names(model)[-4:] == ["last_bn", "last_act", "pool", "probabilities"]
     assert model.get_layer("stage1_block2_add").input[1] is model.get_layer("stage1_block1_add").output
     shortcut = model.get_layer("stage2_block1_shortcut")
-    assert shortcut.input is model.get_layer("stage2_block1_act1").output  # shapes change: from the activated input
+    # The shape changes, so the shortcut starts at the activated input.
+    assert shortcut.input is model.get_layer("stage2_block1_act1").output
 
 
 @pytest.mark.parametrize("downsample", ["max_pool", "average_pool", "strided", "blur_pool"])
@@ -88,7 +89,7 @@ def test_five_stages_go_from_48_to_3_pixels(downsample):
     assert sides == [48, 24, 12, 6, 3]
 
 
-def test_strided_has_its_strides_in_the_first_convolution_and_the_shortcut_of_each_later_stage():
+def test_strided_downsampling_is_in_first_convolution_and_shortcut():
     model = build(stages=((2, 2), (2, 2), (2, 2)), downsample="strided")
     strided = {layer.name: layer for layer in model.layers if getattr(layer, "strides", None) == (2, 2)}
     assert sorted(strided) == [f"stage{s}_block1_{part}" for s in (2, 3) for part in ("conv1", "shortcut_stride")]
@@ -109,17 +110,17 @@ def test_the_strided_shortcut_is_a_strided_1x1_convolution(rng):
 def test_blur_pool_is_a_binomial_filter_at_every_other_pixel(side, rng):
     images = rng.normal(size=(2, side, side, 3)).astype("float32")
     x = keras.Input((side, side, 3))
-    found = keras.Model(x, downsample(x, "blur_pool", "pool")).predict(images, verbose=0)
+    pooled = keras.Model(x, downsample(x, "blur_pool", "pool")).predict(images, verbose=0)
     padded = np.pad(images, ((0, 0), (0, 2), (0, 2), (0, 0)), mode="edge")
     half = side // 2
     expected = np.zeros((2, half, half, 3))
     for i, j in np.ndindex(3, 3):
         weight = (1, 2, 1)[i] * (1, 2, 1)[j] / 16
         expected += weight * padded[:, i : i + 2 * half : 2, j : j + 2 * half : 2]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
-def test_dropout_follows_the_stages_that_have_a_rate_and_noise_the_input():
+def test_dropout_follows_stages_and_noise_follows_the_input():
     model = build(stages=((2,), (2,), (2,)), dropout=(0.0, 0.1, 0.2), noise=0.05)
     assert names(model, "Dropout") == ["stage2_dropout", "stage3_dropout"]
     assert [model.get_layer(n).rate for n in names(model, "Dropout")] == [0.1, 0.2]
@@ -129,7 +130,7 @@ def test_dropout_follows_the_stages_that_have_a_rate_and_noise_the_input():
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(512, 32), (48, 24), (7, 7), (37, 1), (34, 17), (1, 1)])
-def test_groups_divide_the_channels(channels, groups):
+def test_group_count_divides_the_channels(channels, groups):
     assert group_count(channels) == groups
 
 

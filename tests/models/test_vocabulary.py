@@ -1,4 +1,4 @@
-"""Designs from the whole vocabulary: all of them build."""
+"""Random designs from the full range of options all build."""
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -108,19 +108,19 @@ patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 @settings(max_examples=60, **patient)
 @given(ours)
-def test_every_network_of_ours_has_a_shape(design):
+def test_every_plain_or_residual_network_has_an_output_shape(design):
     assert measure_cost(design).parameters > 0
 
 
 @settings(max_examples=15, **patient)
 @given(st.builds(Design, network=backbones(), head=heads(), optimisation=optimisations))
-def test_every_backbone_has_a_shape(design):
+def test_every_backbone_has_an_output_shape(design):
     assert measure_cost(design).flops > 0
 
 
 @settings(max_examples=15, **patient)
 @given(ours)
-def test_every_network_of_ours_builds_and_predicts(design):
+def test_every_plain_or_residual_network_builds_and_predicts(design):
     model = build_model(design)
     assert measure_cost(design).parameters == count_parameters(model)
     images = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1)).astype("float32")
@@ -130,9 +130,9 @@ def test_every_network_of_ours_builds_and_predicts(design):
 
 @settings(max_examples=10, **patient)
 @given(ours)
-def test_every_network_of_ours_trains(design):
+def test_every_plain_or_residual_network_trains(design):
     model = build_model(design)
-    model.run_eagerly = True  # one step is not worth compiling
+    model.run_eagerly = True  # compiling does not pay for one step
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 1)).astype("float32")
     model.fit(images, np.eye(7, dtype="float32")[:4], verbose=0)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())

@@ -17,14 +17,14 @@ NAME = "mobilenet_2_5_224_tf_no_top"
 
 @pytest.fixture(autouse=True)
 def keras_home(tmp_path, monkeypatch):
-    """A cache of its own for each test."""
+    """A separate Keras cache for each test."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path / "keras"
 
 
 @pytest.fixture(scope="module")
 def mobilenet(tmp_path_factory):
-    """A file like the pretrained_file one, with random weights that let an image through."""
+    """A weights file in the pretrained layout, with random He-initialised weights."""
     path = tmp_path_factory.mktemp("weights") / f"{NAME}.weights.h5"
     network, rng = make_network(SMALL), np.random.default_rng(0)
     for weight in network.weights:
@@ -35,17 +35,17 @@ def mobilenet(tmp_path_factory):
     return path
 
 
-class Asked(Exception):
+class FileRequested(Exception):
     pass
 
 
 @pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
 @pytest.mark.parametrize("name", BACKBONES)
-def test_the_files_are_those_that_keras_itself_would_load(name, monkeypatch):
-    def asked(file, origin, file_hash=None, **_):
-        raise Asked((file, origin, file_hash))
+def test_the_weights_files_are_those_that_keras_loads(name, monkeypatch):
+    def request(file, origin, file_hash=None, **_):
+        raise FileRequested((file, origin, file_hash))
 
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", asked)
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", request)
     known = BACKBONES[name]
     sizes = (96, 128, 48, 224) if "Mobile" in name else (max(48, known.smallest),)
     for i, alpha in enumerate(known.alphas):
@@ -54,18 +54,18 @@ def test_the_files_are_those_that_keras_itself_would_load(name, monkeypatch):
         options = {"alpha": alpha} if len(known.alphas) > 1 else {}
         with (
             keras.StatelessScope(initialize_variables=False),
-            pytest.raises(Asked) as seen,
+            pytest.raises(FileRequested) as seen,
         ):
             NETWORKS[name][0](include_top=False, input_shape=(size, size, 3), weights="imagenet", **options)
         file = module.pretrained_file(backbone)
         assert seen.value.args[0] == (file.name, f"{module.ORIGIN}/{file.path}", file.digest)
 
 
-def test_a_download_is_kept_in_keras_cache_and_not_repeated(server, mobilenet, keras_home):
+def test_a_download_is_stored_in_the_keras_cache_and_not_repeated(server, mobilenet, keras_home):
     server.files[f"/mobilenet/{NAME}.h5"] = mobilenet.read_bytes()
     for _ in range(2):
         assert find_weights(SMALL, origin=server.url) == keras_home / "models" / f"{NAME}.h5"
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_cached_file_with_a_wrong_hash_is_downloaded_again(server, keras_home, monkeypatch):
@@ -77,14 +77,14 @@ def test_a_cached_file_with_a_wrong_hash_is_downloaded_again(server, keras_home,
     assert find_weights(Backbone("VGG16"), origin=server.url).read_bytes() == b"right"
 
 
-def test_a_folder_of_the_users_comes_first(mobilenet, server):
+def test_the_users_folder_has_priority(mobilenet, server):
     assert find_weights(SMALL, mobilenet.parent, server.url) == mobilenet
-    for_160 = dataclasses.replace(SMALL, input_size=160)  # not in the folder: the one for 224 serves
+    for_160 = dataclasses.replace(SMALL, input_size=160)  # not in the folder: falls back to the file for 224
     assert find_weights(for_160, mobilenet.parent, server.url) == mobilenet
-    assert server.asked == []
+    assert server.requests == []
 
 
-def test_a_file_of_keras_name_in_the_users_folder_must_be_keras_file(tmp_path):
+def test_a_file_with_keras_name_in_the_users_folder_must_have_keras_hash(tmp_path):
     path = tmp_path / module.FILES["VGG16"].name
     path.write_bytes(b"something else")
     with pytest.raises(
@@ -93,32 +93,32 @@ def test_a_file_of_keras_name_in_the_users_folder_must_be_keras_file(tmp_path):
         find_weights(Backbone("VGG16"), tmp_path)
 
 
-def test_a_check_says_in_words_what_is_wrong_and_asks_once_for_each_file(server, mobilenet, tmp_path):
+def test_a_check_explains_problems_and_requests_each_file_once(server, mobilenet, tmp_path):
     offline = Backbone("MobileNet", alpha=0.5)
     twins = [SMALL, dataclasses.replace(SMALL, train_from=3), dataclasses.replace(SMALL, weights="none")]
     (tmp_path / f"{NAME}.weights.h5").write_bytes(mobilenet.read_bytes()[:-5000])
     make_network(SMALL).save_weights(tmp_path / "mobilenet_7_5_224_tf_no_top.weights.h5")
     wrong_shape = Backbone("MobileNet", alpha=0.75)
-    found = check_weights([*twins, offline, wrong_shape], tmp_path, server.url)
-    assert list(found) == [*twins, offline, wrong_shape]
-    assert f"{NAME}.weights.h5 does not hold the weights of mobilenet" in found[twins[0]]
-    assert found[twins[1]] == found[twins[0]]
-    assert found[twins[2]] is None
+    errors = check_weights([*twins, offline, wrong_shape], tmp_path, server.url)
+    assert list(errors) == [*twins, offline, wrong_shape]
+    assert f"{NAME}.weights.h5 does not hold the weights of mobilenet" in errors[twins[0]]
+    assert errors[twins[1]] == errors[twins[0]]
+    assert errors[twins[2]] is None
     name = "mobilenet_5_0_224_tf_no_top.h5"
-    assert found[offline] == (
+    assert errors[offline] == (
         f"{name} is not in {tmp_path}, and {server.url}/mobilenet/{name} could not be downloaded (HTTP 404 Not Found); "
         f"point --weights-dir to a folder with {name}"
     )
-    assert "does not hold the weights" in found[wrong_shape]
-    assert all("\n" not in reason for reason in found.values() if reason)
-    assert len(server.asked) == 1
+    assert "does not hold the weights" in errors[wrong_shape]
+    assert all("\n" not in reason for reason in errors.values() if reason)
+    assert len(server.requests) == 1
 
 
-def test_a_check_finds_sound_weights_sound(mobilenet):
+def test_a_check_accepts_valid_weights(mobilenet):
     assert check_weights([SMALL], mobilenet.parent) == {SMALL: None}
 
 
-def test_no_connection_is_a_reason(monkeypatch):
+def test_a_missing_connection_is_given_as_the_reason(monkeypatch):
     reason = check_weights([SMALL], origin="http://127.0.0.1:9")[SMALL]
     assert reason.startswith("MobileNet: http://127.0.0.1:9/mobilenet/")
     assert "no connection" in reason
@@ -130,8 +130,8 @@ def features(design, folder, pixels):
 
 
 @pytest.mark.parametrize("size", [48, 96])
-def test_sum_computes_what_rgb_computes(mobilenet, pixels, size):
-    """MobileNet treats all channels alike, so they agree at the borders too."""
+def test_summed_channels_give_the_same_features_as_rgb(mobilenet, pixels, size):
+    """MobileNet preprocesses all channels alike, so they also agree at the borders."""
     rgb, grey = (
         features(Design(network=dataclasses.replace(SMALL, channels=c, input_size=size)), mobilenet.parent, pixels)
         for c in ("rgb", "sum")
@@ -140,19 +140,19 @@ def test_sum_computes_what_rgb_computes(mobilenet, pixels, size):
     np.testing.assert_allclose(rgb, grey, rtol=1e-3, atol=1e-5 * np.abs(rgb).max())
 
 
-def test_nothing_is_looked_for_where_a_checkpoint_will_follow(monkeypatch):
-    def asked(*_):
-        raise Asked
+def test_pretrained_weights_are_not_looked_up_before_loading_a_checkpoint(monkeypatch):
+    def request(*_):
+        raise FileRequested
 
-    monkeypatch.setattr("fer_search.models.backbone.find_weights", asked)
-    with pytest.raises(Asked):
+    monkeypatch.setattr("fer_search.models.backbone.find_weights", request)
+    with pytest.raises(FileRequested):
         build_model(Design(network=SMALL))
     build_model(Design(network=SMALL), pretrained=False)
     build_model(Design(network=dataclasses.replace(SMALL, weights="none")))
 
 
-def test_real_weights_know_a_picture(imagenet, pixels):
-    """The real MobileNet: features of a few images as Keras' own network and preprocessing compute them."""
+def test_real_weights_give_keras_features(imagenet, pixels):
+    """With the real weights, features equal those of Keras' MobileNet with its preprocessing."""
     network = dataclasses.replace(SMALL, input_size=96)
     ours = features(Design(network=network), imagenet, pixels)
     keras_own = keras.applications.MobileNet(include_top=False, weights=None, alpha=0.25, input_shape=(96, 96, 3))

@@ -10,7 +10,7 @@ from PIL import Image
 
 @pytest.fixture(scope="session")
 def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scikit-image's photo of Eileen Collins, 512x512, as a JPEG file; her face is at about 177, 66, 97 wide."""
+    """scikit-image's 512x512 photo of Eileen Collins as a JPEG file; her face is 97 pixels wide at about (177, 66)."""
     from skimage import data
 
     path = tmp_path_factory.mktemp("photos") / "astronaut.jpg"

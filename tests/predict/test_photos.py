@@ -1,4 +1,4 @@
-"""Reading photos: any mode, any orientation, huge, damaged; which files are meant."""
+"""Reading photos of any mode, orientation and size, damaged photos, and expanding path arguments."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_a_face_is_found_in_any_mode(astronaut, tmp_path, mode):
     assert near(boxes[0], FACE, 12), (mode, boxes)
 
 
-def test_what_is_transparent_is_white_and_one_bit_is_black_and_white(tmp_path):
+def test_transparency_becomes_white_and_1_bit_images_black_and_white(tmp_path):
     Image.new("1", (40, 30), 1).save(tmp_path / "bit.png")
     assert read_photo(tmp_path / "bit.png").pixels.min() == 255
     picture = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
@@ -39,7 +39,7 @@ def test_what_is_transparent_is_white_and_one_bit_is_black_and_white(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", [2, 3, 6, 8])
-def test_the_orientation_in_exif_is_respected(astronaut, tmp_path, orientation):
+def test_exif_orientation_is_applied(astronaut, tmp_path, orientation):
     turns = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180}
     turns |= {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
     with Image.open(astronaut) as photo:
@@ -53,7 +53,7 @@ def test_the_orientation_in_exif_is_respected(astronaut, tmp_path, orientation):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_a_photo_of_100_megapixels_is_shrunk_and_its_boxes_are_in_its_own_pixels(astronaut, tmp_path, suffix):
+def test_a_huge_photo_is_shrunk_but_boxes_are_in_original_pixels(astronaut, tmp_path, suffix):
     with Image.open(astronaut) as photo:
         photo.convert("L").resize((10_000, 10_000)).save(tmp_path / f"huge{suffix}", compress_level=1)
     photo = read_photo(tmp_path / f"huge{suffix}")
@@ -62,7 +62,7 @@ def test_a_photo_of_100_megapixels_is_shrunk_and_its_boxes_are_in_its_own_pixels
     assert near(box, [round(value * 10_000 / 512) for value in FACE], 160)
 
 
-def test_damaged_files_say_why(astronaut, tmp_path):
+def test_damaged_files_give_a_reason(astronaut, tmp_path):
     content = astronaut.read_bytes()
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
     (tmp_path / "text.jpg").write_text("not an image")
@@ -74,7 +74,7 @@ def test_damaged_files_say_why(astronaut, tmp_path):
         read_photo(tmp_path / "missing.jpg")
 
 
-def test_of_an_animation_the_first_frame_is_read(tmp_path):
+def test_the_first_frame_of_an_animation_is_read(tmp_path):
     frames = [Image.new("L", (60, 50), value) for value in (200, 0, 100)]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     photo = read_photo(tmp_path / "moving.gif")
@@ -82,7 +82,7 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path):
     assert abs(int(photo.pixels[0, 0]) - 200) < 3
 
 
-def test_a_face_is_resized_as_training_images_are(rng):
+def test_faces_are_resized_like_training_images(rng):
     grey = rng.integers(0, 256, (97, 97), dtype=np.uint8)
     expected = Image.fromarray(grey).resize((48, 48), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(fit_to_network(grey, (48, 48, 1))[..., 0], expected)
@@ -91,7 +91,7 @@ def test_a_face_is_resized_as_training_images_are(rng):
     assert fit_to_network(grey, (64, 64, 3)).shape == (64, 64, 3)
 
 
-def test_folders_globs_and_lists_stand_for_their_photos(tmp_path):
+def test_folders_globs_and_lists_are_expanded_to_photos(tmp_path):
     for name in ("b.jpg", "a.PNG", "notes.txt", ".hidden.jpg", "sub/c.webp", ".git/d.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")

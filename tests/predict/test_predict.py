@@ -1,4 +1,4 @@
-"""fer-search predict and fer_search.load: rows, pictures, bad files, many files."""
+"""fer-search predict and fer_search.load: tables, annotated images, unreadable files and many files."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from fer_search.predict.video import Video
 
 @pytest.fixture
 def predict(searched_run, capsys):
-    """Predict files with the run; gives the exit code, stdout and stderr."""
+    """Return a function that predicts files and returns the exit code, stdout and stderr."""
 
     def run(*paths, lines=(), model=searched_run, **options):
         code = predict_photos(PredictSettings(model, tuple(map(str, paths)), **options), lines)
@@ -31,7 +31,7 @@ def predict(searched_run, capsys):
     return run
 
 
-def test_all_faces_of_a_photo_with_box_class_and_probabilities(predict, network, astronaut, tmp_path):
+def test_all_faces_of_a_photo_get_box_class_and_probabilities(predict, network, astronaut, tmp_path):
     with Image.open(astronaut) as photo:
         pair = Image.new("RGB", (1024, 512))
         pair.paste(photo, (0, 0))
@@ -51,13 +51,13 @@ def test_all_faces_of_a_photo_with_box_class_and_probabilities(predict, network,
     assert "2 faces in 1 file" in err
 
 
-def test_a_face_predicted_from_a_photo_is_the_face_cut_out_of_it(network, astronaut):
-    found = network.find_faces(astronaut).iloc[0]
+def test_a_face_in_a_photo_is_predicted_like_its_crop(network, astronaut):
+    face = network.find_faces(astronaut).iloc[0]
     with Image.open(astronaut) as photo:
-        grey = photo.convert("L").crop((found.left, found.top, found.left + found.width, found.top + found.height))
+        grey = photo.convert("L").crop((face.left, face.top, face.left + face.width, face.top + face.height))
     cut = network.predict([grey]).iloc[0]
-    assert cut["probability"] == pytest.approx(found["probability"], abs=1e-5)
-    assert cut["class"] == found["class"]
+    assert cut["probability"] == pytest.approx(face["probability"], abs=1e-5)
+    assert cut["class"] == face["class"]
 
 
 def test_arrays_files_and_pictures_give_the_same_rows(network, tmp_path, rng):
@@ -77,7 +77,7 @@ def test_arrays_files_and_pictures_give_the_same_rows(network, tmp_path, rng):
         network.predict(np.zeros((2, 5, 48, 48, 3)))
 
 
-def test_faces_already_cut_out_are_not_searched_for_faces(predict, tmp_path, rng):
+def test_no_detect_skips_face_detection(predict, tmp_path, rng):
     Image.fromarray(rng.integers(0, 256, (60, 50), dtype=np.uint8)).save(tmp_path / "face.png")
     code, out, err = predict(tmp_path, detect=False, format="json")
     (row,) = json.loads(out)
@@ -89,7 +89,7 @@ def test_faces_already_cut_out_are_not_searched_for_faces(predict, tmp_path, rng
     assert "--no-detect" in err
 
 
-def test_unreadable_files_are_named_and_the_others_are_done(predict, astronaut, tmp_path):
+def test_unreadable_files_are_reported_and_the_others_predicted(predict, astronaut, tmp_path):
     content = astronaut.read_bytes()
     (tmp_path / "a_cut.jpg").write_bytes(content[: len(content) // 2])
     shutil.copy(astronaut, tmp_path / "b_good.jpg")
@@ -105,7 +105,7 @@ def test_unreadable_files_are_named_and_the_others_are_done(predict, astronaut, 
     assert [line.split()[0] for line in out.splitlines()] == ["file", str(tmp_path / "b_good.jpg")]
 
 
-def test_annotated_pictures_have_a_box_and_a_label_where_the_face_is(predict, astronaut, tmp_path):
+def test_annotated_images_have_a_box_and_a_label_at_the_face(predict, astronaut, tmp_path):
     code, _, _ = predict(astronaut, annotate=tmp_path / "boxes")
     assert code == 0
     with Image.open(tmp_path / "boxes" / "astronaut.jpg") as drawn, Image.open(astronaut) as photo:
@@ -119,33 +119,33 @@ def test_annotated_pictures_have_a_box_and_a_label_where_the_face_is(predict, as
     assert sorted(path.name for path in (tmp_path / "boxes").iterdir()) == ["astronaut.jpg", "astronaut_2.jpg"]
 
 
-def test_ten_thousand_files_are_read_a_few_ahead_and_in_order():
-    running, most, lock = 0, 0, threading.Lock()
-    taken = 0
+def test_ten_thousand_files_are_read_in_order_with_bounded_prefetch():
+    running, most_running, lock = 0, 0, threading.Lock()
+    last_read = 0
 
     def items():
-        nonlocal taken
+        nonlocal last_read
         for number in range(10_000):
-            taken = number
+            last_read = number
             yield number
 
     def work(number):
-        nonlocal running, most
+        nonlocal running, most_running
         with lock:
             running += 1
-            most = max(most, running)
+            most_running = max(most_running, running)
         with lock:
             running -= 1
         return number
 
     for expected, result in enumerate(map_ahead(work, items())):
         assert result == expected
-        assert taken - expected <= 8 * 64  # how far ahead depends on the cores, not on the number of files
+        assert last_read - expected <= 8 * 64  # the prefetch depends on the number of cores, not of files
     assert expected == 9_999
 
 
 @pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04broken", b""])
-def test_what_is_no_model_is_said_so(predict, tmp_path, content):
+def test_a_file_that_is_not_a_model_is_reported(predict, tmp_path, content):
     (tmp_path / "model.bin").write_bytes(content)
     with pytest.raises(UserError, match="is not a model"):
         predict("x.jpg", model=tmp_path / "model.bin")
@@ -162,15 +162,15 @@ def test_models_of_other_tools_are_refused(predict, tmp_path):
     for name in ("other.keras", "other.h5"):
         with pytest.raises(UserError, match="that fer-search did not write"):
             predict("x.jpg", model=tmp_path / name)
-    whole = (tmp_path / "other.keras").read_bytes()
-    (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
+    content = (tmp_path / "other.keras").read_bytes()
+    (tmp_path / "cut.keras").write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match="is damaged"):
         predict("x.jpg", model=tmp_path / "cut.keras")
 
 
 @pytest.fixture
 def video(astronaut, tmp_path):
-    """Ten frames of the astronaut's photo, moving to the right, as a video."""
+    """A video of ten frames of the astronaut's photo, moving to the right."""
     cv2 = pytest.importorskip("cv2")
     with Image.open(astronaut) as photo:
         frame = np.asarray(photo.crop((80, 0, 400, 240)))[..., ::-1]
@@ -194,7 +194,7 @@ def test_a_video_is_predicted_frame_by_frame(searched_run, video, tmp_path, caps
     written.close()
 
 
-def test_a_video_that_cannot_be_read_is_named(tmp_path):
+def test_an_unreadable_video_is_reported(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"not a video")
     with pytest.raises(UserError, match=r"clip\.mp4 is not a video"):
         Video(tmp_path / "clip.mp4")
@@ -202,7 +202,7 @@ def test_a_video_that_cannot_be_read_is_named(tmp_path):
         Video(77)
 
 
-def test_load_takes_a_run_a_trial_or_a_file(searched_run, confirmed_run, rng):
+def test_load_accepts_a_run_a_trial_or_a_file(searched_run, confirmed_run, rng):
     images = rng.integers(0, 256, (3, 48, 48), dtype=np.uint8)
     confirmed = fer_search.load(confirmed_run)
     file = fer_search.load(confirmed_run / "confirm" / "look_1" / "training_00" / "model.keras")

@@ -1,4 +1,4 @@
-"""A headless Chromium that opens pages of the report, as a reader does."""
+"""A headless Chromium for testing report pages."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ ARGUMENTS = (
 
 
 class Browser:
-    """A browser with a page open.
+    """A browser with an open page.
 
     Args:
-        driver: selenium's.
+        driver: Selenium driver.
     """
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
     def open(self, page: Path | str, state: str = "") -> None:
-        """Open a page, a file or an address, and wait until its scripts have started."""
+        """Open a file or an address and wait until the page's scripts have started."""
         self.driver.get("about:blank")
         self.logs()
         self.driver.get((page if isinstance(page, str) else page.as_uri()) + state)
         self.wait("typeof now === 'object' && now && (!elements.length || window.Plotly)")
 
     def js(self, code: str) -> Any:
-        """Return what an expression gives."""
+        """Return the value of a JavaScript expression."""
         return self.driver.execute_script(f"return {code}")
 
     def wait(self, code: str, seconds: float = 300) -> None:
-        """Wait until an expression is true."""
+        """Wait until a JavaScript expression is true."""
         end = time.monotonic() + seconds
         while not self.js(code):
             assert time.monotonic() < end, f"never true: {code}"
             time.sleep(0.05)
 
     def logs(self) -> tuple[list[str], list[str]]:
-        """Return the console's errors and the addresses requested, since the last call."""
+        """Return the console errors and the requested addresses since the last call."""
         errors = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"]
+        sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
         return errors, sent
 
     def choose(self, name: str, value: str) -> None:
-        """Choose in a list or type into a field of the filter form, as a reader does."""
+        """Set a list or text field of the filter form, as a user would."""
         self.driver.execute_script(
-            "const one = form.elements[arguments[0]]; one.value = arguments[1];"
-            "one.dispatchEvent(new Event('input', {bubbles: true}))",
+            "const field = form.elements[arguments[0]]; field.value = arguments[1];"
+            "field.dispatchEvent(new Event('input', {bubbles: true}))",
             *(name, value),
         )
 
@@ -73,7 +73,7 @@ class Browser:
 
 @contextmanager
 def started() -> Iterator[Browser]:
-    """Start a browser, and end it."""
+    """Start a browser and quit it at the end."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

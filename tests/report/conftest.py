@@ -1,4 +1,4 @@
-"""Makes the helpers beside the tests importable, and starts one browser and writes one page for all that need them."""
+"""Makes the helper modules importable and provides a shared browser and report page."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from fer_search import report
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[chromium.Browser]:
-    """A browser, without a page."""
+    """A browser without an open page."""
     pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install '.[test]'")
-    with chromium.started() as one:
-        yield one
+    with chromium.started() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a run of 30 trials, four more of which have not ended."""
+    """The report page of a run with 30 finished and four running trials."""
     run = runs.write_random(tmp_path_factory.mktemp("runs") / "run", trials=30)
     runs.write_running(run, 4)
     return report.write_report(run)

@@ -1,4 +1,4 @@
-"""Writes run folders like those of a search, in Keras Tuner's format, accuracies from a simple made-up model."""
+"""Writes run folders like those of a search, in Keras Tuner's format, with accuracies from a simple fake model."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SPACE = [
 
 
 def sample(rng: random.Random) -> dict[str, Any]:
-    """Return random values for SPACE; pool_size only where it is active."""
+    """Return random values for SPACE; pool_size only if it is active."""
     values: dict[str, Any] = {
         "downsample": rng.choice(["max_pool", "strided"]),
         "mixup_alpha": rng.choice([0.0, 0.3, 1.0]),
@@ -76,7 +76,7 @@ def accuracies(values: Mapping[str, Any], epochs: int, rng: random.Random) -> li
 
 
 def epochs_csv(curve: Sequence[float], first: int = 1) -> str:
-    """Return the text of epochs.csv with these validation accuracies, from epoch ``first`` on."""
+    """Return the text of epochs.csv with these validation accuracies, starting at epoch ``first``."""
     lines = [",".join(HEADER)]
     for epoch, a in enumerate(curve, first):
         recalls = [
@@ -99,7 +99,7 @@ def write_trial(
     space: Sequence[dict] = SPACE,
     first: int = 1,
 ) -> None:
-    """Write trial.json, design.json and epochs.csv of one trial as a search leaves them."""
+    """Write trial.json, design.json and epochs.csv of one trial as a search does."""
     folder = run / f"trial_{trial}"
     folder.mkdir(parents=True)
     observations = [{"value": [a], "step": e} for e, a in enumerate(curve, first)]
@@ -109,7 +109,7 @@ def write_trial(
         "hyperparameters": {"space": list(space), "values": dict(values)},
         "metrics": {"metrics": {"val_accuracy": {"direction": "max", "observations": observations}} if done else {}},
         "score": max(curve) if done else None,
-        "best_step": max(observations, key=lambda one: one["value"])["step"] if done else 0,
+        "best_step": max(observations, key=lambda observation: observation["value"])["step"] if done else 0,
         "status": status,
         "message": message,
     }
@@ -122,7 +122,7 @@ def write_trial(
 
 
 def write_oracle(run: Path, trials: Sequence[str], space: Sequence[dict] = SPACE) -> None:
-    """Write oracle.json with the keys that the report reads, and tuner0.json."""
+    """Write tuner0.json, and oracle.json with the keys that the report reads."""
     run.mkdir(parents=True, exist_ok=True)
     state = {"ongoing_trials": {}, "hyperparameters": {"space": list(space), "values": {}}, "start_order": list(trials)}
     (run / "oracle.json").write_text(json.dumps(state | {"end_order": list(trials), "run_times": {}, "seed": 1}))
@@ -130,7 +130,7 @@ def write_oracle(run: Path, trials: Sequence[str], space: Sequence[dict] = SPACE
 
 
 def run_json(name: str, **changes: Any) -> dict[str, Any]:
-    """Return a run.json; ``changes`` replace keys."""
+    """Return the content of a run.json; ``changes`` replace keys."""
     data = {"name": "FER2013", "source": "folders", "fingerprint": "8d1f23a0", "toy": False, "train": 2000}
     info = {
         "format": 1,
@@ -163,7 +163,7 @@ def run_json(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def write_random(run: Path, trials: int = 12, epochs: int = 9, seed: int = 0, **changes: Any) -> Path:
-    """Write a run of random search: the baselines first, every seventh trial failed."""
+    """Write a random-search run: baselines first, every seventh trial failed."""
     rng = random.Random(seed)
     ids = [f"{k:04d}" for k in range(trials)]
     write_oracle(run, ids)
@@ -182,7 +182,7 @@ def write_random(run: Path, trials: int = 12, epochs: int = 9, seed: int = 0, **
 
 
 def write_running(run: Path, trials: int, epochs: int = 9, seed: int = 1) -> None:
-    """Add trials that trained all their epochs, but were not told to the tuner yet, to a run of ``write_random``."""
+    """Add trials that trained all epochs but are not yet reported to the tuner to a run of ``write_random``."""
     rng = random.Random(seed)
     first = len(list(run.glob("trial_*")))
     for k in range(first, first + trials):
@@ -191,7 +191,7 @@ def write_running(run: Path, trials: int, epochs: int = 9, seed: int = 1) -> Non
 
 
 def write_hyperband(run: Path, seed: int = 0, **changes: Any) -> Path:
-    """Write one bracket of Hyperband: nine trials of 1 epoch, three that go on to 3, one that goes on to 9."""
+    """Write one Hyperband bracket: nine trials of 1 epoch, three promoted to 3 epochs and one to 9."""
     rng = random.Random(seed)
     rungs = [(9, 0, 1), (3, 1, 3), (1, 3, 9)]
     known: list[tuple] = []
@@ -200,7 +200,7 @@ def write_hyperband(run: Path, seed: int = 0, **changes: Any) -> Path:
     (run / "run.json").write_text(json.dumps(run_json(run.name, **{"tuner": tuner} | changes)))
     number_of = 0
     for rung, (count, start, end) in enumerate(rungs):
-        known.sort(key=lambda one: -one[2][-1])
+        known.sort(key=lambda result: -result[2][-1])
         before, known = known, []
         for k in range(count):
             trial = f"{number_of:04d}"
@@ -217,7 +217,7 @@ def write_hyperband(run: Path, seed: int = 0, **changes: Any) -> Path:
 
 
 def write_stock(run: Path, metric: str = "val_accuracy", direction: str = "max") -> Path:
-    """Write a project as stock Keras Tuner's RandomSearch leaves it: the best epoch's metrics alone."""
+    """Write a project as stock Keras Tuner's RandomSearch does, with only the best epoch's metrics."""
     scores = (0.55, 0.61, 0.5)
     write_oracle(run, [f"{k:02d}" for k in range(len(scores))])
     for k, score in enumerate(scores):
@@ -246,7 +246,7 @@ def write_failed(run: Path, trials: int = 3) -> Path:
 
 
 def write_predictions(run: Path, trial: str, images: int = 400) -> None:
-    """Write predictions.npz, and layers.json of its trial, as ``fer_search.report.tables.predictions`` says."""
+    """Write predictions.npz and its trial's layers.json in the format of ``fer_search.report.tables.predictions``."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 7, images)
     scores = rng.normal(0, 1, (images, 7)) + 2 * np.eye(7)[labels]

@@ -1,4 +1,4 @@
-"""Searches that train nothing."""
+"""Fixtures for searches with fake training."""
 
 from made_up_search import made_up, search, state
 

@@ -7,7 +7,7 @@ def row(epoch):
     return {name: epoch + k / 7 for k, name in enumerate(METRIC_COLUMNS)} | {"epoch": epoch}
 
 
-def test_epochs_come_back_exactly_and_a_torn_last_line_does_not_count(tmp_path):
+def test_epochs_round_trip_exactly_and_a_truncated_last_line_is_ignored(tmp_path):
     path = tmp_path / "epochs.csv"
     assert read_epochs(path) == []
     append_epoch(path, row(1))
@@ -18,7 +18,7 @@ def test_epochs_come_back_exactly_and_a_torn_last_line_does_not_count(tmp_path):
     text = path.read_text()
     for cut in range(len(text)):
         path.write_text(text[:cut])
-        whole = text[:cut].count("\n")
-        assert len(read_epochs(path)) == max(whole - 1, 0)
+        complete_lines = text[:cut].count("\n")
+        assert len(read_epochs(path)) == max(complete_lines - 1, 0)
     rewrite_epochs(path, rows[:1])
     assert path.read_text() == text[: text.index("\n", text.index("\n") + 1) + 1]

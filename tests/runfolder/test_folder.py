@@ -1,4 +1,4 @@
-"""The run folder: reading run.json, and clearing what a run wrote."""
+"""The run folder: reading run.json and clearing the files of a run."""
 
 import pytest
 
@@ -7,14 +7,14 @@ from fer_search.runfolder.folder import RunFolder
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "new"}', '{"format": 99}'])
-def test_a_run_json_that_cannot_be_read_is_named(tmp_path, text):
+def test_an_unreadable_run_json_is_reported(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(UserError, match=r"run\.json") as caught:
         RunFolder(tmp_path).read_run_json()
     assert caught.value.exit_code == 4
 
 
-def test_clearing_removes_what_a_run_wrote_and_nothing_else(tmp_path):
+def test_clearing_removes_only_files_written_by_the_run(tmp_path):
     for name in ("run.json", "oracle.json", "notes.txt"):
         (tmp_path / name).write_text("x")
     (tmp_path / "trial_0000").mkdir()

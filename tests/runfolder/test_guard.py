@@ -1,4 +1,4 @@
-"""Nothing outside a run folder is read or touched: ids are plain names, and links, FIFOs and devices are refused."""
+"""Nothing outside a run folder is read or modified: ids are plain names; links, FIFOs and devices are refused."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def run(search, tmp_path):
 
 @pytest.fixture
 def outside(tmp_path):
-    """A stranger's files."""
+    """A folder of unrelated files outside the run folder."""
     folder = tmp_path / "outside"
     folder.mkdir()
     for name in ("epochs.csv", "mine.h5", "trial.json", "design.json", "thesis.txt", ".part-thesis.txt"):
@@ -34,13 +34,13 @@ def content(folder):
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
-def test_ids_are_plain_names():
+def test_trial_ids_are_plain_names():
     assert all(map(is_trial_id, ("0", "0007", "a3f_9-b", "x" * 64)))
     assert not any(map(is_trial_id, ("", "..", "../x", "a/b", "a\\b", ".hidden", "a b", "a\n", "x" * 65, 7, None)))
 
 
 @pytest.mark.parametrize("place", ["start_order", "end_order", "ongoing_trials"])
-def test_an_id_that_leads_out_of_the_folder_is_refused_and_touches_nothing(run, outside, search, place):
+def test_an_id_with_path_traversal_is_refused_and_changes_nothing(run, outside, search, place):
     state = read_json(run / "oracle.json")
     bad = "x/../../../outside"
     if place == "ongoing_trials":
@@ -77,7 +77,7 @@ LINKS = [
 
 
 @pytest.mark.parametrize("name", LINKS)
-def test_a_link_is_named_and_nothing_behind_it_is_touched(run, outside, search, name):
+def test_a_symlink_is_reported_and_its_target_is_not_modified(run, outside, search, name):
     path = run / name
     target = outside if name in ("trial_0001", "confirm", "tensorboard") else outside / "thesis.txt"
     if path.is_dir():
@@ -97,7 +97,7 @@ def test_a_link_is_named_and_nothing_behind_it_is_touched(run, outside, search, 
 
 
 @pytest.mark.parametrize("name", ["trial_0001/epochs.csv", "oracle.json", "run.json", ".lock", "trial_0001/trial.json"])
-def test_a_fifo_is_refused_and_nothing_hangs(run, search, name):
+def test_a_fifo_is_refused_without_hanging(run, search, name):
     (run / name).unlink()
     os.mkfifo(run / name)
     assert "is a FIFO" in find_problems(run)[0].text
@@ -105,7 +105,7 @@ def test_a_fifo_is_refused_and_nothing_hangs(run, search, name):
         search(run.parent)
 
 
-def test_a_folder_where_a_file_should_be_and_a_loop_of_links_are_refused(run, search):
+def test_a_folder_in_place_of_a_file_and_a_symlink_loop_are_refused(run, search):
     (run / "oracle.json").unlink()
     (run / "oracle.json").mkdir()
     with pytest.raises(UserError, match=r"oracle\.json is a folder"):
@@ -116,26 +116,26 @@ def test_a_folder_where_a_file_should_be_and_a_loop_of_links_are_refused(run, se
         search(run.parent)
 
 
-def test_what_no_run_makes_is_none_of_our_business(run, tmp_path, search):
+def test_unrelated_files_in_a_run_folder_are_ignored(run, tmp_path, search):
     (run / "data").symlink_to(tmp_path)
     (run / "notes").symlink_to(run / "nowhere")
     assert list(unsafe_entries(run)) == []
     assert search(run.parent) == 0
 
 
-def test_a_run_folder_that_is_itself_a_link_is_followed(run, tmp_path):
+def test_a_symlinked_run_folder_is_followed(run, tmp_path):
     (tmp_path / "link").symlink_to(run)
     assert len(load_trials(tmp_path / "link")) == 4
 
 
-def test_a_trial_folder_with_a_strange_name_is_refused(run):
+def test_a_trial_folder_with_an_invalid_name_is_refused(run):
     (run / "trial_a b").mkdir()
     assert "is not a trial id" in find_problems(run)[0].text
     with pytest.raises(UserError, match="trial id"):
         RunFolder(run).trial_path("../x")
 
 
-def test_text_of_a_run_folder_reaches_no_terminal_as_an_escape_sequence(run):
+def test_escape_sequences_in_a_run_folder_are_not_printed(run):
     from fer_search.runs.status import read_status, status_lines
     from fer_search.terminal import printable
 

@@ -1,4 +1,4 @@
-"""Checksums of JSON files; what editors and mail leave in them; schemas that name the field."""
+"""JSON files: checksums, harmless changes by editors and mail, and schema errors that name the field."""
 
 import json
 import re
@@ -18,19 +18,19 @@ def file(tmp_path):
     return path
 
 
-def test_what_was_written_is_read(file):
+def test_written_content_is_read_back(file):
     assert read_json(file) == RUN
     assert json.loads(file.read_text())["checksum"]
-    write_json(file, json.loads(file.read_text()) | {"seed": 3})  # a checksum in the content is not written twice
+    write_json(file, json.loads(file.read_text()) | {"seed": 3})  # replaces the checksum in the content
     assert read_json(file) == RUN | {"seed": 3}
 
 
-def test_a_byte_order_mark_and_crlf_are_no_damage(file):
+def test_a_byte_order_mark_and_crlf_are_accepted(file):
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert read_json(file) == RUN
 
 
-def test_files_of_older_versions_have_no_checksum(file):
+def test_files_of_older_versions_without_checksum_are_read(file):
     file.write_text(json.dumps(RUN))
     assert read_json(file) == RUN
 
@@ -40,11 +40,11 @@ def test_files_of_older_versions_have_no_checksum(file):
     [
         lambda text: text.replace('"seed": 0', '"seed": 1'),
         lambda text: text.replace("finished", "finishes"),
-        lambda text: json.dumps(json.loads(text)),  # in another layout: its checksum cannot be verified
+        lambda text: json.dumps(json.loads(text)),  # reformatted: the checksum cannot be verified
         lambda text: text.replace('"checksum": "', '"checksum": "0'),
     ],
 )
-def test_a_change_is_named_with_the_way_out(file, harm):
+def test_a_change_is_reported_with_a_way_to_accept_it(file, harm):
     file.write_text(harm(file.read_text()))
     with pytest.raises(UserError, match=re.escape(str(file))) as refused:
         read_json(file)
@@ -53,7 +53,7 @@ def test_a_change_is_named_with_the_way_out(file, harm):
     assert read_json_if_valid(file) is None
 
 
-def test_a_change_on_purpose_is_accepted_without_the_checksum_line(file):
+def test_an_intended_change_is_accepted_without_the_checksum_line(file):
     text = file.read_text().replace('"seed": 0', '"seed": 5')
     file.write_text(re.sub(r',\n "checksum": "\w+"', "", text))
     assert read_json(file)["seed"] == 5
@@ -73,7 +73,7 @@ def test_a_change_on_purpose_is_accepted_without_the_checksum_line(file):
         b"[" * 60_000,
     ],
 )
-def test_what_is_no_json_object_is_named(file, harm):
+def test_a_file_that_is_not_a_json_object_is_reported(file, harm):
     file.write_bytes(harm)
     with pytest.raises(UserError, match=r"run\.json") as refused:
         read_json(file)
@@ -117,7 +117,7 @@ VALID = {
 
 
 @pytest.mark.parametrize(("name", "content", "message"), SCHEMA_ERRORS)
-def test_a_field_that_is_not_what_it_should_be_is_named(tmp_path, name, content, message):
+def test_an_invalid_field_is_named(tmp_path, name, content, message):
     write_json(tmp_path / name, VALID[name] | content)
     with pytest.raises(UserError, match=re.escape(message)):
         read_json(tmp_path / name)

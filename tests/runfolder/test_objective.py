@@ -1,4 +1,4 @@
-"""Which metric a search optimises, and in which direction."""
+"""The metric that a search optimises, and its direction."""
 
 import pytest
 
@@ -20,12 +20,12 @@ CLASSES = ("happy", "sad")
         ("val_recall_happy", "recall_happy", "max"),
     ],
 )
-def test_any_recorded_metric(text, name, direction):
+def test_any_recorded_metric_can_be_the_objective(text, name, direction):
     assert parse_objective(text, CLASSES) == Objective(name, direction)
 
 
 @pytest.mark.parametrize("text", ["auc", "recall_bored", "learning_rate", ""])
-def test_another_metric_is_refused_with_those_that_there_are(text):
+def test_an_unknown_metric_is_refused_with_a_list_of_metrics(text):
     with pytest.raises(UserError, match=r"not a recorded metric; choose val_accuracy, .*recall_happy, recall_sad"):
         parse_objective(text, CLASSES)
 

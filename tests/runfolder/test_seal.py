@@ -1,4 +1,4 @@
-"""Seals of checkpoints: damage, and checkpoints of another trial, epoch or seed, are found; old files are accepted."""
+"""Checkpoint seals detect damage and checkpoints of another trial, epoch or seed; old files are accepted."""
 
 import h5py
 import numpy as np
@@ -32,23 +32,23 @@ def test_a_sealed_file_opens_and_verifies(checkpoint):
 
 
 @pytest.mark.parametrize(("seed", "number", "epoch"), [(8, 2, 3), (7, 1, 3), (7, 2, 4)])
-def test_a_checkpoint_of_something_else_is_found(checkpoint, seed, number, epoch):
+def test_a_checkpoint_of_another_trial_epoch_or_seed_is_detected(checkpoint, seed, number, epoch):
     assert damage(checkpoint, seed, number, epoch) == "belongs to seed 7 trial 2 epoch 3"
 
 
-def test_every_kind_of_damage_is_found(checkpoint):
-    whole = checkpoint.read_bytes()
-    middle = len(whole) // 2
+def test_every_kind_of_damage_is_detected(checkpoint):
+    intact = checkpoint.read_bytes()
+    middle = len(intact) // 2
     harmed = {
         "empty": b"",
-        "half": whole[:middle],
-        "without its seal's end": whole[:-5],
-        "zeros": bytes(len(whole)),
-        "zeros at the end": whole[:-4096] + bytes(4096),
-        "a bit": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
-        "a bit of the label": whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:],
-        "a page": whole[:middle] + bytes(512) + whole[middle + 512 :],
-        "text": b"\xef\xbb\xbf" + whole,
+        "half": intact[:middle],
+        "without its seal's end": intact[:-5],
+        "zeros": bytes(len(intact)),
+        "zeros at the end": intact[:-4096] + bytes(4096),
+        "a bit": intact[:middle] + bytes([intact[middle] ^ 1]) + intact[middle + 1 :],
+        "a bit of the label": intact[:-100] + bytes([intact[-100] ^ 1]) + intact[-99:],
+        "a page": intact[:middle] + bytes(512) + intact[middle + 512 :],
+        "text": b"\xef\xbb\xbf" + intact,
     }
     for name, content in harmed.items():
         checkpoint.write_bytes(content)
@@ -64,7 +64,7 @@ def test_files_without_a_seal_are_only_checked_for_completeness(tmp_path):
     assert damage(path) == "is no complete HDF5 file"
 
 
-def test_what_is_no_file_is_no_checkpoint(tmp_path):
+def test_folders_and_missing_files_are_not_checkpoints(tmp_path):
     (tmp_path / "x.h5").mkdir()
     assert "it is a folder" in damage(tmp_path / "x.h5")
     assert "No such file" in damage(tmp_path / "missing.h5")

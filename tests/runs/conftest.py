@@ -1,4 +1,4 @@
-"""Searches that train nothing; and the writer of run folders beside the report's tests, made importable."""
+"""Fixtures for searches with fake training; makes the report tests' run-folder writer importable."""
 
 import sys
 from pathlib import Path

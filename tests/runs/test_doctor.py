@@ -1,4 +1,4 @@
-"""Run folders that were harmed, and what the doctor reports and repairs."""
+"""Damaged run folders: what the doctor reports and repairs."""
 
 import dataclasses
 import json
@@ -29,11 +29,11 @@ def texts(run):
     return [problem.text for problem in find_problems(run)]
 
 
-def test_a_sound_folder_is_sound(run):
+def test_an_intact_folder_has_no_problems(run):
     assert texts(run) == []
 
 
-def test_what_can_be_repaired_is(run, search, tmp_path, state):
+def test_repairable_damage_is_repaired(run, search, tmp_path, state):
     before = state(run)
     (run / ".part-abc.json").write_text("{")
     trial = run / "trial_0001" / "trial.json"
@@ -50,7 +50,7 @@ def test_what_can_be_repaired_is(run, search, tmp_path, state):
     assert search(tmp_path) == 0
 
 
-def test_what_cannot_be_repaired_is_left_and_said(run):
+def test_irreparable_damage_is_left_and_reported(run):
     (run / "run.json").write_text("{")
     (run / "oracle.json").write_text("{")
     problems = find_problems(run)
@@ -60,8 +60,8 @@ def test_what_cannot_be_repaired_is_left_and_said(run):
 
 
 @pytest.mark.parametrize("tuner", ["guided", "random", "hyperband", "bayesian", "grid"])
-def test_a_lost_oracle_is_made_again_from_the_trials(search, state, tmp_path, monkeypatch, tuner):
-    """One trial failed and one was under way; the search then goes on as if nothing had been lost."""
+def test_a_lost_oracle_is_rebuilt_from_the_trials(search, state, tmp_path, monkeypatch, tuner):
+    """One trial failed and one was running; after the repair the search resumes as if nothing had been lost."""
     given = {"tuner": tuner, "max_trials": None if tuner == "hyperband" else 9, "max_epochs": 4, "factor": 2}
     given |= {"min_steps": 2, "max_trials": 12} if tuner == "guided" else {}
     real, full = job_module.train, [True]
@@ -83,16 +83,16 @@ def test_a_lost_oracle_is_made_again_from_the_trials(search, state, tmp_path, mo
     [problem] = find_problems(run)
     assert repair(run, [problem]) == [f"repaired: {problem.text}"]
     assert state(run) == before
-    assert search(tmp_path / "lost", **given) == search(tmp_path / "whole", **given) == 0
-    assert state(run) == state(tmp_path / "whole" / "tiny")
+    assert search(tmp_path / "lost", **given) == search(tmp_path / "uninterrupted", **given) == 0
+    assert state(run) == state(tmp_path / "uninterrupted" / "tiny")
 
 
-def test_a_lost_table_is_made_again_from_its_trial(run, state):
+def test_a_lost_epoch_table_is_rebuilt_from_its_trial(run, state):
     before = state(run)
     (run / "trial_0000" / "epochs.csv").write_text("")
     (run / "trial_0001" / "epochs.csv").unlink()
     table = run / "trial_0002" / "epochs.csv"
-    table.write_text(table.read_text()[:-40])  # its last row
+    table.write_text(table.read_text()[:-40])  # cuts off the last row
     problems = find_problems(run)
     assert len(problems) == 3
     assert all(line.startswith("repaired: ") for line in repair(run, problems))
@@ -116,46 +116,49 @@ def test_a_failed_trial_is_not_repaired_into_a_completed_one(search, tmp_path, m
     assert problem.repair is None
 
 
-LOOKS = (
+COMMANDS = (
     lambda run: status_lines(read_status(run)),
     lambda run: select_trials(run, [], None),
     lambda run: describe_trial(run, "0"),
     to_markdown,
 )
-HARMS = {"emptied": lambda text: "", "torn": lambda text: text[: len(text) // 2], "replaced": lambda text: "[]\n"}
+DAMAGE = {"emptied": lambda text: "", "torn": lambda text: text[: len(text) // 2], "replaced": lambda text: "[]\n"}
 
 
 @pytest.mark.parametrize("file", ["oracle.json", "trial_0000/trial.json", "trial_0000/epochs.csv"])
-def test_what_can_be_repaired_is_said_so(run, state, file):
-    before, whole = state(run)[0]["trial_0000"][:2], (run / file).read_text()
-    for harm in HARMS.values():
-        (run / file).write_text(harm(whole))
-        said = [message for message in refusals(run) if message]
-        assert all(f"{run / file} " in message for message in said)
-        assert all(f"; run: fer-search doctor {run} --repair" in message for message in said)
-        assert len(said) == len(LOOKS) or file.endswith("epochs.csv")  # where less is wanted of it, less is refused
+def test_errors_suggest_doctor_repair_where_it_helps(run, state, file):
+    before, content = state(run)[0]["trial_0000"][:2], (run / file).read_text()
+    for harm in DAMAGE.values():
+        (run / file).write_text(harm(content))
+        messages = [message for message in error_messages(run) if message]
+        assert all(f"{run / file} " in message for message in messages)
+        assert all(f"; run: fer-search doctor {run} --repair" in message for message in messages)
+        assert len(messages) == len(COMMANDS) or file.endswith("epochs.csv")  # not every command needs epochs.csv
         repair(run, find_problems(run))
         assert find_problems(run) == []
-        assert refusals(run) == [""] * len(LOOKS)
+        assert error_messages(run) == [""] * len(COMMANDS)
         assert state(run)[0]["trial_0000"][:2] == before
 
 
-def test_what_must_be_restored_is_said_to_be(run):
+def test_errors_suggest_a_backup_where_repair_is_impossible(run):
     file = "run.json"
-    whole = (run / file).read_text()
-    for harm in HARMS.values():
-        (run / file).write_text(harm(whole))
-        assert all(f"{run / file} " in said and said.endswith("restore it from a backup") for said in refusals(run))
+    content = (run / file).read_text()
+    for harm in DAMAGE.values():
+        (run / file).write_text(harm(content))
+        assert all(
+            f"{run / file} " in message and message.endswith("restore it from a backup")
+            for message in error_messages(run)
+        )
         assert "restore it from a backup" in texts(run)[0]
 
 
-def refusals(run):
-    """Return what status, trials, show and report say of a run that they cannot show."""
-    return [refusal(look, run) for look in LOOKS]
+def error_messages(run):
+    """Return the error messages of status, trials, show and report for a broken run."""
+    return [error_message(look, run) for look in COMMANDS]
 
 
-def refusal(look, run):
-    """Return what a command says instead of showing a run; "" where it shows it."""
+def error_message(look, run):
+    """Return a command's error message for a run, or "" if it succeeds."""
     try:
         look(run)
     except UserError as error:
@@ -163,27 +166,27 @@ def refusal(look, run):
     return ""
 
 
-def test_the_broken_design_of_a_trial_that_ended_is_made_again_by_the_search(run, search, tmp_path):
+def test_a_search_rewrites_the_broken_design_of_a_finished_trial(run, search, tmp_path):
     design = run / "trial_0000" / "design.json"
-    whole = design.read_text()
-    for harm in HARMS.values():
-        design.write_text(harm(whole))
+    content = design.read_text()
+    for harm in DAMAGE.values():
+        design.write_text(harm(content))
         [problem] = find_problems(run)
         assert "starting the run again writes it" in problem.text
         repair(run, [problem])
-        assert refusals(run) == [""] * len(LOOKS)
+        assert error_messages(run) == [""] * len(COMMANDS)
         assert search(tmp_path) == 0
-        assert design.read_text() == whole
+        assert design.read_text() == content
         assert texts(run) == []
     design.write_text((run / "trial_0001" / "design.json").read_text())
     assert "has other values than trial.json" in texts(run)[0]
     assert search(tmp_path) == 0
-    assert design.read_text() == whole
+    assert design.read_text() == content
     assert "that of another trial; written again." in (tmp_path / "out.txt").read_text()
 
 
-def test_a_broken_design_is_made_again_by_the_search(search, tmp_path, monkeypatch):
-    """What it says can be had from the proposal; neither the running trial nor a parent fails for want of it."""
+def test_a_search_rewrites_the_broken_design_of_a_running_trial(search, tmp_path, monkeypatch):
+    """The design is rebuilt from the proposal, so neither the running trial nor a child of it fails."""
     real = job_module.train
 
     def train(trial, data, hooks):
@@ -196,14 +199,14 @@ def test_a_broken_design_is_made_again_by_the_search(search, tmp_path, monkeypat
         search(tmp_path)
     monkeypatch.setattr(job_module, "train", real)
     design = tmp_path / "tiny" / "trial_0002" / "design.json"
-    whole = design.read_text()
-    design.write_text(whole[:50])
+    content = design.read_text()
+    design.write_text(content[:50])
     assert search(tmp_path) == 0
-    assert design.read_text() == whole
+    assert design.read_text() == content
     assert json.loads(design.with_name("trial.json").read_text())["status"] == "COMPLETED"
 
 
-def test_half_a_checkpoint_is_found(run):
+def test_a_truncated_checkpoint_is_detected(run):
     weights = next(run.glob("trial_*/best.weights.h5"))
     with h5py.File(weights, "w") as file:
         file["x"] = np.zeros(10_000)
@@ -221,13 +224,13 @@ def test_broken_weights_are_moved_aside(run):
     assert weights.with_name("broken-best.weights").read_bytes() == b"nothing"
 
 
-def test_a_running_run_is_not_examined(run):
+def test_a_run_in_use_is_not_examined(run):
     with RunFolder(run).lock(), pytest.raises(UserError, match="in use") as caught:
         find_problems(run)
     assert caught.value.exit_code == 4
 
 
-def test_status_tells_running_from_killed(run):
+def test_status_distinguishes_running_from_killed(run):
     write_json(run / "run.json", read_json(run / "run.json") | {"state": "running"})
     assert read_status(run).state == "killed"
     folder = RunFolder(run)
@@ -243,9 +246,9 @@ def test_status_tells_running_from_killed(run):
             "left": [60, 90],
         }
         folder.write_live(live | {"time": 0.0, "seconds": 12.0})
-        found = read_status(run)
-        assert found.state == "running"
-        lines = "\n".join(status_lines(found))
+        status = read_status(run)
+        assert status.state == "running"
+        lines = "\n".join(status_lines(status))
     assert "now: trial 3, epoch 2 of 3, 50% of it, accuracy 0.500" in lines
     assert "no sign of progress" in lines
 

@@ -1,4 +1,4 @@
-"""What status says of a run with several workers."""
+"""The status of a run with several workers."""
 
 import time
 
@@ -20,7 +20,7 @@ WORKERS = [
 ]
 
 
-def test_workers_are_a_table():
+def test_workers_are_shown_as_a_table():
     now = {"time": time.time(), "left": [60.0, 120.0], "trial": 3, "workers": WORKERS}
     lines = status_lines(Status("results/x", "running", "", 2, 0, 2, 9, None, 100.0, now))
     start = next(index for index, line in enumerate(lines) if line.startswith("now: 1 of 2 workers train; "))

@@ -1,10 +1,10 @@
-"""Small designs and trials that the tests of this folder share, on both backends."""
+"""Small designs and trials shared by the tests in this folder, for both backends."""
 
 from fer_search.design import Augmentation, Design, Evaluation, Head, Optimisation, Plain, Residual
 from fer_search.training.trial import Trial
 
-NETWORK = Residual(stages=((4,), (6,)), downsample="strided")  # where the kind of network matters
-TINY = Plain(stages=((4,),))  # traced in a third of the time
+NETWORK = Residual(stages=((4,), (6,)), downsample="strided")  # for tests that need a residual network
+TINY = Plain(stages=((4,),))  # takes a third of the time to trace
 SMALL = Design(
     network=TINY,
     head=Head(dropout=0.2),
@@ -27,11 +27,11 @@ RICH = Design(
 
 
 def make_trial(folder, epochs=3, number=0, design=SMALL, **more):
-    """Return a trial in a new folder, or in one that is there."""
+    """Return a trial in a new or existing folder."""
     folder.mkdir(parents=True, exist_ok=True)
     return Trial(design=design, epochs=epochs, folder=folder, seed=1, number=number, **more)
 
 
 def timeless(rows):
-    """Return rows of epochs without what differs from run to run."""
+    """Return epoch rows without the measured seconds."""
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]

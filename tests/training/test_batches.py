@@ -11,7 +11,7 @@ from fer_search.training.batches import balanced_weights, draw_batches, loss_wei
 
 
 @given(st.integers(1, 700), st.integers(1, 300), st.integers(0, 10))
-def test_every_image_counts_once_per_epoch_in_batches_of_equal_size(count, batch_size, seed):
+def test_every_image_counts_once_per_epoch_in_equal_batches(count, batch_size, seed):
     rows, weights = draw_batches(np.random.default_rng(seed), count, batch_size)
     assert sorted(rows[weights == 1].tolist()) == list(range(count))
     assert rows.shape[1] <= batch_size
@@ -36,7 +36,7 @@ def test_balanced_weights_give_every_class_the_same_total(rng):
     assert weights.mean() == pytest.approx(1, rel=1e-5)
 
 
-def test_mixed_images_mix_their_weights(rng):
+def test_mixed_images_get_mixed_loss_weights(rng):
     rows, weights = draw_batches(rng, 23, 8)
     image_weights = rng.random(23).astype(np.float32)
     draws = draw_epoch(rng, *rows.shape, Augmentation(mixup_alpha=1.0, cutmix_alpha=1.0))

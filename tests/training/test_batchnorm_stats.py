@@ -1,4 +1,4 @@
-"""BN predicts with statistics measured on training images, on both backends."""
+"""BN statistics re-estimated on training images, on both backends."""
 
 import dataclasses
 
@@ -37,14 +37,14 @@ def values(variables):
     return [np.asarray(keras.ops.convert_to_numpy(v)) for v in variables]
 
 
-def test_they_are_the_means_over_the_batches_without_dropout_and_noise(data):
+def test_statistics_are_batch_means_without_dropout_and_noise(data):
     model, engine = engine_of(DROPPING)
     images, rows = engine.put(data.images), np.arange(90, dtype=np.int32).reshape(3, 30)
     before = values(model.trainable_variables)
     engine.measure_batchnorm(images, {"rows": rows})
     for layer in trainable_batchnorms(model):
         assert layer.momentum == 0.99
-    # The same again by Keras alone: its own training calls, at the momentum that makes a running mean.
+    # The same in plain Keras: training calls with the momentum that gives a running mean.
     expected = build_model(dataclasses.replace(DROPPING, network=Residual(stages=((4,), (6,))), head=Head(dense=(8,))))
     expected.set_weights(values(model.weights))
     for step, batch in enumerate(rows):
@@ -58,7 +58,7 @@ def test_they_are_the_means_over_the_batches_without_dropout_and_noise(data):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_trial_keeps_what_it_validated_with(tmp_path, data):
+def test_saved_weights_include_the_statistics_used_for_validation(tmp_path, data):
     design = dataclasses.replace(
         SMALL, augmentation=Augmentation(crop=40, flip=True), evaluation=Evaluation(views="flip")
     )
@@ -67,25 +67,25 @@ def test_a_trial_keeps_what_it_validated_with(tmp_path, data):
     model = build_model(design)
     for file in ("best.weights.h5", None):
         model.load_weights(trial.folder / file) if file else load_checkpoint(model, trial.folder, 1)
-        found = predict_images(model, design, data.val_images)
-        assert np.mean(found.argmax(1) == data.val_labels) == pytest.approx(row["val_accuracy"])
-        chosen = found[np.arange(len(found)), data.val_labels]
+        probabilities = predict_images(model, design, data.val_images)
+        assert np.mean(probabilities.argmax(1) == data.val_labels) == pytest.approx(row["val_accuracy"])
+        chosen = probabilities[np.arange(len(probabilities)), data.val_labels]
         assert -np.log(chosen).mean() == pytest.approx(row["val_loss"], rel=1e-4)
 
 
-def test_the_report_s_protocol_predicts_with_moving_statistics(tmp_path, data):
-    """Of the training's four steps they keep 0.99 each: they have hardly left the 1 that they began with."""
-    found = {}
+def test_the_reports_protocol_uses_moving_statistics(tmp_path, data):
+    """With momentum 0.99 over a few steps, moving variances stay close to their initial value of 1."""
+    variances = {}
     for protocol in (False, True):
         trial = make_trial(tmp_path / str(protocol), 1)
         train(trial, dataclasses.replace(data, augment_validation=protocol))
         model = build_model(trial.design)
         load_checkpoint(model, trial.folder, 1)
-        found[protocol] = np.concatenate([np.asarray(x.moving_variance) for x in trainable_batchnorms(model)])
-    assert np.abs(found[True] - 1).max() < 0.5 < np.abs(found[False] - 1).max()
+        variances[protocol] = np.concatenate([np.asarray(x.moving_variance) for x in trainable_batchnorms(model)])
+    assert np.abs(variances[True] - 1).max() < 0.5 < np.abs(variances[False] - 1).max()
 
 
-def test_frozen_statistics_stay(data):
+def test_frozen_statistics_do_not_change(data):
     model, engine = engine_of(DROPPING)
     first, *others = trainable_batchnorms(model)
     first.trainable = False
@@ -98,8 +98,8 @@ def test_frozen_statistics_stay(data):
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_a_backbone_is_measured_with_the_rest_unless_its_statistics_are_frozen(data, frozen):
-    """Measured anew they are the same, whatever they were before: Keras' moving ones would have moved on."""
+def test_backbone_statistics_are_measured_unless_frozen(data, frozen):
+    """Repeated measurements agree regardless of the previous values, unlike Keras' moving averages."""
     network = Backbone(name="MobileNet", alpha=0.25, weights="none", train_from=1, frozen_statistics=False)
     model, engine = engine_of(Design(network=network, optimisation=Optimisation(precision="float32")))
     (backbone,) = (layer for layer in model.layers if isinstance(layer, keras.Model))
@@ -107,11 +107,11 @@ def test_a_backbone_is_measured_with_the_rest_unless_its_statistics_are_frozen(d
     for layer in inside:
         layer.trainable = not frozen
     images, rows = engine.put(data.images), np.arange(80, dtype=np.int32).reshape(2, 40)
-    found = [values([v for layer in inside for v in (layer.moving_mean, layer.moving_variance)])]
+    measured = [values([v for layer in inside for v in (layer.moving_mean, layer.moving_variance)])]
     for _ in range(2):
         engine.measure_batchnorm(images, {"rows": rows})
-        found.append(values([v for layer in inside for v in (layer.moving_mean, layer.moving_variance)]))
-    for before, once, twice in zip(*found, strict=True):
+        measured.append(values([v for layer in inside for v in (layer.moving_mean, layer.moving_variance)]))
+    for before, once, twice in zip(*measured, strict=True):
         np.testing.assert_allclose(once, twice, rtol=1e-3, atol=1e-4)
         assert np.array_equal(before, once) == frozen
 
@@ -120,7 +120,7 @@ def test_a_backbone_is_measured_with_the_rest_unless_its_statistics_are_frozen(d
     ("images", "batch", "shape"),
     [(28709, 256, (4, 256)), (5000, 2000, (1, 2000)), (100, 64, (1, 64)), (40, 64, (1, 40))],
 )
-def test_rows_are_whole_batches_of_different_images(images, batch, shape):
+def test_measurement_uses_full_batches_of_distinct_images(images, batch, shape):
     rows = draw_measurement_batches(np.random.default_rng(0), images, batch)
     assert rows.shape == shape
     assert rows.dtype == np.int32

@@ -1,4 +1,4 @@
-"""Keras callbacks in a training."""
+"""Keras callbacks during training."""
 
 import keras
 from cases import make_trial, timeless
@@ -8,7 +8,7 @@ from fer_search.training.checkpoint import checkpointed_epochs
 from fer_search.training.trial import TrialHooks, train
 
 
-def test_a_callback_that_ends_the_training_leaves_the_last_epochs_checkpoint(tmp_path, data, monkeypatch):
+def test_stopping_by_a_callback_saves_the_last_epochs_checkpoint(tmp_path, data, monkeypatch):
     monkeypatch.setattr(checkpoint_writer, "MIN_TRAIN_WRITE_RATIO", 1e9)
 
     class Ends(keras.callbacks.Callback):
@@ -37,13 +37,13 @@ class Recorder(keras.callbacks.Callback):
         self.calls.append("end")
 
 
-def test_keras_callbacks_are_called_epoch_by_epoch_and_may_end_the_training(tmp_path, data):
+def test_keras_callbacks_are_called_each_epoch_and_can_stop_training(tmp_path, data):
     recorder = Recorder()
     rows = train(make_trial(tmp_path / "recorded", 2), data, TrialHooks(callbacks=[recorder]))
     losses = [row["val_loss"] for row in rows]
     assert recorder.calls == ["begin", 0, (0, losses[0]), 1, (1, losses[1]), "end"]
 
-    def never_better():  # patience of one epoch: the first sets the mark, the second ends it
+    def never_better():  # patience of one epoch: stops after the second
         return keras.callbacks.EarlyStopping("val_loss", min_delta=100, patience=1)
 
     board = keras.callbacks.TensorBoard(tmp_path / "board")
@@ -51,4 +51,4 @@ def test_keras_callbacks_are_called_epoch_by_epoch_and_may_end_the_training(tmp_
     assert len(rows) == 2
     assert list((tmp_path / "board").rglob("events.*"))
     again = train(make_trial(tmp_path / "early", 9), data, TrialHooks(callbacks=[never_better()]))
-    assert timeless(again) == timeless(rows)  # it knows that it had ended
+    assert timeless(again) == timeless(rows)  # the trial remembers that it was stopped early

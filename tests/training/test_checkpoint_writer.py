@@ -1,4 +1,4 @@
-"""How often a training gets a checkpoint; that nothing is lost in between is in test_trial.py."""
+"""Checkpoint frequency; test_trial.py checks that nothing is lost between checkpoints."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +15,11 @@ from fer_search.training.trial import Trial
     [
         (10.0, 0.125, [1, 2, 3, 4, 5, 6, 7, 8]),  # 30 times 0.125 s is less than an epoch
         (1.0, 0.0625, [1, 3, 5, 7, 8]),  # every 1.9 s
-        (20.0, 5.0, [1, 4, 7, 8]),  # a minute at most, although 30 times 5 s are more
+        (20.0, 5.0, [1, 4, 7, 8]),  # at least once per minute, although 30 times 5 s is longer
         (100.0, 5.0, [1, 2, 3, 4, 5, 6, 7, 8]),
     ],
 )
-def test_checkpoints_cost_a_thirtieth_or_come_every_minute(monkeypatch, tmp_path, epoch, write, expected):
+def test_checkpoints_take_a_thirtieth_of_the_time_or_come_every_minute(monkeypatch, tmp_path, epoch, write, expected):
     clock, written = SimpleNamespace(now=0.0), []
 
     def save(model, folder, number, label):

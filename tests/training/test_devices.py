@@ -1,4 +1,4 @@
-"""One trial on two devices, here two virtual ones of the CPU (see conftest.py), on both backends."""
+"""One trial on two devices, here two virtual CPU devices (see conftest.py), on both backends."""
 
 import keras
 import numpy as np
@@ -24,13 +24,13 @@ PLAIN = Design(
 
 @pytest.fixture(scope="module")
 def data(faces):
-    """Images that go into batches of 32 without a rest."""
+    """Training images that divide evenly into batches of 32."""
     rows, others = faces.rows("train")[:128], faces.rows("test")[:40]
     return TrialData(faces.images[rows], faces.labels[rows], faces.images[others], faces.labels[others])
 
 
-def test_losses_on_two_devices_are_those_on_one(tmp_path, data):
-    """Relative tolerance 1e-4 over an epoch: sums are added up in another order, and that is all."""
+def test_losses_on_two_devices_equal_those_on_one(tmp_path, data):
+    """Within a relative tolerance of 1e-4 over an epoch, because only the order of summation differs."""
     folders = {1: tmp_path / "one", 2: tmp_path / "two"}
     (one,), (two,) = (train(make_trial(f, 1, design=PLAIN, devices=n), data) for n, f in folders.items())
     for name in ("loss", "val_loss"):
@@ -42,9 +42,9 @@ def test_losses_on_two_devices_are_those_on_one(tmp_path, data):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-4, err_msg=a.path)
 
 
-def test_a_batch_that_does_not_divide_is_filled_up_and_each_device_drops_other_values(data):
-    """29 places with the same image, in two micro-batches 16 on each device. Losses of single places show what was
-    dropped for them."""
+def test_an_uneven_batch_is_padded_and_each_device_has_its_own_dropout(data):
+    """A batch of 29 copies of an image, padded to two micro-batches with 16 per device. Losses of single positions
+    reveal their dropout masks."""
     design = Design(network=TINY, head=Head(dropout=0.5), optimisation=SMALL.optimisation)
     with device_scope(2):
         keras.utils.set_random_seed(0)
@@ -52,9 +52,9 @@ def test_a_batch_that_does_not_divide_is_filled_up_and_each_device_drops_other_v
         placed = (engine.put(data.images), engine.put(data.labels.astype(np.int32)))
         same = {"rows": np.zeros((1, 29), np.int32), "weights": np.ones((1, 29), np.float32)}
         losses = []
-        for place in (0, 16, 1):  # the first of each device, and one more
+        for position in (0, 16, 1):  # the first of each device, and another one
             counted = np.zeros((1, 29), np.float32)
-            counted[0, place] = 1
+            counted[0, position] = 1
             batches = same | {"loss_weights": counted, "learning_rates": np.zeros(1, np.float32)}
             engine.begin_epoch(placed, batches, np.random.default_rng(0))
             loss, _, count = engine.train(0, 1)
@@ -65,7 +65,7 @@ def test_a_batch_that_does_not_divide_is_filled_up_and_each_device_drops_other_v
         assert engine.predict(placed[0], {"rows": np.arange(29, dtype=np.int32)[None]}).shape == (29, 7)
 
 
-def test_places_that_fill_up_a_batch_do_not_count():
+def test_padding_does_not_count():
     batches = {
         "rows": np.arange(6, dtype=np.int32).reshape(2, 3),
         "weights": np.ones((2, 3), np.float32),

@@ -1,4 +1,4 @@
-"""Learning is Keras': our loop against plain ``model.fit``, from the same weights, with the same batches."""
+"""Our training loop compared with plain ``model.fit``, from the same weights and with the same batches."""
 
 import keras
 import numpy as np
@@ -26,11 +26,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("optimisation", CASES.values(), ids=CASES)
-def test_losses_are_those_of_fit_epoch_by_epoch(faces, optimisation):
-    """Training and validation losses to a relative tolerance of 1e-4, the weights at the end to 5e-4 on average.
+def test_losses_equal_those_of_fit_in_every_epoch(faces, optimisation):
+    """Losses agree to a relative tolerance of 1e-4 and final weights to 5e-4 on average.
 
-    A convolution's bias before a normalisation is left out: nothing depends on it, its gradient is rounding errors, and
-    Adam, which divides by their size, moves it by as much as any weight.
+    Convolution biases before a normalisation are excluded: they have no effect and their gradients are rounding errors,
+    which Adam normalises, so that these biases move as much as any weight.
     """
     train, test = faces.rows("train")[:IMAGES], faces.rows("test")[:35]
     images, labels = faces.images[train], faces.labels[train]
@@ -71,10 +71,10 @@ def test_losses_are_those_of_fit_epoch_by_epoch(faces, optimisation):
         engine.end_epoch()
         assert sums[0] / sums[2] == pytest.approx(fitted["loss"][epoch], rel=1e-4)
         assert sums[1] / sums[2] == pytest.approx(fitted["accuracy"][epoch], abs=0.01)
-        if not optimisation.focal_gamma:  # what we report is cross-entropy
+        if not optimisation.focal_gamma:  # our validation loss is plain cross-entropy
             loss = score(engine.predict(seen, in_order), truth, CLASSES)["loss"]
             assert loss == pytest.approx(fitted["val_loss"][epoch], rel=1e-4)
-    with ema_weights(ours):  # fit ends with the averages in the weights' place
+    with ema_weights(ours):  # fit replaces the weights by their averages at the end
         for a, b in zip(ours.weights, theirs.weights, strict=True):
             if not a.path.endswith(("conv1/bias", "conv2/bias")):
                 assert np.abs(np.asarray(a) - np.asarray(b)).mean() < 5e-4, a.path

@@ -1,4 +1,4 @@
-"""A backbone that waits: its epochs in steps of the training."""
+"""Frozen backbones: frozen epochs converted to training steps."""
 
 import pytest
 from cases import make_trial
@@ -10,7 +10,7 @@ from fer_search.training.trial import TrialData, TrialHooks
 
 
 @pytest.mark.parametrize("epochs", [0, 2])
-def test_frozen_epochs_are_so_many_steps(tmp_path, faces, epochs):
+def test_frozen_epochs_are_converted_to_steps(tmp_path, faces, epochs):
     network = Backbone("MobileNet", "none", alpha=0.25, train_from=5, frozen_epochs=epochs)
     trial = make_trial(tmp_path, design=Design(network=network, optimisation=Optimisation(batch_size=32)))
     model = build_model(trial.design)

@@ -1,4 +1,4 @@
-"""Memory over many trials."""
+"""Memory use over many trials."""
 
 import gc
 import os
@@ -11,8 +11,8 @@ from fer_search.training.trial import TrialData, train
 
 
 @pytest.mark.soak
-def test_memory_stays_flat_over_many_trials(tmp_path, data):
-    """Resident memory after ten more trials, a small version of a long search; benchmarks/memory.py takes 60."""
+def test_memory_does_not_grow_over_many_trials(tmp_path, data):
+    """Resident memory after ten more trials, as in a long search; benchmarks/memory.py runs 60."""
     few = TrialData(data.images[:64], data.labels[:64], data.val_images[:14], data.val_labels[:14])
 
     def resident():

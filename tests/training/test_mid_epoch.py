@@ -1,4 +1,4 @@
-"""Epochs that are stopped in their middle go on there; steps in micro-batches are the steps of whole batches."""
+"""Resuming in the middle of an epoch; gradient accumulation over micro-batches."""
 
 from dataclasses import replace
 
@@ -23,19 +23,19 @@ def data(faces):
     return TrialData(faces.images[:90], faces.labels[:90], faces.images[420:450], faces.labels[420:450])
 
 
-def test_an_epoch_goes_on_from_the_step_in_which_it_was_stopped(tmp_path, data, monkeypatch):
-    whole, stopped = (replace(make_trial(tmp_path / n, 1), micro_batches=2) for n in ("a", "b"))
-    monkeypatch.setattr(loop, "SAVE_INTERVAL", 0.0)  # the whole one keeps its state after every step, and goes on
-    rows = train(whole, data)
+def test_an_epoch_resumes_at_the_step_where_it_was_stopped(tmp_path, data, monkeypatch):
+    uninterrupted, stopped = (replace(make_trial(tmp_path / n, 1), micro_batches=2) for n in ("a", "b"))
+    monkeypatch.setattr(loop, "SAVE_INTERVAL", 0.0)  # the state is saved after every step
+    rows = train(uninterrupted, data)
     with pytest.raises(Stopped):
         train(stopped, data, TrialHooks(should_stop=lambda: True))
     seen = []
     assert timeless(train(stopped, data, TrialHooks(on_progress=seen.append))) == timeless(rows)
-    assert [at.done for at in seen] == [60, 90]  # of 90, 30 a step: the first was not taken again
+    assert [progress.done for progress in seen] == [60, 90]  # of 90 images, 30 per step: the first step is not repeated
     assert not (stopped.folder / MID_EPOCH_FILE).exists()
 
 
-def test_micro_batches_give_the_gradient_of_the_whole_batch(data):
+def test_micro_batches_give_the_gradient_of_the_full_batch(data):
     def trained(parts):
         keras.utils.set_random_seed(0)
         images = keras.Input((48, 48, 1))
@@ -51,14 +51,14 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(data):
         engine.end_epoch()
         return sums, np.asarray(model.layers[-1].kernel)
 
-    (sums, kernel), (same_sums, same_kernel) = trained(1), trained(4)  # 30 in four parts: two places are filled up
+    (sums, kernel), (same_sums, same_kernel) = trained(1), trained(4)  # 30 images in four parts: padded by two
     np.testing.assert_allclose(sums, same_sums, rtol=1e-5)
     np.testing.assert_allclose(kernel, same_kernel, atol=1e-5)
     assert sums[2] == 89
 
 
-def test_a_saved_state_is_what_was_saved(tmp_path):
-    """Weights, optimiser, sums, the states of random layers, and the seconds that the steps took."""
+def test_a_mid_epoch_state_round_trips(tmp_path):
+    """Saves weights, optimiser state, metric sums, states of random layers and the seconds of the steps."""
     model = build_model(SMALL)
     model.optimizer.build(model.trainable_variables)
     state = random_states(model)[0]

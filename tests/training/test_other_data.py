@@ -1,4 +1,4 @@
-"""A training on other data than FER2013's: three classes, 64 pixels, colour."""
+"""Training on data unlike FER2013: three classes, 64 pixels, colour."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ CLASSES = ("happy", "sad", "bored")
 
 @pytest.fixture(scope="module")
 def data():
-    """A class is a colour: easy to learn, impossible in grey."""
+    """Images whose class is their colour: easy to learn, but not from grey images."""
     rng = np.random.default_rng(0)
     labels = np.arange(48) % 3
     images = np.full((48, 64, 64, 3), 80, np.int64)
@@ -39,7 +39,7 @@ def test_a_trial_learns_three_colours(tmp_path, data, network):
         assert predict_images(model, design, data.val_images).shape == (12, 3)
 
 
-def test_a_table_of_an_older_version_keeps_its_columns(tmp_path):
+def test_an_epoch_table_of_an_older_version_keeps_its_columns(tmp_path):
     path = tmp_path / "epochs.csv"
     old = {"epoch": 1.0, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
     old |= {"clean_val_loss": 1.0, "clean_val_accuracy": 0.5, "learning_rate": 0.1, "seconds": 2.0, "recall_happy": 0.5}

@@ -1,4 +1,4 @@
-"""What a training predicts with: averages, views, precision."""
+"""Prediction during training: weight averages, views and precision."""
 
 from dataclasses import replace
 
@@ -13,8 +13,8 @@ from fer_search.training.predict import predict_images
 from fer_search.training.trial import TrialHooks, train
 
 
-def test_averages_predict_and_do_not_disturb_the_training(tmp_path, data):
-    """With and without averages the weights are trained alike; validation and the best weights are the averages'."""
+def test_ema_weights_are_used_for_prediction_but_not_for_training(tmp_path, data):
+    """Training is the same with and without EMA; validation and the best weights use the averages."""
     with_ema = replace(SMALL, optimisation=replace(SMALL.optimisation, ema=0.8))
     averaged = train(make_trial(tmp_path / "ema", 2, design=with_ema), data)
     plain = train(make_trial(tmp_path / "plain", 2), data)
@@ -27,19 +27,19 @@ def test_averages_predict_and_do_not_disturb_the_training(tmp_path, data):
     assert hit.mean() == pytest.approx(best["val_accuracy"], abs=1e-9)
 
 
-def test_views_average_the_probabilities_of_an_image_and_its_mirror_image(data):
+def test_flip_view_averages_image_and_mirror_image(data):
     keras.utils.set_random_seed(0)
     model = build_model(SMALL)
     images = data.val_images[:20]
-    one, mirrored = (predict_images(model, SMALL, shown) for shown in (images, images[:, :, ::-1]))
+    upright, mirrored = (predict_images(model, SMALL, shown) for shown in (images, images[:, :, ::-1]))
     flip = predict_images(model, replace(SMALL, evaluation=Evaluation("flip")), images)
-    np.testing.assert_allclose(flip, (one + mirrored) / 2, atol=1e-6)
+    np.testing.assert_allclose(flip, (upright + mirrored) / 2, atol=1e-6)
     ten = predict_images(model, replace(SMALL, evaluation=Evaluation("ten_crop")), images)
     np.testing.assert_allclose(ten.sum(axis=1), 1, atol=1e-5)
     assert abs(ten - flip).max() > 1e-4
 
 
-def test_bfloat16_computes_in_bfloat16_and_keeps_weights_and_loss_in_float32(tmp_path, data):
+def test_bfloat16_keeps_weights_and_loss_in_float32(tmp_path, data):
     seen = []
     design = replace(SMALL, optimisation=replace(SMALL.optimisation, precision="bfloat16"))
     half = train(make_trial(tmp_path / "half", 2, design=design), data, TrialHooks(on_model_built=seen.append))

@@ -7,7 +7,7 @@ from fer_search.data.spec import FER2013_CLASSES as CLASSES
 from fer_search.training.score import score
 
 
-def test_score_is_known_on_a_small_case():
+def test_score_matches_a_hand_computed_case():
     probabilities = np.full((4, 7), 0.05)
     probabilities[[0, 1, 2, 3], [0, 0, 3, 6]] = 0.7
     metrics = score(probabilities, np.array([0, 1, 3, 6]), CLASSES)

@@ -1,4 +1,4 @@
-"""Images that stay in a file give the training that they give in memory."""
+"""Training on images streamed from a file equals training on images in memory."""
 
 import pickle
 
@@ -22,13 +22,13 @@ DESIGN = Design(
 
 @pytest.fixture
 def stored(tmp_path, rng):
-    """Images in a file, with more rows than are used."""
+    """Memory-mapped images with more rows than are used."""
     images = rng.integers(0, 256, (90, 32, 32, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
     return np.load(tmp_path / "images.npy", "r")
 
 
-def test_the_numbers_are_those_of_images_in_memory(stored, tmp_path, rng, monkeypatch):
+def test_streamed_images_give_the_same_training(stored, tmp_path, rng, monkeypatch):
     monkeypatch.setattr(streaming, "CHUNK_BYTES", 2 * 16 * 32 * 32 * 3)  # two steps
     rows, labels = rng.permutation(90)[:70], np.arange(90) % 3
     results = []
@@ -46,17 +46,17 @@ def test_the_numbers_are_those_of_images_in_memory(stored, tmp_path, rng, monkey
     np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-4)
 
 
-def test_rows_are_read_where_they_are_asked_for(stored):
+def test_rows_are_read_on_demand(stored):
     rows = ImageRows(stored, np.array([5, 3, 80]))
     np.testing.assert_array_equal(rows[1:], stored[[3, 80]])
     np.testing.assert_array_equal(rows[np.array([2, 0])], stored[[80, 5]])
     assert (len(rows), rows.shape, rows.nbytes) == (3, (3, 32, 32, 3), 3 * 32 * 32 * 3)
     sent = pickle.dumps(rows)
-    assert len(sent) < 1000  # the path, not the images
+    assert len(sent) < 1000  # pickles the path, not the images
     np.testing.assert_array_equal(pickle.loads(sent)[:], rows[:])
 
 
-def test_how_much_memory_images_may_take(monkeypatch):
+def test_the_image_memory_limit(monkeypatch):
     assert image_memory(10 * 2**30) == 4 * 2**30
     monkeypatch.setenv("FER_SEARCH_IMAGE_MEMORY", "100")
     assert image_memory(10 * 2**30) == 100 * 2**20

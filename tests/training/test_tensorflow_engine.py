@@ -1,4 +1,4 @@
-"""The step as XLA compiles it on GPUs is the step that CPUs run."""
+"""The training step compiled with XLA, as on GPUs, equals the one without XLA, as on CPUs."""
 
 import keras
 import numpy as np
@@ -26,8 +26,8 @@ AUGMENTATION = Augmentation(rotation=20, flip=True, cutout=8, mixup_alpha=0.3)
     ],
     ids=["adamw", "sgd"],
 )
-def test_with_xla_or_without_the_step_is_the_same(faces, optimisation):
-    rng, found = np.random.default_rng(0), []
+def test_the_step_is_the_same_with_and_without_xla(faces, optimisation):
+    rng, results = np.random.default_rng(0), []
     rows, weights = draw_batches(rng, 64, 32)
     batches = {"rows": rows, "weights": weights, "loss_weights": weights}
     batches |= draw_epoch(rng, *rows.shape, AUGMENTATION)
@@ -42,9 +42,11 @@ def test_with_xla_or_without_the_step_is_the_same(faces, optimisation):
         engine.begin_epoch(data, batches, np.random.default_rng(0))
         sums = engine.train(0, len(rows))
         engine.end_epoch()
-        found.append((sums, [*model.trainable_variables, *model.optimizer.variables]))
-    (sums, plain), (same, compiled) = found
+        results.append((sums, [*model.trainable_variables, *model.optimizer.variables]))
+    (sums, plain), (same, compiled) = results
     np.testing.assert_allclose(same, sums, rtol=1e-4)
     for value, other in zip(plain, compiled, strict=True):
-        if not value.path.endswith(("conv1/bias", "conv2/bias")):  # before a normalisation: rounding errors
+        if not value.path.endswith(
+            ("conv1/bias", "conv2/bias")
+        ):  # before a normalisation: gradients are rounding errors
             np.testing.assert_allclose(np.asarray(other), np.asarray(value), rtol=1e-2, atol=1e-3, err_msg=value.path)

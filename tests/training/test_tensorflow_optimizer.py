@@ -1,4 +1,4 @@
-"""Fused updates are those of Keras' own optimisers."""
+"""Fused updates equal those of Keras' optimisers."""
 
 import keras
 import numpy as np
@@ -23,7 +23,7 @@ GIVEN = {
 
 
 def trained(optimizer, fused):
-    """Return the variables and the optimiser's state after some steps, the learning rate another in each."""
+    """Return variables and optimiser state after some steps with a different learning rate in each."""
     rng, variables = np.random.default_rng(0), []
     for path in PATHS:
         with keras.name_scope(path.partition("/")[0]):
@@ -43,18 +43,18 @@ def trained(optimizer, fused):
 @pytest.mark.parametrize(
     "backbone", [{}, {"backbone_factor": 0.25}, {"freeze_initially": True}], ids=["", "factor", "frozen"]
 )
-def test_a_fused_step_is_keras_own(given, backbone):
-    found = []
+def test_a_fused_step_equals_keras(given, backbone):
+    results = []
     for fused in (False, True):
         optimizer = make_optimizer(Optimisation(**{"learning_rate": 0.1} | given), **backbone)
         if "freeze_initially" in backbone:
             optimizer.frozen_steps = 3
-        found.append(trained(optimizer, fused))
-    for own, fused in zip(*found, strict=True):
+        results.append(trained(optimizer, fused))
+    for own, fused in zip(*results, strict=True):
         np.testing.assert_allclose(fused, own, rtol=2e-4, atol=2e-5)
 
 
-def test_other_optimisers_are_left_as_they_are():
+def test_other_optimisers_are_not_changed():
     for optimizer in (keras.optimizers.Adam(amsgrad=True), keras.optimizers.Nadam(), keras.optimizers.RMSprop()):
         use_fused_updates(optimizer)
         assert "_backend_update_step" not in vars(optimizer)

@@ -23,7 +23,7 @@ from fer_search.training.trial import Stopped, TrialData, TrialFailed, TrialHook
 
 
 def weights_of(folder, epoch):
-    """Return every array of a checkpoint, the optimiser's state included."""
+    """Return every array of a checkpoint, including optimiser state."""
     arrays = []
     with h5py.File(checkpoint_path(folder, epoch)) as file:
         file.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
@@ -32,31 +32,31 @@ def weights_of(folder, epoch):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, data):
-    """A training of three epochs that nothing interrupted."""
-    folder = tmp_path_factory.mktemp("whole")
+def uninterrupted(tmp_path_factory, data):
+    """An uninterrupted training run of three epochs: its folder and rows."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
     return folder, train(make_trial(folder), data)
 
 
-def test_two_trainings_agree_bit_for_bit(tmp_path, data, whole):
-    assert timeless(train(make_trial(tmp_path), data)) == timeless(whole[1])
-    for a, b in zip(weights_of(tmp_path, 3), weights_of(whole[0], 3), strict=True):
+def test_two_training_runs_agree_bit_for_bit(tmp_path, data, uninterrupted):
+    assert timeless(train(make_trial(tmp_path), data)) == timeless(uninterrupted[1])
+    for a, b in zip(weights_of(tmp_path, 3), weights_of(uninterrupted[0], 3), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_another_trial_or_seed_draws_otherwise(tmp_path, data, whole):
-    assert timeless(train(make_trial(tmp_path, epochs=1, number=1), data)) != timeless(whole[1][:1])
+def test_another_trial_number_gives_other_random_draws(tmp_path, data, uninterrupted):
+    assert timeless(train(make_trial(tmp_path, epochs=1, number=1), data)) != timeless(uninterrupted[1][:1])
 
 
 @pytest.fixture
 def checkpoints(request, monkeypatch):
-    """With a checkpoint of every epoch, as where epochs are long, or of few: the first and the last alone."""
+    """Checkpoint every epoch, as with long epochs, or only the first and the last."""
     monkeypatch.setattr(checkpoint_writer, "MIN_TRAIN_WRITE_RATIO", {"every": 0.0, "few": 1e9}[request.param])
 
 
 @pytest.mark.usefixtures("checkpoints")
 @pytest.mark.parametrize(("checkpoints", "stop_in"), [("every", 1), ("every", 2), ("few", 3)], indirect=["checkpoints"])
-def test_a_stopped_training_goes_on_as_if_nothing_had_been(tmp_path, data, whole, stop_in):
+def test_a_stopped_trial_resumes_to_the_uninterrupted_result(tmp_path, data, uninterrupted, stop_in):
     seen = []
 
     def stop():
@@ -67,14 +67,14 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_been(tmp_path, data, whole
     assert len(read_epochs(tmp_path / "epochs.csv")) == stop_in - 1
     again = []
     rows = train(make_trial(tmp_path), data, TrialHooks(on_epoch_end=again.append))
-    assert [row["epoch"] for row in again] == list(range(stop_in, 4))  # no epoch twice
-    assert timeless(rows) == timeless(whole[1])
-    for a, b in zip(weights_of(tmp_path, 3), weights_of(whole[0], 3), strict=True):
+    assert [row["epoch"] for row in again] == list(range(stop_in, 4))  # no epoch is repeated
+    assert timeless(rows) == timeless(uninterrupted[1])
+    for a, b in zip(weights_of(tmp_path, 3), weights_of(uninterrupted[0], 3), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
+    """Simulates SIGKILL: it is not caught anywhere."""
 
 
 @pytest.mark.usefixtures("checkpoints")
@@ -86,7 +86,7 @@ class Killed(BaseException):
     ],
     indirect=["checkpoints"],
 )
-def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole, monkeypatch, before):
+def test_a_trial_killed_before_any_write_resumes_to_the_same_result(tmp_path, data, uninterrupted, monkeypatch, before):
     real, calls = getattr(checkpoint_writer, before), []
 
     def killed(*arguments):
@@ -101,13 +101,13 @@ def test_a_kill_before_any_write_of_an_epoch_loses_nothing(tmp_path, data, whole
             train(make_trial(tmp_path), data)
     train(make_trial(tmp_path), data)
     rows = read_epochs(tmp_path / "epochs.csv")
-    assert timeless(rows) == timeless(whole[1])
+    assert timeless(rows) == timeless(uninterrupted[1])
     assert checkpointed_epochs(tmp_path) == [3]
-    for a, b in zip(weights_of(tmp_path, 3), weights_of(whole[0], 3), strict=True):
+    for a, b in zip(weights_of(tmp_path, 3), weights_of(uninterrupted[0], 3), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_training_whose_checkpoint_is_lost_begins_anew(tmp_path, data, whole):
+def test_a_trial_without_its_checkpoint_starts_from_scratch(tmp_path, data, uninterrupted):
     with pytest.raises(Stopped):
         train(
             make_trial(tmp_path), data, TrialHooks(should_stop=lambda: len(read_epochs(tmp_path / "epochs.csv")) == 2)
@@ -115,15 +115,17 @@ def test_a_training_whose_checkpoint_is_lost_begins_anew(tmp_path, data, whole):
     for file in tmp_path.glob("*.h5"):
         file.unlink()
     again = []
-    assert timeless(train(make_trial(tmp_path), data, TrialHooks(on_epoch_end=again.append))) == timeless(whole[1])
+    assert timeless(train(make_trial(tmp_path), data, TrialHooks(on_epoch_end=again.append))) == timeless(
+        uninterrupted[1]
+    )
     assert [row["epoch"] for row in again] == [1, 2, 3]
 
 
-def test_a_promoted_trial_goes_on_from_its_parents_weights_and_optimiser(tmp_path, data):
+def test_a_promoted_trial_resumes_from_its_parents_weights_and_optimiser(tmp_path, data):
     parent = make_trial(tmp_path / "parent", epochs=2)
     history = train(parent, data)
     child = make_trial(tmp_path / "child", epochs=3, number=7, parent=parent.folder, history=history)
-    with pytest.raises(Stopped):  # stopped and taken up again in its first epoch
+    with pytest.raises(Stopped):  # stopped in its first epoch and then resumed
         train(child, data, TrialHooks(should_stop=lambda: True))
     rows = train(child, data)
     assert [row["epoch"] for row in rows] == [3]
@@ -139,27 +141,27 @@ def test_a_promoted_trial_goes_on_from_its_parents_weights_and_optimiser(tmp_pat
     [("every", 2, False), ("few", 2, False), ("few", 2, True), ("few", 3, True)],
     indirect=["checkpoints"],
 )
-def test_the_best_epochs_weights_are_kept(tmp_path, data, whole, monkeypatch, best, stopped):
-    """Whichever epoch is the best, and if it was so before a stop in the third."""
+def test_the_best_epochs_weights_are_kept(tmp_path, data, uninterrupted, monkeypatch, best, stopped):
+    """For any best epoch, and with a stop in the third epoch."""
     real = EpochLoop.run_epoch
 
-    def judged(self, epoch, losses):
+    def run_epoch_with_best(self, epoch, losses):
         return real(self, epoch, losses) | {"val_accuracy": 0.9 if epoch == best else 0.5}
 
-    monkeypatch.setattr(EpochLoop, "run_epoch", judged)
+    monkeypatch.setattr(EpochLoop, "run_epoch", run_epoch_with_best)
     seen = []
     if stopped:
         with pytest.raises(Stopped):
             train(make_trial(tmp_path), data, TrialHooks(lambda: seen[-1].epoch == 3, seen.append))
     rows = train(make_trial(tmp_path), data)
-    assert [row["loss"] for row in rows] == [row["loss"] for row in whole[1]]
+    assert [row["loss"] for row in rows] == [row["loss"] for row in uninterrupted[1]]
     model = build_model(SMALL)
     model.load_weights(tmp_path / "best.weights.h5")
     hit = model.predict(data.val_images[..., None], verbose=0).argmax(axis=1) == data.val_labels
     assert hit.mean() == pytest.approx(rows[best - 1]["clean_val_accuracy"], abs=1e-9)
 
 
-def test_a_diverging_training_fails_with_its_reason(tmp_path, data):
+def test_a_diverging_trial_fails_with_the_reason(tmp_path, data):
     wild = Design(
         network=NETWORK,
         optimisation=Optimisation(optimizer="sgd", learning_rate=100, weight_decay=1, precision="float32"),
@@ -168,21 +170,21 @@ def test_a_diverging_training_fails_with_its_reason(tmp_path, data):
         train(make_trial(tmp_path, epochs=8, design=wild), data)
 
 
-def test_the_reports_protocol_validates_on_augmented_images_and_gives_the_clean_accuracy_beside(tmp_path, data, whole):
+def test_the_reports_protocol_also_reports_clean_validation_metrics(tmp_path, data, uninterrupted):
     shown = TrialData(data.images, data.labels, data.val_images, data.val_labels, augment_validation=True)
     rows = train(make_trial(tmp_path, epochs=1), shown)
     model = build_model(SMALL)
     model.load_weights(checkpoint_path(tmp_path, 1))
-    chances = predict_images(model, SMALL, data.val_images)[np.arange(len(data.val_labels)), data.val_labels]
-    assert rows[0]["clean_val_loss"] == pytest.approx(-np.log(chances).mean(), rel=1e-4)
+    probabilities = predict_images(model, SMALL, data.val_images)[np.arange(len(data.val_labels)), data.val_labels]
+    assert rows[0]["clean_val_loss"] == pytest.approx(-np.log(probabilities).mean(), rel=1e-4)
     assert rows[0]["val_loss"] != rows[0]["clean_val_loss"]
-    assert whole[1][0]["clean_val_accuracy"] == whole[1][0]["val_accuracy"]
+    assert uninterrupted[1][0]["clean_val_accuracy"] == uninterrupted[1][0]["val_accuracy"]
 
 
-def test_every_step_has_its_own_rate_and_cutting_an_epoch_into_calls_changes_nothing(data):
-    """Plain SGD moves the weights by the learning rate times the gradient: 0 leaves them, r does not."""
+def test_steps_have_own_rates_and_splitting_an_epoch_changes_nothing(data):
+    """Plain SGD moves the weights by the learning rate times the gradient, so a rate of 0 leaves them unchanged."""
     keras.utils.set_random_seed(0)
-    found = []
+    results = []
     for cuts in ([(0, 5)], [(0, 1), (1, 4), (4, 5)]):
         keras.utils.set_random_seed(0)
         model = build_model(Design(network=NETWORK, optimisation=Optimisation(optimizer="sgd", precision="float32")))
@@ -198,16 +200,16 @@ def test_every_step_has_its_own_rate_and_cutting_an_epoch_into_calls_changes_not
             before.append(np.asarray(model.trainable_variables[0]))
             sums += engine.train(start, stop)
         engine.end_epoch()
-        found.append((sums, [np.asarray(v) for v in model.weights]))
+        results.append((sums, [np.asarray(v) for v in model.weights]))
         if len(cuts) > 1:
             np.testing.assert_array_equal(before[-1], np.asarray(model.trainable_variables[0]))  # the last rate was 0
             assert not np.array_equal(before[0], before[1])
-    np.testing.assert_array_equal(found[0][0], found[1][0])
-    for a, b in zip(found[0][1], found[1][1], strict=True):
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    for a, b in zip(results[0][1], results[1][1], strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-KILLED = """
+KILL_SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
@@ -225,17 +227,17 @@ train(make_trial(Path(sys.argv[1]), design=RICH), data, TrialHooks(on_progress=k
 """
 
 
-def test_a_killed_training_with_averages_momentum_and_one_cycle_goes_on_bit_for_bit(tmp_path, data):
-    """A SIGKILL in the second epoch; the rest is done here, and compared with a training that nothing interrupted."""
-    whole = train(make_trial(tmp_path / "whole", design=RICH), data)
+def test_a_killed_trial_with_ema_momentum_and_one_cycle_resumes_bit_for_bit(tmp_path, data):
+    """Killed with SIGKILL in the second epoch, resumed here and compared with an uninterrupted run."""
+    uninterrupted = train(make_trial(tmp_path / "uninterrupted", design=RICH), data)
     np.savez(tmp_path / "data.npz", x=data.images, y=data.labels, xv=data.val_images, yv=data.val_labels)
     arguments = [str(tmp_path / "killed"), str(tmp_path / "data.npz"), str(Path(__file__).parent)]
     run = subprocess.run(
-        [sys.executable, "-c", KILLED, *arguments], env=os.environ, capture_output=True, text=True, check=False
+        [sys.executable, "-c", KILL_SCRIPT, *arguments], env=os.environ, capture_output=True, text=True, check=False
     )
     assert run.returncode == -9, run.stderr
     assert checkpointed_epochs(tmp_path / "killed") == [1]
     rows = train(make_trial(tmp_path / "killed", design=RICH), data)
-    assert timeless(rows) == timeless(whole)
-    for a, b in zip(*(weights_of(tmp_path / name, 3) for name in ("killed", "whole")), strict=True):
+    assert timeless(rows) == timeless(uninterrupted)
+    for a, b in zip(*(weights_of(tmp_path / name, 3) for name in ("killed", "uninterrupted")), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -1,4 +1,4 @@
-"""A training that holds nothing out: for the test of a design that was chosen before."""
+"""Training without a validation set, for testing a design that was chosen before."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from fer_search.design import Design, Optimisation, Residual
 from fer_search.training.trial import Trial, TrialData, train, trained_model
 
 
-def test_its_plateaus_are_those_of_another_training(tmp_path, faces):
+def test_plateau_schedule_follows_another_runs_losses(tmp_path, faces):
     design = Design(
         network=Residual(stages=((2,), (2,))),
         optimisation=Optimisation(batch_size=28, learning_rate=1e-2, schedule="plateau", plateau_patience=1),
@@ -21,7 +21,7 @@ def test_its_plateaus_are_those_of_another_training(tmp_path, faces):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch_0004.weights.h5", "epochs.csv"]
 
 
-def test_it_predicts_with_the_averages_of_its_last_epoch(tmp_path, faces):
+def test_prediction_uses_the_ema_weights_of_the_last_epoch(tmp_path, faces):
     images, labels = faces.images[:56], faces.labels[:56]
     data = TrialData(images, labels, images[:0], labels[:0])
     optimisation = Optimisation(batch_size=28, ema=0.9, schedule="constant")

@@ -1,4 +1,4 @@
-"""Figures say what the tables hold; the best network's numbers; single figures, several runs, a run that goes on."""
+"""Figures match the tables; metrics of the best network; exported figures; comparison of several runs."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ def analysis(tmp_path: Path) -> RunAnalysis:
     return load_analysis(run)
 
 
-def test_choice_figure_has_the_table(analysis: RunAnalysis) -> None:
-    choice = next(one for one in analysis.varied if one.name == "downsample")
+def test_choice_figure_matches_the_table(analysis: RunAnalysis) -> None:
+    choice = next(choice for choice in analysis.varied if choice.name == "downsample")
     compared = analysis.compared(analysis.budget)
     figure = figures.plot_choice(compared, choice, majority=("happy", 0.25))
     dots, star, means = figure.data
     assert sorted(dots.y) == pytest.approx(sorted(compared.trials["accuracy"]), abs=1e-5)
     assert list(star.y) == pytest.approx([compared.trials["accuracy"].iloc[0]], abs=1e-5)
-    assert list(means.y) == pytest.approx([one.mean for one in levels(compared.trials, choice) or []], abs=1e-5)
+    assert list(means.y) == pytest.approx([level.mean for level in levels(compared.trials, choice) or []], abs=1e-5)
     assert figure.layout.xaxis.ticktext[0].startswith("max_pool<br>n = ")
     with pytest.raises(KeyError):
         figures.plot_choice(compared, choice.__class__("none"))
 
 
-def test_number_is_drawn_on_the_spaces_scale(analysis: RunAnalysis) -> None:
-    choice = next(one for one in analysis.varied if one.name == "rate")
+def test_numeric_choice_is_drawn_on_the_spaces_scale(analysis: RunAnalysis) -> None:
+    choice = next(choice for choice in analysis.varied if choice.name == "rate")
     figure = figures.plot_choice(analysis.compared(analysis.budget), choice)
     assert figure.layout.xaxis.type == "log"
-    assert 3 <= len(figure.data[2].x) <= 5  # its trend, in ranges
+    assert 3 <= len(figure.data[2].x) <= 5  # trend over ranges of values
 
 
-def test_curves_figure(analysis: RunAnalysis) -> None:
+def test_curves_figure_matches_the_epoch_table(analysis: RunAnalysis) -> None:
     figure = figures.plot_learning_curves(analysis.designs, analysis.curves)
     best = analysis.curves[analysis.curves["trial"] == analysis.designs["trial"].iloc[0]]
     assert list(figure.data[-1].y) == pytest.approx(best["val_accuracy"].tolist(), abs=1e-5)
-    assert sum(one is None for one in figure.data[0].x) == (analysis.designs["status"] == "completed").sum() - 1
+    assert sum(x is None for x in figure.data[0].x) == (analysis.designs["status"] == "completed").sum() - 1
 
 
 def test_a_promoted_design_is_one_curve(tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_a_promoted_design_is_one_curve(tmp_path: Path) -> None:
     assert len(analysis.designs) == 9
     assert analysis.counts == (9, 13)
     others, _, best = figures.plot_learning_curves(analysis.designs, analysis.curves).data
-    assert sum(one is None for one in others.x) == 8
-    assert list(best.x) == list(range(1, 10))  # from its first epoch, over three rungs, to its last
+    assert sum(x is None for x in others.x) == 8
+    assert list(best.x) == list(range(1, 10))  # all epochs over three rungs
     assert list(best.x) != []
     row = analysis.designs.iloc[0]
     assert len(row["trials"]) == 3
@@ -76,8 +76,8 @@ def test_epoch_ticks_are_whole_epochs(last: int, step: int) -> None:
     assert epoch_ticks(last)["dtick"] == step
 
 
-def test_majority_line_is_near_or_named(analysis: RunAnalysis) -> None:
-    """Accuracies are about 60%: a class of 55% is a line, one of 25% would flatten the figure."""
+def test_majority_baseline_is_a_line_or_in_the_subtitle(analysis: RunAnalysis) -> None:
+    """Accuracies are about 60%: a baseline near them is drawn as a line, a distant one would flatten the figure."""
     near = figures.plot_learning_curves(analysis.designs, analysis.curves, majority=("happy", 0.5))
     assert any(shape.name == "majority" for shape in near.layout.shapes)
     far = figures.plot_choice(analysis.compared(9), analysis.varied[0], majority=("happy", 0.05))
@@ -85,7 +85,7 @@ def test_majority_line_is_near_or_named(analysis: RunAnalysis) -> None:
     assert "below the plot: always happy 5.0%" in far.layout.title.subtitle.text
 
 
-def test_importance_figure_marks_what_matters(analysis: RunAnalysis) -> None:
+def test_importance_figure_marks_significant_choices(analysis: RunAnalysis) -> None:
     figure = figures.plot_importances(analysis.importances)
     table = analysis.importances.iloc[::-1]
     assert figure.data[0].x == pytest.approx((100 * table["difference"]).tolist(), abs=1e-3)
@@ -94,7 +94,7 @@ def test_importance_figure_marks_what_matters(analysis: RunAnalysis) -> None:
 
 
 @pytest.mark.parametrize("against", ["trials", "epochs", "hours"])
-def test_best_so_far_never_falls(analysis: RunAnalysis, against: str) -> None:
+def test_best_so_far_never_decreases(analysis: RunAnalysis, against: str) -> None:
     dots, line = figures.plot_best_so_far(analysis.trials, against=against).data
     assert (np.diff(line.y) >= 0).all()
     assert (np.diff(dots.x) > 0).all()
@@ -110,18 +110,18 @@ def test_every_figure_can_be_drawn(analysis: RunAnalysis) -> None:
         assert figure.layout.showlegend is not None, name
 
 
-def test_references_that_would_overlap_share_a_label() -> None:
+def test_overlapping_references_share_a_label() -> None:
     groups = group_references({"a": 0.68, "b": 0.679, "c": 0.6}, 0.01)
     assert [[name for name, _ in group] for group in groups] == [["a", "b"], ["c"]]
 
 
-def test_confusion_and_classes(analysis: RunAnalysis) -> None:
-    found = load_predictions(analysis.info.path)
-    assert found is not None
-    counts = confusion(found)
-    assert counts.sum() == len(found.labels)
-    assert np.diag(counts).sum() == (found.predicted == found.labels).sum()
-    table = per_class(counts, found.classes)
+def test_confusion_matrix_and_per_class_metrics(analysis: RunAnalysis) -> None:
+    predictions = load_predictions(analysis.info.path)
+    assert predictions is not None
+    counts = confusion(predictions)
+    assert counts.sum() == len(predictions.labels)
+    assert np.diag(counts).sum() == (predictions.predicted == predictions.labels).sum()
+    table = per_class(counts, predictions.classes)
     assert table["recall"].to_numpy() == pytest.approx(np.diag(counts) / counts.sum(axis=1))
     for name in ("precision", "recall", "f1"):
         assert (table[f"{name}_low"] <= table[name]).all()
@@ -132,14 +132,14 @@ def test_calibration_of_a_calibrated_network(rng: np.random.Generator) -> None:
 
     probabilities = rng.dirichlet(np.ones(7), 20_000)
     labels = np.array([rng.choice(7, p=row) for row in probabilities])
-    found = Predictions("0000", labels, probabilities, np.array([], int), np.zeros((0, 48, 48)))
-    bins, error = calibration(found)
+    predictions = Predictions("0000", labels, probabilities, np.array([], int), np.zeros((0, 48, 48)))
+    bins, error = calibration(predictions)
     assert error < 0.015
     assert len(bins) == 10
-    assert sum(one.images for one in bins) == 20_000
+    assert sum(calibration_bin.images for calibration_bin in bins) == 20_000
 
 
-def test_broken_predictions_are_named(analysis: RunAnalysis) -> None:
+def test_broken_predictions_are_reported(analysis: RunAnalysis) -> None:
     file = analysis.info.path / "predictions.npz"
     for content in (b"", b"PK\x03\x04 torn", b"nothing"):
         file.write_bytes(content)
@@ -154,19 +154,19 @@ def test_page_shows_the_best_network(analysis: RunAnalysis) -> None:
     assert "were not saved" not in text
 
 
-def test_predictions_of_the_one_that_was_best_before(analysis: RunAnalysis) -> None:
+def test_predictions_of_an_earlier_best_trial_are_not_shown(analysis: RunAnalysis) -> None:
     runs.write_predictions(analysis.info.path, analysis.trials["trial"].iloc[1])
     assert "has no saved predictions" in report.write_report(analysis.info.path).read_text()
 
 
-def test_predictions_are_those_that_a_search_writes(analysis: RunAnalysis) -> None:
-    """The arrays' names are those of the search's own writer."""
+def test_predictions_have_the_arrays_that_a_search_writes(analysis: RunAnalysis) -> None:
+    """The array names are those used by the search's writer."""
     written = (Path(report.__file__).parents[1] / "runfolder" / "predictions.py").read_text()
     with np.load(analysis.info.path / "predictions.npz") as arrays:
         assert all(f'"{name}"' in written for name in arrays)
 
 
-def test_figure_as_a_file(analysis: RunAnalysis, tmp_path: Path) -> None:
+def test_figures_are_written_to_files(analysis: RunAnalysis, tmp_path: Path) -> None:
     html = report.write_figure(analysis.info.path, "importance", tmp_path / "figures" / "importance.html")
     assert "plotly" in html.read_text()
     content = json.loads(report.write_figure(analysis.info.path, "choice:rate", tmp_path / "rate.json").read_text())
@@ -177,17 +177,17 @@ def test_figure_as_a_file(analysis: RunAnalysis, tmp_path: Path) -> None:
         report.write_figure(analysis.info.path, "curves", tmp_path / "curves.txt")
 
 
-def test_picture_without_kaleido_says_so(
+def test_an_image_file_without_kaleido_is_an_error(
     analysis: RunAnalysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib
 
-    found = importlib.import_module
+    import_module = importlib.import_module
 
     def missing(name: str, package: str | None = None) -> Any:
         if name == "kaleido":
             raise ImportError(name)
-        return found(name, package)
+        return import_module(name, package)
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(UserError, match="kaleido"):
@@ -195,7 +195,7 @@ def test_picture_without_kaleido_says_so(
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_several_runs(tmp_path: Path) -> None:
+def test_comparison_of_several_runs(tmp_path: Path) -> None:
     first = runs.write_random(tmp_path / "first")
     second = runs.write_hyperband(tmp_path / "second")
     failed = runs.write_failed(tmp_path / "failed")
@@ -203,14 +203,14 @@ def test_several_runs(tmp_path: Path) -> None:
     assert "62.6%" in text
     assert "no trial completed" in text
     difference = re.search(r"\N{MINUS SIGN}1\.8 \(\N{MINUS SIGN}4\.\d to \+0\.\d\)", text)
-    assert difference  # of the bests, in points, with the interval of two proportions on 2,871 images
+    assert difference  # best minus best in points, with the interval of two proportions on 2,871 images
     with pytest.raises(ValueError, match="two runs"):
         write_comparison([first], tmp_path / "one.html")
     with pytest.raises(UserError, match="twice"):
         write_comparison([first, first], tmp_path / "one.html")
 
 
-def test_runs_on_different_data_are_said_to_be(tmp_path: Path) -> None:
+def test_a_comparison_reports_different_data(tmp_path: Path) -> None:
     first = runs.write_random(tmp_path / "first")
     other = runs.run_json("second")["data"] | {"fingerprint": "other"}
     second = runs.write_random(tmp_path / "second", data=other)

@@ -1,4 +1,4 @@
-"""The page in headless Chromium: no console errors, no requests, and its controls do what they say."""
+"""The report page in headless Chromium: no console errors, no requests, and working controls."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from fer_search import report
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install '.[test]'")
 pytestmark = NEEDED
 
-# From chart to chart, a screen at a time; then which are there, and which of them were drawn.
+# Scrolls from chart to chart, then returns the ids of the visible charts and of those that were drawn.
 SCROLL = """
-document.querySelectorAll("main details").forEach(one => { one.open = true; });
-const done = arguments[0], shown = elements.filter(one => one.offsetParent);
+document.querySelectorAll("main details").forEach(item => { item.open = true; });
+const done = arguments[0], shown = elements.filter(item => item.offsetParent);
 (async () => {
-  for (const one of shown) {
-    one.scrollIntoView();
-    for (let k = 0; k < 400 && stale(one); k++) await new Promise(then => setTimeout(then, 5));
+  for (const item of shown) {
+    item.scrollIntoView();
+    for (let k = 0; k < 400 && stale(item); k++) await new Promise(then => setTimeout(then, 5));
   }
-  done([shown.map(one => one.id), shown.filter(one => one.querySelector("svg.main-svg")).map(one => one.id)]);
+  done([shown.map(item => item.id), shown.filter(item => item.querySelector("svg.main-svg")).map(item => item.id)]);
 })();
 """
 
 
 @pytest.mark.parametrize("kind", ["random", "hyperband", "stock", "evil", "empty", "failed"])
-def test_every_kind_opens_clean(browser: Browser, tmp_path: Path, kind: str) -> None:
+def test_every_kind_of_run_opens_without_errors(browser: Browser, tmp_path: Path, kind: str) -> None:
     make: dict[str, Callable[[Path], Path]] = {
         "random": runs.write_random,
         "hyperband": runs.write_hyperband,
@@ -45,7 +45,7 @@ def test_every_kind_opens_clean(browser: Browser, tmp_path: Path, kind: str) -> 
     assert drawn == shown
     assert bool(shown) == (kind not in ("empty", "failed"))
     if kind in ("evil", "hyperband"):
-        browser.choose("top", "50")  # what Python drew, the script draws again
+        browser.choose("top", "50")  # the script redraws what Python drew
         shown, drawn = browser.driver.execute_async_script(SCROLL)
         assert drawn == shown
         assert (
@@ -56,19 +56,19 @@ def test_every_kind_opens_clean(browser: Browser, tmp_path: Path, kind: str) -> 
     assert {address for address in sent if not address.startswith(("data:", "blob:"))} == {file.as_uri()}
 
 
-def test_ranking_is_sorted_by_a_heading(browser: Browser, page: Path) -> None:
+def test_clicking_a_heading_sorts_the_ranking(browser: Browser, page: Path) -> None:
     browser.open(page)
     column = "[...ranked.tBodies[0].rows].map(row => table.columns[k].values[+row.dataset.row])"
-    at = browser.js("table.columns.findIndex(one => one.name === 'choice.rate')")
+    column_index = browser.js("table.columns.findIndex(item => item.name === 'choice.rate')")
     for falling in (True, False):
-        browser.driver.execute_script(f"ranked.tHead.rows[0].cells[{at}].querySelector('button').click()")
-        values = browser.js(column.replace("[k]", f"[{at}]"))
+        browser.driver.execute_script(f"ranked.tHead.rows[0].cells[{column_index}].querySelector('button').click()")
+        values = browser.js(column.replace("[k]", f"[{column_index}]"))
         assert values == sorted(values, reverse=falling)
-        said = browser.js(f"ranked.tHead.rows[0].cells[{at}].getAttribute('aria-sort')")
-        assert said == ("descending" if falling else "ascending")
+        aria_sort = browser.js(f"ranked.tHead.rows[0].cells[{column_index}].getAttribute('aria-sort')")
+        assert aria_sort == ("descending" if falling else "ascending")
 
 
-def test_words_filter_the_ranking(browser: Browser, page: Path) -> None:
+def test_search_words_filter_the_ranking(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.choose("q", "strided failed")
     rows = browser.js("[...ranked.tBodies[0].rows].map(row => row.textContent)")
@@ -76,42 +76,42 @@ def test_words_filter_the_ranking(browser: Browser, page: Path) -> None:
     assert all("strided" in row and "failed" in row for row in rows)
 
 
-def test_choices_filter_everything_and_live_in_the_hash(browser: Browser, page: Path) -> None:
+def test_choice_filters_apply_everywhere_and_are_kept_in_the_url_hash(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.draw("curves-chart")
     before = browser.js("now.shown.length")
-    at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
-    browser.driver.execute_script(f"form.elements['c{at}'][1].click()")
+    choice = browser.js("table.choices.findIndex(item => item.name === 'downsample')")
+    browser.driver.execute_script(f"form.elements['c{choice}'][1].click()")
     open_all(browser)
     assert browser.js("now.shown.length") < before
-    assert browser.js(f"now.listed.every(row => table.choices[{at}].place[row] === 1)")
+    assert browser.js(f"now.listed.every(row => table.choices[{choice}].place[row] === 1)")
     browser.draw("choice-0")
     dots = "document.getElementById('choice-0').data[0].customdata"
-    assert browser.js(f"{dots}.every(row => table.choices[{at}].place[row] === 1)")
+    assert browser.js(f"{dots}.every(row => table.choices[{choice}].place[row] === 1)")
     state = browser.js("location.hash")
-    assert f"c{at}=1" in state
+    assert f"c{choice}=1" in state
     browser.open(page, state)
-    assert browser.js(f"form.elements['c{at}'][1].checked && now.shown.length < {before}")
+    assert browser.js(f"form.elements['c{choice}'][1].checked && now.shown.length < {before}")
 
 
 def open_all(browser: Browser) -> None:
-    """Open everything that is folded, as a reader may."""
-    browser.driver.execute_script("document.querySelectorAll('main details').forEach(one => { one.open = true; })")
+    """Open all collapsed sections."""
+    browser.driver.execute_script("document.querySelectorAll('main details').forEach(item => { item.open = true; })")
 
 
 def test_best_design_is_highlighted_at_any_budget(browser: Browser, tmp_path: Path) -> None:
-    """Also one whose last rung is beyond the budget compared at: its whole curve, over all rungs."""
+    """Including a design whose last rung exceeds the compared budget: its full curve over all rungs is drawn."""
     run = runs.write_hyperband(tmp_path / "run")
     browser.open(report.write_report(run))
     browser.draw("curves-chart")
-    drawn = browser.js("document.getElementById('curves-chart').data.find(one => one.meta?.role === 'curve')")
+    drawn = browser.js("document.getElementById('curves-chart').data.find(item => item.meta?.role === 'curve')")
     assert drawn["x"] == list(range(1, 10))
     assert f"Trial {int(report.load_designs(run)['trial'].iloc[0])}" in drawn["hovertemplate"].capitalize()
-    ticks = browser.js("[...document.querySelectorAll('#curves-chart .xtick text')].map(one => one.textContent)")
+    ticks = browser.js("[...document.querySelectorAll('#curves-chart .xtick text')].map(item => item.textContent)")
     assert ticks == sorted(set(ticks), key=int)
 
 
-def test_budget_moves_the_dots(browser: Browser, page: Path) -> None:
+def test_the_budget_control_moves_the_dots(browser: Browser, page: Path) -> None:
     browser.open(page)
     open_all(browser)
     browser.draw("choice-0")
@@ -120,30 +120,30 @@ def test_budget_moves_the_dots(browser: Browser, page: Path) -> None:
     browser.choose("b", "3")
     browser.draw("choice-0")
     assert browser.js("Math.max(...document.getElementById('choice-0').data[0].y)") < first - 0.05
-    assert browser.js("document.getElementById('verdict').innerText") == before  # one verdict, of all budgets
+    assert browser.js("document.getElementById('verdict').innerText") == before  # the verdict covers all budgets
 
 
-def test_means_are_those_of_the_figure(browser: Browser, page: Path) -> None:
-    """The script's means and intervals at the default budget are those that Python gives."""
+def test_the_scripts_means_match_python(browser: Browser, page: Path) -> None:
+    """The script's means and intervals at the default budget equal those computed in Python."""
     from fer_search.report.statistics.budgets import levels
     from fer_search.report.tables.analysis import load_analysis
 
     analysis = load_analysis(page.parent)
-    choice = next(one for one in analysis.varied if one.name == "mixup_alpha")
+    choice = next(choice for choice in analysis.varied if choice.name == "mixup_alpha")
     expected = levels(analysis.compared(analysis.budget).trials, choice) or []
     browser.open(page)
     open_all(browser)
     chart = browser.js(
-        "elements.find(one => charts[one.id].data.some(trace => trace.meta?.choice === 'mixup_alpha')).id"
+        "elements.find(item => charts[item.id].data.some(trace => trace.meta?.choice === 'mixup_alpha')).id"
     )
     browser.draw(chart)
     drawn = browser.js(f"document.getElementById('{chart}').data.find(trace => trace.meta?.role === 'means')")
-    assert drawn["y"] == pytest.approx([one.mean for one in expected], abs=1e-4)
-    assert drawn["error_y"]["array"] == pytest.approx([one.high - one.mean for one in expected], rel=0.02)
+    assert drawn["y"] == pytest.approx([level.mean for level in expected], abs=1e-4)
+    assert drawn["error_y"]["array"] == pytest.approx([level.high - level.mean for level in expected], rel=0.02)
 
 
 @pytest.mark.parametrize("dof", [1, 2, 4, 5, 9, 30, 400])
-def test_student_quantile_is_scipys(browser: Browser, page: Path, dof: int) -> None:
+def test_student_quantile_matches_scipy(browser: Browser, page: Path, dof: int) -> None:
     from scipy.special import stdtrit
 
     if browser.js("typeof table") != "object":
@@ -151,15 +151,15 @@ def test_student_quantile_is_scipys(browser: Browser, page: Path, dof: int) -> N
     assert browser.js(f"student({dof})") == pytest.approx(stdtrit(dof, 0.975), rel=2e-3)
 
 
-def test_colour_by_a_choice(browser: Browser, page: Path) -> None:
+def test_dots_are_coloured_by_a_choice(browser: Browser, page: Path) -> None:
     browser.open(page)
     open_all(browser)
     browser.draw("choice-0")
-    at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
-    browser.choose("colour", str(at))
+    choice = browser.js("table.choices.findIndex(item => item.name === 'downsample')")
+    browser.choose("colour", str(choice))
     browser.draw("choice-0")
     assert browser.js("new Set(document.getElementById('choice-0').data[0].marker.color).size") == 2
-    assert browser.js("[...document.querySelectorAll('#legend span')].map(one => one.textContent)") == [
+    assert browser.js("[...document.querySelectorAll('#legend span')].map(item => item.textContent)") == [
         "max_pool",
         "strided",
     ]
@@ -174,25 +174,25 @@ def test_a_selected_design_is_marked_everywhere(browser: Browser, page: Path) ->
     command = browser.js("document.querySelector('#selected pre').textContent")
     assert command.startswith("fer-search run --space search_spaces/report.py --width 0.125 --tuner random")
     assert f"--max-epochs 9 --name run_trial_{trial} --fix downsample=" in command
-    assert "classes" not in command  # it is Fixed
-    box = browser.js("(one => [one.top, one.bottom])(document.getElementById('selected').getBoundingClientRect())")
-    assert 0 <= box[0] < box[1] <= browser.js("innerHeight")  # on the screen
+    assert "classes" not in command  # a Fixed choice is omitted
+    box = browser.js("(item => [item.top, item.bottom])(document.getElementById('selected').getBoundingClientRect())")
+    assert 0 <= box[0] < box[1] <= browser.js("innerHeight")  # visible on the screen
     browser.wait("document.querySelector('#selected #trial-chart svg.main-svg')")
     caption = browser.js("document.getElementById('trial-chart').parentNode.querySelector('figcaption').textContent")
     assert caption.startswith(f"Trial {int(trial)}")
     browser.draw("choice-0")
     assert browser.js(
-        "document.getElementById('choice-0').data.some(one => one.marker?.symbol === 'circle-open' && one.x.length)"
+        "document.getElementById('choice-0').data.some(item => item.marker?.symbol === 'circle-open' && item.x.length)"
     )
 
 
-def test_failed_trial_says_why(browser: Browser, page: Path) -> None:
+def test_failed_trial_shows_its_error(browser: Browser, page: Path) -> None:
     browser.open(page, "#s=failed")
     browser.driver.execute_script("ranked.tBodies[0].rows[0].click()")
     assert "out of memory" in browser.js("document.querySelector('#selected pre').textContent")
 
 
-def test_brushing_an_axis_filters(browser: Browser, page: Path) -> None:
+def test_brushing_an_axis_filters_designs(browser: Browser, page: Path) -> None:
     browser.open(page)
     open_all(browser)
     browser.draw("parallel")
@@ -210,32 +210,34 @@ def test_brushing_an_axis_filters(browser: Browser, page: Path) -> None:
     drag.move_to_location(round(x), round(y))
     drag.pointer_down()
     drag.move_to_location(round(x), round(y + 20))
-    drag.move_to_location(round(x), round(size[1] + browser.js(middle)))  # a straight drag
+    drag.move_to_location(round(x), round(size[1] + browser.js(middle)))  # drag straight down
     drag.pointer_up()
     actions.perform()
     browser.wait(f"now.shown.length < {before}")
-    at = browser.js("table.choices.findIndex(one => one.name === 'downsample')")
-    assert browser.js(f"now.shown.every(row => table.choices[{at}].place[row] === 1)")
+    choice = browser.js("table.choices.findIndex(item => item.name === 'downsample')")
+    assert browser.js(f"now.shown.every(row => table.choices[{choice}].place[row] === 1)")
     assert browser.js("now.shown.length") > 0
-    ticked = browser.js("[...form.elements].filter(one => one.type === 'checkbox' && one.checked).map(one => one.name)")
-    assert set(ticked) == {f"c{at}"}  # one choice alone
+    ticked = browser.js(
+        "[...form.elements].filter(item => item.type === 'checkbox' && item.checked).map(item => item.name)"
+    )
+    assert set(ticked) == {f"c{choice}"}  # only that choice is filtered
     assert "NaN" not in browser.js("document.getElementById('parallel').textContent")
 
 
-def test_pair_of_choices_is_chosen(browser: Browser, page: Path) -> None:
+def test_a_pair_of_choices_can_be_selected(browser: Browser, page: Path) -> None:
     browser.open(page)
     open_all(browser)
-    at = browser.js("table.choices.findIndex(one => one.name === 'flip')")
-    browser.choose("x", str(at))
+    choice = browser.js("table.choices.findIndex(item => item.name === 'flip')")
+    browser.choose("x", str(choice))
     browser.draw("pair")
     assert browser.js("document.getElementById('pair').data[0].x") == ["no", "yes"]
 
 
-def test_top_and_reset(browser: Browser, page: Path) -> None:
+def test_top_filter_and_reset(browser: Browser, page: Path) -> None:
     browser.open(page)
-    whole = browser.js("now.shown.length")
+    total = browser.js("now.shown.length")
     browser.choose("top", "10")
-    assert browser.js("now.shown.length") == -(-whole // 10)
+    assert browser.js("now.shown.length") == -(-total // 10)
     browser.driver.execute_script("form.querySelector('[type=reset]').click()")
-    browser.wait(f"now.shown.length === {whole}")
+    browser.wait(f"now.shown.length === {total}")
     assert browser.js("location.hash") == ""

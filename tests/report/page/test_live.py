@@ -1,4 +1,4 @@
-"""The page of a run that goes on: it changes in place, and keeps what the reader did."""
+"""The live page of a running search: it is updated in place and keeps the user's settings."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ HEARTBEAT |= {"left": [600.0, 1800.0], "seconds": 70.0, "trials": 20}
 
 @pytest.fixture
 def running(tmp_path: Path) -> Path:
-    """A run of twelve trials, the last of which is in its second epoch."""
+    """A run with twelve finished trials and one in its second epoch."""
     run = runs.write_random(tmp_path / "run", trials=12, state="running")
     runs.write_trial(run, "0012", runs.sample(random.Random(9)), [0.31, 0.42], status="RUNNING")
     return run
 
 
 class Watch:
-    """``watch_report`` in a thread, as the command runs it."""
+    """Runs ``watch_report`` in a thread, with the command's settings."""
 
     def __init__(self, run: Path) -> None:
-        self.stop, self.told = threading.Event(), []
+        self.stop, self.messages = threading.Event(), []
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._watch, args=(run,), daemon=True)
         self.thread.start()
         deadline = time.monotonic() + 60
-        while not self.told:
+        while not self.messages:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        self.address = self.told[0].split()[0]
+        self.address = self.messages[0].split()[0]
 
     def _watch(self, run: Path) -> None:
-        watch_report(run, plotly="cdn", port=0, seconds=0.3, told=self.told.append, farewell=5, stop=self.stop)
+        watch_report(run, plotly="cdn", port=0, seconds=0.3, told=self.messages.append, farewell=5, stop=self.stop)
         self.ended.set()
 
 
 @pytest.fixture
 def watch() -> Iterator[Callable[[Path], Watch]]:
-    """Start watching runs, and stop at the end of the test."""
+    """Return a function that starts watching a run; watches are stopped at the end of the test."""
     watches: list[Watch] = []
 
     def start(run: Path) -> Watch:
@@ -65,12 +65,12 @@ def watch() -> Iterator[Callable[[Path], Watch]]:
         return watches[-1]
 
     yield start
-    for one in watches:
-        one.stop.set()
-        one.thread.join(60)
+    for started in watches:
+        started.stop.set()
+        started.thread.join(60)
 
 
-def test_panel_says_what_the_run_does(running: Path) -> None:
+def test_panel_shows_the_state_of_the_run(running: Path) -> None:
     markup = live_markup(load_analysis(running), "running", HEARTBEAT | {"time": time.time()}, Machine())
     assert "12 of 20 trials done, 1 running, 7 planned" in markup
     assert "Trial 12, epoch 3 of 9, 25% of it" in markup
@@ -82,22 +82,22 @@ def test_panel_says_what_the_run_does(running: Path) -> None:
     assert "killed" in live_markup(load_analysis(running), "killed", None, Machine())
 
 
-def test_torn_file_is_read_at_the_next_look(running: Path) -> None:
+def test_a_partially_written_file_is_read_at_the_next_poll(running: Path) -> None:
     live = LiveReport(running)
-    first, whole = live.version, (running / "run.json").read_text()
+    first, content = live.version, (running / "run.json").read_text()
     live._earliest = 0.0
-    (running / "run.json").write_text(whole[:50])
+    (running / "run.json").write_text(content[:50])
     live.look()
     assert live.version == first
     assert "run.json" in live.problem
-    (running / "run.json").write_text(whole)
+    (running / "run.json").write_text(content)
     runs.write_trial(running, "0013", runs.sample(random.Random(10)), [0.5])
     live.look()
     assert live.version != first
     assert live.problem == ""
 
 
-def test_server_answers_this_machine_only(running: Path, watch: Callable[[Path], Watch]) -> None:
+def test_server_answers_only_local_requests(running: Path, watch: Callable[[Path], Watch]) -> None:
     address = watch(running).address
     assert address.startswith("http://127.0.0.1:")
     assert json.load(urllib.request.urlopen(f"{address}state"))["version"]
@@ -106,29 +106,29 @@ def test_server_answers_this_machine_only(running: Path, watch: Callable[[Path],
         urllib.request.urlopen(elsewhere)
 
 
-def test_page_is_written_when_the_run_has_finished(running: Path, watch: Callable[[Path], Watch]) -> None:
-    one = watch(running)
+def test_page_is_written_when_the_run_finishes(running: Path, watch: Callable[[Path], Watch]) -> None:
+    started = watch(running)
     (running / "run.json").write_text(json.dumps(runs.run_json("run", state="finished")))
-    assert one.ended.wait(60)
+    assert started.ended.wait(60)
     assert '"live":null' in (running / "report.html").read_text()
 
 
 def zoom(browser: Browser, chart: str) -> list[float]:
-    """Drag over a part of a chart, as a reader does, and return the new range of its x axis."""
+    """Drag over a part of a chart and return the new range of its x axis."""
     from selenium.webdriver import ActionChains
 
     plot = browser.driver.find_element("css selector", f"#{chart} .nsewdrag")
-    whole = browser.js(f"document.getElementById('{chart}').layout.xaxis.range")
+    full_range = browser.js(f"document.getElementById('{chart}').layout.xaxis.range")
     actions = ActionChains(browser.driver, duration=60).move_to_element_with_offset(plot, -150, -60)
     actions.click_and_hold().move_by_offset(60, 30).move_by_offset(120, 50).release().perform()
-    browser.wait(f"document.getElementById('{chart}').layout.xaxis.range[0] !== {whole[0]}")
+    browser.wait(f"document.getElementById('{chart}').layout.xaxis.range[0] !== {full_range[0]}")
     return browser.js(f"document.getElementById('{chart}').layout.xaxis.range")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(NEEDED[1].args[0], reason="no chromium")
-def test_page_changes_in_place(browser: Browser, running: Path, watch: Callable[[Path], Watch]) -> None:
-    """New points, a note and a failure appear; zoom, open details, filter, selection and scroll position stay."""
+def test_page_is_updated_in_place(browser: Browser, running: Path, watch: Callable[[Path], Watch]) -> None:
+    """New points, a note and a failure appear; zoom, open details, filter, selection and scroll position are kept."""
     browser.open(watch(running).address)
     browser.wait("!document.getElementById('live').hidden")
     browser.draw("curves-chart")
@@ -137,7 +137,7 @@ def test_page_changes_in_place(browser: Browser, running: Path, watch: Callable[
     browser.driver.execute_script("document.querySelector('#choices details').open = true")
     browser.choose("q", "strided")
     browser.driver.execute_script("select(2); scrollTo(0, 700)")
-    curve = "document.getElementById('curves-chart').data.find(one => one.meta?.role === 'running').y"
+    curve = "document.getElementById('curves-chart').data.find(trace => trace.meta?.role === 'running').y"
     assert [y for y in browser.js(curve) if y is not None] == [0.31, 0.42]
     place = "document.getElementById('curves-chart').getBoundingClientRect().top"
     before = browser.js(f"[table.trial.length, {place}]")
@@ -149,12 +149,12 @@ def test_page_changes_in_place(browser: Browser, running: Path, watch: Callable[
     append_note(running, "0001", "fails on dark faces", ("look",))
     browser.wait(f"table.trial.length === {before[0] + 1}", 60)
     browser.wait(f"({curve}).includes(0.47)", 60)
-    assert browser.js("window.unchanged") is True  # the page was not loaded again
+    assert browser.js("window.unchanged") is True  # the page was not reloaded
     assert browser.js("document.getElementById('curves-chart').layout.xaxis.range") == pytest.approx(zoomed)
     assert browser.js("document.querySelector('#choices details').open")
     assert browser.js("form.elements.q.value") == "strided"
     assert browser.js("table.trial[now.state.trial]") == selected
-    assert abs(browser.js(place) - before[1]) < 60  # what the reader looks at stays where it is
+    assert abs(browser.js(place) - before[1]) < 60  # the visible content does not jump
     browser.wait("document.getElementById('live').innerText.includes('Trial 13 failed: loss is not finite')", 30)
     browser.choose("q", "dark faces")
     assert browser.js("ranked.tBodies[0].rows.length") == 1
@@ -167,7 +167,7 @@ def test_page_changes_in_place(browser: Browser, running: Path, watch: Callable[
 @pytest.mark.skipif(NEEDED[1].args[0], reason="no chromium")
 @pytest.mark.timeout(900)
 def test_page_follows_a_real_run(browser: Browser, tmp_path: Path, watch: Callable[[Path], Watch]) -> None:
-    """From its first epoch to its end, with a kill in between."""
+    """From the first epoch to the end, with a kill in between."""
     command = [sys.executable, "-m", "fer_search.cli", "run", "--space", "search_spaces/tiny.py", "--data", "toy"]
     command += ["--tuner", "random", "--max-trials", "3", "--max-epochs", "3", "--limit-train", "200", "--name", "live"]
     command += ["--results-dir", str(tmp_path), "--baselines", "none", "--batch-size", "32"]
@@ -178,8 +178,8 @@ def test_page_follows_a_real_run(browser: Browser, tmp_path: Path, watch: Callab
         assert time.monotonic() < deadline
         assert first.poll() is None
         time.sleep(0.3)
-    one = watch(run)
-    browser.open(one.address)
+    started = watch(run)
+    browser.open(started.address)
     browser.driver.execute_script("window.unchanged = true")
     browser.wait("(table.curves.val_accuracy || []).some(curve => curve && curve.length)", 300)
     os.killpg(first.pid, signal.SIGKILL)
@@ -193,6 +193,6 @@ def test_page_follows_a_real_run(browser: Browser, tmp_path: Path, watch: Callab
     assert browser.js("window.unchanged") is True
     assert seen <= browser.js("table.trial.length") == 3
     assert browser.js("table.curves.val_accuracy.every(curve => curve.length === 3)")
-    assert one.ended.wait(60)
+    assert started.ended.wait(60)
     assert report.load_run(run).state == "finished"
     assert (run / "report.html").exists()

@@ -1,4 +1,4 @@
-"""The page as it opens, at several sizes and in both colour schemes."""
+"""The initial page at several window sizes and in both colour schemes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip
 pytestmark = NEEDED
 
 
-def test_page_as_it_opens_is_short(browser: Browser, page: Path) -> None:
-    """At most 12 charts and 900 words, and the verdict with its chart on one screen of 1280 by 900."""
+def test_the_initial_page_is_short(browser: Browser, page: Path) -> None:
+    """At most 12 charts and 900 words; the verdict and its chart fit on a screen of 1280 by 900."""
     committed = Path(__file__).parents[3] / "results" / "report_search_cpu"
     size = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         for file in (page, report.write_report(committed, page.parent / "committed.html")):
             browser.open(file)
-            assert browser.js("elements.filter(one => one.checkVisibility()).length") <= 12
+            assert browser.js("elements.filter(item => item.checkVisibility()).length") <= 12
             words = browser.js("document.body.innerText.split(/\\s+/).filter(word => /\\w/.test(word)).length")
             assert words <= 900
             assert browser.js("document.getElementById('verdict').getBoundingClientRect().bottom") <= 900
@@ -29,7 +29,7 @@ def test_page_as_it_opens_is_short(browser: Browser, page: Path) -> None:
         browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_ranking_fits_at_1600(browser: Browser, page: Path) -> None:
+def test_ranking_fits_a_width_of_1600_pixels(browser: Browser, page: Path) -> None:
     size = {"width": 1600, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
@@ -39,13 +39,13 @@ def test_ranking_fits_at_1600(browser: Browser, page: Path) -> None:
         browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_ranking_says_that_nothing_matches(browser: Browser, page: Path) -> None:
+def test_ranking_reports_that_nothing_matches(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.choose("q", "nothing has these words")
     assert browser.js("ranked.tBodies[0].innerText").strip() == "No design matches the filter."
 
 
-def test_all_rows_on_demand(browser: Browser, page: Path) -> None:
+def test_all_rows_are_shown_on_demand(browser: Browser, page: Path) -> None:
     browser.open(page)
     assert browser.js("ranked.tBodies[0].rows.length") == 10
     browser.driver.execute_script("document.getElementById('more').click()")

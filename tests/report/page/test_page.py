@@ -1,4 +1,4 @@
-"""The page and the texts, for every kind of run."""
+"""The HTML page and the text exports for every kind of run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUOTES = "a \"b\" 'c' | d & e"
 
 
 class _Reader(HTMLParser):
-    """Collects the elements of a page and checks that they are closed in order."""
+    """Collects a page's elements and checks that they are closed in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def read(page: Path) -> _Reader:
 
 
 def evil_run(path: Path) -> Path:
-    """A run whose choices, values, names, messages and references are HTML and quotes."""
+    """A run whose choices, values, names, messages and references contain HTML and quotes."""
     space = [runs.choice(EVIL, [EVIL, QUOTES]), runs.choice(QUOTES, [1, "<b>2</b>"])]
     rng = random.Random(0)
     ids = [f"{k:04d}" for k in range(8)]
@@ -87,14 +87,14 @@ def test_page_of_a_search(tmp_path: Path) -> None:
     assert "out of memory" in reader.text
 
 
-def test_nothing_is_fetched(tmp_path: Path) -> None:
+def test_the_page_loads_no_external_resources(tmp_path: Path) -> None:
     text = report.write_report(runs.write_random(tmp_path / "run")).read_text()
     assert "default-src &#x27;none&#x27;" in text
     assert 'src="' not in text
     assert 'href="http' not in text
 
 
-def test_cdn_makes_a_small_page(tmp_path: Path) -> None:
+def test_plotly_from_the_cdn_makes_a_small_page(tmp_path: Path) -> None:
     page = report.write_report(runs.write_random(tmp_path / "run"), plotly="cdn")
     assert page.stat().st_size < 4e5
     assert "https://cdn.plot.ly/plotly-" in page.read_text()
@@ -102,7 +102,7 @@ def test_cdn_makes_a_small_page(tmp_path: Path) -> None:
         report.write_report(tmp_path / "run", plotly="both")
 
 
-def test_html_in_names_is_shown_not_run(tmp_path: Path) -> None:
+def test_html_in_names_is_escaped(tmp_path: Path) -> None:
     page = report.write_report(evil_run(tmp_path / "run"))
     reader = read(page)
     assert EVIL in reader.text
@@ -116,7 +116,7 @@ def test_html_in_names_is_shown_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kind", ["empty", "no oracle", "one", "all failed", "stock", "stock min", "running", "hyperband"]
 )
-def test_odd_runs(tmp_path: Path, kind: str) -> None:
+def test_unusual_runs_have_a_report(tmp_path: Path, kind: str) -> None:
     run = tmp_path / "run"
     if kind in ("empty", "no oracle"):
         runs.write_random(run, trials=0, state="running")
@@ -140,7 +140,7 @@ def test_odd_runs(tmp_path: Path, kind: str) -> None:
     else:
         runs.write_hyperband(run)
     reader = read(report.write_report(run))
-    said = {
+    expected = {
         "empty": "No trial yet",
         "no oracle": "No trial yet",
         "one": "only design with a result",
@@ -150,14 +150,14 @@ def test_odd_runs(tmp_path: Path, kind: str) -> None:
         "running": "No trial has completed yet",
         "hyperband": "60.8%",
     }
-    assert said[kind] in reader.text
+    assert expected[kind] in reader.text
     for text in (report.to_markdown(run), report.to_csv(run), report.to_json(run)):
         assert text.endswith("\n")
         assert "nan" not in text.lower()
     assert json.loads(report.to_json(run), parse_constant=pytest.fail)["run"]["name"]
 
 
-def test_texts(tmp_path: Path) -> None:
+def test_csv_json_and_markdown_agree(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run")
     table = list(csv.DictReader(io.StringIO(report.to_csv(run))))
     rows = json.loads(report.to_json(run))["trials"]
@@ -168,20 +168,20 @@ def test_texts(tmp_path: Path) -> None:
     assert "| 1 | 2 (mixup_strided) |" in report.to_markdown(run)
 
 
-def test_toy_is_never_compared(tmp_path: Path) -> None:
+def test_toy_data_are_never_compared_with_published_results(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", data=runs.run_json("run")["data"] | {"toy": True, "name": "toy faces"})
     for text in (read(report.write_report(run)).text, report.to_markdown(run)):
         assert "Toy data" in text
         assert "points below" not in text
 
 
-def test_page_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_unwritable_page_is_reported(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", trials=1)
     with pytest.raises(UserError, match="--out"):
         report.write_report(run, run / "run.json" / "page.html")
 
 
-def test_no_keras(tmp_path: Path) -> None:
+def test_reports_do_not_import_keras(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", trials=2)
     code = (
         "import sys, fer_search.report as r\n"
@@ -192,7 +192,7 @@ def test_no_keras(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_command_of_one_trial_replaces_what_the_search_had(tmp_path: Path) -> None:
+def test_the_command_for_one_trial_replaces_the_searchs_options(tmp_path: Path) -> None:
     command = "fer-search run --space 'my space.py' --name old --max-trials=9 --tuner hyperband --fix a=1 --repeats 3"
     run = runs.write_random(tmp_path / "run", command=command, settings={"fix": {"a": 1}})
     analysis = load_analysis(run)

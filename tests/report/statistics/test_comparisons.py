@@ -16,7 +16,7 @@ from fer_search.report.statistics.promotions import promotions, rank_correlation
 from fer_search.report.tables.analysis import load_analysis
 
 
-def test_budget_compares_like_with_like(tmp_path: Path) -> None:
+def test_designs_are_compared_at_a_common_budget(tmp_path: Path) -> None:
     run = runs.write_hyperband(tmp_path / "run")
     designs, curves = report.load_designs(run), report.load_epochs(run)
     assert common_epochs(designs, curves) == 1  # three designs of nine were promoted: too few to compare
@@ -27,7 +27,7 @@ def test_budget_compares_like_with_like(tmp_path: Path) -> None:
     assert at_epochs(designs, curves, 9).shorter == 8
 
 
-def test_budget_is_the_one_that_a_third_of_the_designs_reached(tmp_path: Path) -> None:
+def test_the_budget_is_reached_by_a_third_of_the_designs(tmp_path: Path) -> None:
     """Of 30 designs 10 trained 9 epochs and 20 trained 3."""
     run = runs.write_random(tmp_path / "run", trials=0)
     for k in range(30):
@@ -39,32 +39,32 @@ def test_budget_is_the_one_that_a_third_of_the_designs_reached(tmp_path: Path) -
     assert common_epochs(designs[designs["trial"] != "0009"], curves) == 3
 
 
-def test_path_is_measured_where_it_can_be(tmp_path: Path) -> None:
+def test_the_ablation_path_uses_measured_steps_where_possible(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", trials=12)
     analysis = load_analysis(run)
     info, curves, fit = analysis.info, analysis.curves, analysis.fit
     steps = ablation_path(at_epochs(analysis.designs, curves), fit, info.choices, list(info.baselines), info.validation)
     assert [step.trials for step in steps] == [("0000",), ("0001",), ("0002",)]
-    assert steps[1].change == "downsample strided, was max_pool"  # its pool_size goes with it
+    assert steps[1].change == "downsample strided, was max_pool"  # pool_size becomes inactive with it
     without = analysis.designs[analysis.designs["trial"] != "0001"]
     few = ablation_path(at_epochs(without, curves), fit, info.choices, list(info.baselines), info.validation)
     assert [step.trials for step in few] == [("0000",), (), ("0002",)]
 
 
-def test_promotions(tmp_path: Path) -> None:
+def test_promotions_are_followed(tmp_path: Path) -> None:
     table = promotions(report.load_trials(runs.write_hyperband(tmp_path / "run")))
     assert table[["epochs", "trials", "promoted"]].to_numpy(int).tolist() == [[1, 9, 3], [3, 3, 1], [9, 1, 0]]
     assert promotions(report.load_trials(runs.write_random(tmp_path / "other"))).empty
 
 
-def test_rank_correlation() -> None:
+def test_rank_correlation_known_answer() -> None:
     a = np.array([1.0, 2, 3, 4, 5])
     assert rank_correlation(a, a**3) == pytest.approx(1)
     assert rank_correlation(a, -a) == pytest.approx(-1)
     assert np.isnan(rank_correlation(a[:3], a[:3]))
 
 
-def test_front() -> None:
+def test_pareto_front_known_answer() -> None:
     cost = np.array([1, 2, 2, 3, 4, np.nan])
     accuracy = np.array([0.5, 0.6, 0.7, 0.65, 0.8, 0.99])
     assert front(cost, accuracy).tolist() == [0, 2, 4]

@@ -1,4 +1,4 @@
-"""The joint model against statsmodels, and against cases with a known answer."""
+"""The joint model, compared with statsmodels and with known answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHOICES = (Choice("a", "Choice", ("x", "y")), Choice("b", "Choice", (1, 2, 3)), 
 
 
 def measured(rng: np.random.Generator, designs: int, budgets: list[int], a: float = 0.0) -> Measurements:
-    """Make up designs with unbalanced, confounded values; the lower half of each budget stops there."""
+    """Simulate designs with unbalanced, confounded values; the lower half stops at each budget."""
     first = rng.random(designs) < 0.7
     second = np.where(first & (rng.random(designs) < 0.6), 1, rng.choice([1, 2, 3], designs))
     table = pd.DataFrame({"choice.a": np.where(first, "x", "y"), "choice.b": second})
@@ -32,15 +32,15 @@ def measured(rng: np.random.Generator, designs: int, budgets: list[int], a: floa
 
 
 def frame(measurements: Measurements) -> pd.DataFrame:
-    """Return the measurements as statsmodels takes them."""
+    """Return the measurements as a table for statsmodels."""
     table = measurements.designs.rename(columns=lambda name: name.removeprefix("choice.")).loc[measurements.design]
     table = table.assign(c=np.log10(table["c"]), y=measurements.accuracy, budget=measurements.budget)
     return table.assign(design=measurements.design).reset_index(drop=True)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_one_budget_is_statsmodels_anova(seed: int) -> None:
-    """F tests of type II, effects and their standard errors, over unbalanced designs."""
+def test_one_budget_matches_statsmodels_anova(seed: int) -> None:
+    """Type II F tests, effects and standard errors for unbalanced designs."""
     measurements = measured(np.random.default_rng(seed), 40, [10], a=0.01)
     fit = fit_joint_model(measurements, CHOICES)
     assert fit is not None
@@ -58,8 +58,8 @@ def test_one_budget_is_statsmodels_anova(seed: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The MLE may be on the boundary")
-def test_several_budgets_are_statsmodels_mixed_model() -> None:
-    """Estimates and correlation of restricted maximum likelihood, where all budgets have the same scale."""
+def test_several_budgets_match_statsmodels_mixed_model() -> None:
+    """REML estimates and correlation, with the same scale at all budgets."""
     measurements = measured(np.random.default_rng(5), 80, [1, 3, 9], a=0.02)
     fit = fit_joint_model(measurements, CHOICES)
     assert fit is not None
@@ -70,25 +70,25 @@ def test_several_budgets_are_statsmodels_mixed_model() -> None:
     assert fit.scales == pytest.approx(np.ones(3), abs=0.35)
 
 
-def test_effects_are_of_the_largest_budget() -> None:
-    """A difference that shows little after one epoch and in full after nine is that of nine epochs."""
+def test_effects_refer_to_the_largest_budget() -> None:
+    """A difference that is small after one epoch and full after nine is reported as that after nine."""
     rng = np.random.default_rng(0)
-    whole = measured(rng, 200, [1, 9], a=0.0)
-    a = (whole.designs["choice.a"] == "y").to_numpy()[whole.design]
-    level = rng.normal(0, 0.01, 200)[whole.design] + 0.04 * a
-    accuracy = 0.5 + np.where(whole.budget == 0, 0.25, 1.0) * (level + rng.normal(0, 0.005, len(a)))
-    fit = fit_joint_model(whole._replace(accuracy=accuracy), CHOICES)
+    simulated = measured(rng, 200, [1, 9], a=0.0)
+    a = (simulated.designs["choice.a"] == "y").to_numpy()[simulated.design]
+    level = rng.normal(0, 0.01, 200)[simulated.design] + 0.04 * a
+    accuracy = 0.5 + np.where(simulated.budget == 0, 0.25, 1.0) * (level + rng.normal(0, 0.005, len(a)))
+    fit = fit_joint_model(simulated._replace(accuracy=accuracy), CHOICES)
     assert fit is not None
     assert fit.scales[0] == pytest.approx(0.25, abs=0.08)
     assert fit.contrast(0, np.array([1.0]))[0] == pytest.approx(0.04, abs=0.006)
 
 
-def test_measuring_a_design_often_does_not_make_it_many() -> None:
-    """Without any effect, designs measured at five budgets give a p-value below 5% in 5% of cases."""
+def test_repeated_measurements_of_a_design_are_not_independent() -> None:
+    """Without effects, designs measured at five budgets give p < 0.05 in 5% of cases."""
     p = []
     for seed in range(200):
         fit = fit_joint_model(measured(np.random.default_rng(seed), 16, [1, 2, 4, 8, 16]), CHOICES[:1])
-        if fit is not None:  # None where all designs have the same value
+        if fit is not None:  # None if all designs have the same value
             p.append(float(importances_of(fit)["p"].iloc[0]))
     assert len(p) > 190
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.045)

@@ -1,4 +1,4 @@
-"""Baselines trained with several seeds, beside what was published and beside each other."""
+"""Baselines trained with several seeds, compared with published results and with each other."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ from fer_search.report.statistics.published import baseline_pairs, protocol_diff
 from fer_search.report.statistics.verdict import verdict
 from fer_search.report.tables.analysis import load_analysis
 
-FOUND = {"figure_1": (0.60, 0.61, 0.62), "strided_conv": (0.605, 0.615, 0.625), "mixup_strided": (0.70, 0.71, 0.72)}
+ACCURACIES = {
+    "figure_1": (0.60, 0.61, 0.62),
+    "strided_conv": (0.605, 0.615, 0.625),
+    "mixup_strided": (0.70, 0.71, 0.72),
+}
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Three seeds of each baseline, one of which failed once more."""
+    """A run with three seeds of each baseline and one failed trial."""
     path = runs.write_random(tmp_path / "run", trials=0)
     trial = 0
-    for name, found in FOUND.items():
-        for accuracy in found:
+    for name, accuracies in ACCURACIES.items():
+        for accuracy in accuracies:
             values = runs.DEFAULTS | runs.BASELINES[name] | {"classes": 7}
             runs.write_trial(path, f"{trial:04d}", values, [0.3, accuracy], name=name)
             trial += 1
@@ -40,7 +44,7 @@ def run(tmp_path: Path) -> Path:
     return path
 
 
-def test_rows_are_means_over_the_seeds(run: Path) -> None:
+def test_rows_are_means_over_seeds(run: Path) -> None:
     rows = {row.name: row for row in published_rows(report.load_run(run), report.load_trials(run))}
     row = rows["figure_1"]
     assert row.seeds == 3
@@ -54,9 +58,9 @@ def test_rows_are_means_over_the_seeds(run: Path) -> None:
     assert np.isnan(notebook.difference[0])
 
 
-def test_pairs_against_the_first(run: Path) -> None:
+def test_baselines_are_compared_with_the_first(run: Path) -> None:
     pairs = baseline_pairs(published_rows(report.load_run(run), report.load_trials(run)))
-    assert [(one.name, one.against, one.seeds) for one in pairs] == [
+    assert [(pair.name, pair.against, pair.seeds) for pair in pairs] == [
         ("strided_conv", "figure_1", 3),
         ("mixup_strided", "figure_1", 3),
     ]
@@ -65,26 +69,26 @@ def test_pairs_against_the_first(run: Path) -> None:
     assert pairs[1].verdict == "significantly better"
 
 
-def test_one_seed_each_tells_nothing(tmp_path: Path) -> None:
+def test_one_seed_per_baseline_is_inconclusive(tmp_path: Path) -> None:
     path = runs.write_random(tmp_path / "run", trials=3)
     pairs = baseline_pairs(published_rows(report.load_run(path), report.load_trials(path)))
-    assert {one.verdict for one in pairs} == {"inconclusive: one seed each"}
+    assert {pair.verdict for pair in pairs} == {"inconclusive: one seed each"}
 
 
-def test_every_output_says_it(run: Path) -> None:
+def test_every_output_contains_the_comparison(run: Path) -> None:
     markdown, content = report.to_markdown(run), json.loads(report.to_json(run))
     page = report.write_report(run, plotly="cdn").read_text()
     for text in (markdown, page):
         assert "strided_conv minus figure_1" in text.replace("\\_", "_")
         assert "not significantly different" in text
-    row = next(one for one in content["baselines"] if one["name"] == "figure_1")
+    row = next(baseline for baseline in content["baselines"] if baseline["name"] == "figure_1")
     assert (row["seeds"], len(row["trials"])) == (3, 3)
     assert row["low"] < row["accuracy"] < row["high"]
     assert content["baseline_pairs"][0]["verdict"] == "not significantly different"
 
 
-def test_the_reports_own_settings_are_alike(tmp_path: Path) -> None:
-    def said(**changes: object) -> str:
+def test_differences_from_the_reports_protocol_are_listed(tmp_path: Path) -> None:
+    def differences(**changes: object) -> str:
         settings = {"width": 1, "limit_train": None, "batch_size": 256, "labels": "fer2013"} | changes
         tuner = {"name": "hyperband", "max_epochs": changes.get("epochs", 50)}
         path = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -92,17 +96,17 @@ def test_the_reports_own_settings_are_alike(tmp_path: Path) -> None:
             report.load_run(runs.write_random(path, trials=0, protocol="report", settings=settings, tuner=tuner))
         )
 
-    assert said() == ""
-    assert said(epochs=10) == "at most 10 epochs instead of 50"
-    assert said(batch_size=64) == "batch size 64 instead of 256"
-    assert said(labels="ferplus") == "ferplus labels"
-    assert said(width=0.125) == "width 0.125"
-    assert said(limit_train=4000) == "4,000 training images"
-    assert said(drop_duplicates=True) == "without duplicate training images"
+    assert differences() == ""
+    assert differences(epochs=10) == "at most 10 epochs instead of 50"
+    assert differences(batch_size=64) == "batch size 64 instead of 256"
+    assert differences(labels="ferplus") == "ferplus labels"
+    assert differences(width=0.125) == "width 0.125"
+    assert differences(limit_train=4000) == "4,000 training images"
+    assert differences(drop_duplicates=True) == "without duplicate training images"
 
 
 def measured(rng: np.random.Generator, truth: np.ndarray, images: int, seeds: int, spread: float) -> np.ndarray:
-    """Return accuracies of seeds on one draw of images: an image is as hard for all of them, (len(truth), seeds)."""
+    """Return simulated accuracies (len(truth), seeds) on one sample of images of shared difficulty."""
     hard = rng.normal(0, 1, images)
     limit = np.log(truth / (1 - truth)) * np.sqrt(1 + np.pi / 8)
     chance = 1 / (1 + np.exp(-(limit[:, None, None] + rng.normal(0, spread, (len(truth), seeds, 1)) + hard)))
@@ -111,43 +115,43 @@ def measured(rng: np.random.Generator, truth: np.ndarray, images: int, seeds: in
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_repeated_interval_covers(seeds: int, rng: np.random.Generator) -> None:
-    """Of networks whose true accuracy varies from seed to seed, on images that are as hard for all."""
+    """The true accuracy varies between seeds; the images are equally hard for all networks."""
     true = measured(rng, np.array([0.65]), 200_000, 40, 0.05).mean()
     ends = np.array([repeated_interval(measured(rng, np.array([0.65]), 700, seeds, 0.05)[0], 700) for _ in range(600)])
     assert np.mean((ends[:, 1] <= true) & (true <= ends[:, 2])) >= 0.94
     assert np.median(ends[:, 2] - ends[:, 1]) < {2: 0.3, 3: 0.14, 5: 0.1}[seeds]
 
 
-def test_pairs_of_equal_baselines_are_rarely_told_apart(rng: np.random.Generator) -> None:
-    found = [
+def test_equal_baselines_rarely_differ_significantly(rng: np.random.Generator) -> None:
+    significant = [
         difference_of_means(*measured(rng, np.array([0.65, 0.65]), 700, 4, 0.05), images=700).p < 0.05
         for _ in range(600)
     ]
-    assert np.mean(found) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(significant) == pytest.approx(0.05, abs=0.03)
 
 
 def test_pair_known_answer() -> None:
-    """Student's t of (3, 4, 5) against (1, 2, 3), in percent: 2 points, t = 2.449, p = 0.0705."""
-    found = difference_of_means(np.array([0.03, 0.04, 0.05]), np.array([0.01, 0.02, 0.03]), 1000)
-    assert (found.difference, found.p, found.dof) == (pytest.approx(0.02), pytest.approx(0.0705, abs=1e-4), 4)
+    """Student's t test of (3, 4, 5) against (1, 2, 3) percent: 2 points, t = 2.449, p = 0.0705."""
+    result = difference_of_means(np.array([0.03, 0.04, 0.05]), np.array([0.01, 0.02, 0.03]), 1000)
+    assert (result.difference, result.p, result.dof) == (pytest.approx(0.02), pytest.approx(0.0705, abs=1e-4), 4)
     alone = difference_of_means(np.array([0.04]), np.array([0.01, 0.02, 0.03]), 1000)
     assert alone.dof == 2
 
 
-def test_replication_is_less_sure_than_the_mean(rng: np.random.Generator) -> None:
+def test_replication_interval_is_wider_than_the_means(rng: np.random.Generator) -> None:
     here = np.array([0.66, 0.67, 0.68, 0.69])
     _, low, high = repeated_interval(here, 7178)
     _, below, above = replication_interval(here, 7178, 0.6779, 7178)
     assert above - below > 1.5 * (high - low)
 
 
-def test_luck_of_the_best_is_that_of_a_simulation(rng: np.random.Generator) -> None:
+def test_selection_bias_matches_a_simulation(rng: np.random.Generator) -> None:
     best = rng.binomial(2871, 0.6, (4000, 20)).max(axis=1).mean() / 2871
     assert selection_bias(0.6, 2871, 20) == pytest.approx(best - 0.6, rel=0.03)
     assert selection_bias(0.6, 2871, 1) == 0
 
 
-def test_verdict_and_path_take_the_mean_over_seeds(run: Path) -> None:
+def test_verdict_and_ablation_path_use_the_mean_over_seeds(run: Path) -> None:
     analysis = load_analysis(run)
     statement = verdict(analysis)
     assert "71.0%" in statement.headline
@@ -159,7 +163,7 @@ def test_verdict_and_path_take_the_mean_over_seeds(run: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["holdout", "report"])
-def test_only_a_run_that_held_images_out_is_told_to_confirm(run: Path, protocol: str) -> None:
+def test_confirm_is_suggested_only_for_holdout_runs(run: Path, protocol: str) -> None:
     analysis = load_analysis(run)
     analysis.info = replace(analysis.info, protocol=protocol)
     assert ("fer-search confirm" in " ".join(verdict(analysis).details)) == (protocol == "holdout")

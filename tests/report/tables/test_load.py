@@ -1,4 +1,4 @@
-"""A run folder, good or broken -> tables."""
+"""Loading valid and broken run folders as tables."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fer_search.report.tables.trials import CHOICE, COLUMNS, TYPES
 
 def test_columns_are_documented_and_typed(tmp_path: Path) -> None:
     table = report.load_trials(runs.write_random(tmp_path / "run"))
-    said = set(re.findall(r"``([a-z_0-9]+)``", report.load_trials.__doc__ or ""))
-    assert set(COLUMNS) <= said
+    documented = set(re.findall(r"``([a-z_0-9]+)``", report.load_trials.__doc__ or ""))
+    assert set(COLUMNS) <= documented
     assert list(table.columns[: len(COLUMNS)]) == list(COLUMNS)
     assert {name: str(table[name].dtype) for name in COLUMNS} == TYPES
     assert {str(table[f"{CHOICE}{c}"].dtype) for c in ("downsample", "flip", "blocks", "rate")} == {
@@ -28,7 +28,7 @@ def test_columns_are_documented_and_typed(tmp_path: Path) -> None:
     }
 
 
-def test_best_first_failed_last(tmp_path: Path) -> None:
+def test_trials_are_sorted_best_first_and_failed_last(tmp_path: Path) -> None:
     table = report.load_trials(runs.write_random(tmp_path / "run"))
     done = table[table["status"] == "completed"]
     assert done["accuracy"].is_monotonic_decreasing
@@ -44,7 +44,7 @@ def test_inactive_choices_are_missing(tmp_path: Path) -> None:
     assert (table[f"{CHOICE}pool_size"].isna() == strided).all()
 
 
-def test_hyperband_curves_start_at_one(tmp_path: Path) -> None:
+def test_hyperband_curves_start_at_epoch_one(tmp_path: Path) -> None:
     run = runs.write_hyperband(tmp_path / "run")
     curves, table = report.load_epochs(run), report.load_trials(run)
     longest = curves[curves["trial"] == "0012"]
@@ -56,14 +56,14 @@ def test_hyperband_curves_start_at_one(tmp_path: Path) -> None:
     assert curves[~curves["inherited"]].groupby("trial")["epoch"].count().sum() == 9 + 3 * 2 + 6
 
 
-def test_torn_last_line_does_not_count(tmp_path: Path) -> None:
+def test_a_truncated_last_line_is_ignored(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run")
     file = run / "trial_0000" / "epochs.csv"
     file.write_text(file.read_text() + "10,0.5,0.6")
     assert (report.load_epochs(run)["trial"] == "0000").sum() == 9
 
 
-def test_running_trial_has_its_best_so_far(tmp_path: Path) -> None:
+def test_a_running_trial_has_its_best_accuracy_so_far(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", trials=3)
     file = run / "trial_0001" / "trial.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"status": "RUNNING", "score": None, "metrics": {}}))
@@ -90,7 +90,7 @@ def test_running_trial_has_its_best_so_far(tmp_path: Path) -> None:
         ("trial_0000/epochs.csv", "loss\n1\n"),
     ],
 )
-def test_broken_files_are_named(tmp_path: Path, file: str, content: str) -> None:
+def test_broken_files_are_reported(tmp_path: Path, file: str, content: str) -> None:
     run = runs.write_random(tmp_path / "run", trials=3)
     (run / file).write_text(content)
     with pytest.raises(UserError, match=re.escape(file)) as caught:
@@ -99,14 +99,14 @@ def test_broken_files_are_named(tmp_path: Path, file: str, content: str) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_binary_epochs_file_is_named(tmp_path: Path) -> None:
+def test_a_binary_epochs_file_is_reported(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", trials=3)
     (run / "trial_0000" / "epochs.csv").write_bytes(b"epoch,loss\n\xff\xfe\n")
     with pytest.raises(UserError, match=r"trial_0000/epochs\.csv"):
         report.load_epochs(run)
 
 
-def test_missing_folder_and_no_run(tmp_path: Path) -> None:
+def test_missing_folders_and_runs_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such run folder"):
         report.load_trials(tmp_path / "none")
     with pytest.raises(UserError, match=r"neither run\.json nor oracle\.json"):
@@ -115,17 +115,17 @@ def test_missing_folder_and_no_run(tmp_path: Path) -> None:
         report.newest_run(tmp_path)
 
 
-def test_newest_run(tmp_path: Path) -> None:
+def test_newest_run_is_found_by_modification_time(tmp_path: Path) -> None:
     import os
 
-    for at, name in enumerate(("old", "new")):
+    for mtime, name in enumerate(("old", "new")):
         runs.write_random(tmp_path / name, trials=1)
         for file in ("run.json", "oracle.json"):
-            os.utime(tmp_path / name / file, (at, at))
+            os.utime(tmp_path / name / file, (mtime, mtime))
     assert report.newest_run(tmp_path).name == "new"
 
 
-def test_stock_project(tmp_path: Path) -> None:
+def test_stock_keras_tuner_project_is_loaded(tmp_path: Path) -> None:
     run = runs.write_stock(tmp_path / "stock")
     info, table = report.load_run(run), report.load_trials(run)
     assert info.stock
@@ -143,7 +143,7 @@ def test_stock_project_that_minimises(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_project_of_keras_tuner_itself(tmp_path: Path) -> None:
+def test_project_written_by_keras_tuner_is_loaded(tmp_path: Path) -> None:
     import keras_tuner as kt
 
     class Tuner(kt.RandomSearch):
@@ -165,7 +165,7 @@ def test_project_of_keras_tuner_itself(tmp_path: Path) -> None:
     assert "&lt;b&gt;bold" in report.write_report(tmp_path / "kt").read_text()
 
 
-def test_epochs_table(tmp_path: Path) -> None:
+def test_epochs_table_is_typed_and_unique(tmp_path: Path) -> None:
     curves = report.load_epochs(runs.write_random(tmp_path / "run"))
     assert curves[["trial", "epoch"]].duplicated().sum() == 0
     assert pd.api.types.is_integer_dtype(curves["epoch"])
@@ -173,13 +173,13 @@ def test_epochs_table(tmp_path: Path) -> None:
     assert np.isfinite(curves["recall_disgust"]).all()
 
 
-def test_a_promoted_trial_inherits_the_epochs_before_its_own_alone() -> None:
-    """Its parent may have trained on: of its epochs only those before the trial's first one count, and in order."""
+def test_a_promoted_trial_inherits_only_earlier_epochs() -> None:
+    """The parent may have trained further; only its epochs before the trial's first epoch are inherited, in order."""
     parent = pd.DataFrame({"trial": "0000", "epoch": [1, 2, 3, 4], "loss": [1.0, 2.0, 3.0, 4.0]})
     child = pd.DataFrame({"trial": "0001", "epoch": [3], "loss": [9.0]})
     curves = chain(pd.concat([parent, child], ignore_index=True), {"0000": None, "0001": "0000"})
-    found = curves[curves["trial"] == "0001"]
-    assert found[["epoch", "loss", "inherited"]].to_numpy().tolist() == [
+    chained = curves[curves["trial"] == "0001"]
+    assert chained[["epoch", "loss", "inherited"]].to_numpy().tolist() == [
         [1, 1.0, True],
         [2, 2.0, True],
         [3, 9.0, False],
