@@ -43,7 +43,11 @@ class Sleep:
 
 
 class IdleWorker(Worker):
-    """A worker that starts no backend."""
+    """A worker that starts no backend, and whose jobs read no data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data = ()
 
     def start(self) -> WorkerInfo:
         return WorkerInfo(socket.gethostname(), os.getpid(), "none", "tensorflow", backend.versions(), False, 0)

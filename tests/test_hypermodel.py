@@ -26,7 +26,7 @@ def test_stock_hyperband_searches_a_space(tiny_space, arrays, tmp_path):
         FerHyperModel(tiny_space),
         objective="val_accuracy",
         max_epochs=2,
-        factor=2,
+        factor=4,  # a single bracket
         directory=tmp_path,
         project_name="run",
     )

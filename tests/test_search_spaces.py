@@ -89,7 +89,10 @@ def test_sampled_models_are_saved_and_loaded_with_equal_predictions(name, tmp_pa
     ],
 )
 def test_baselines_and_sampled_designs_train_a_step(name, fixed, samples):
+    """Of baselines whose networks have the same structure, the last one, which has the most around it."""
     space = load_space(SPACES / f"{name}.py", width=0.03, batch_size=16, fixed=fixed)
+    structures = {structure(space.design(space.baseline(each))): each for each in space.baselines}
+    space = dataclasses.replace(space, baselines={each: space.baselines[each] for each in structures.values()})
     results = list(check_space(space, samples))
     assert len(results) == len(space.baselines) + samples
     assert [r for r in results if r.problem] == []

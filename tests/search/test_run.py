@@ -116,7 +116,7 @@ def test_a_search_killed_at_every_write_ends_as_one_that_was_not(tiny_space, tmp
             continue
         assert code == 0
         break
-    assert kills > 5
+    assert kills >= 4
     (trials, oracle), (all_trials, all_oracle) = state(killed / "tiny"), state(whole / "tiny")
     assert oracle == all_oracle
     for name, expected in all_trials.items():
