@@ -66,6 +66,11 @@ def test_help_and_usage_errors_load_neither_keras_nor_numpy():
     assert not {*KERAS, "numpy", "pandas", "plotly"} & _modules_loaded_by(*commands)
 
 
+def test_wrong_options_and_a_missing_space_are_refused_before_keras_starts():
+    run = ["run", "--space", "nowhere.py"]
+    assert not {*KERAS} & _modules_loaded_by(run, ["run", "--space", __file__, "--time-budget", "5parsecs"])
+
+
 def test_looking_at_runs_loads_no_keras(searched):
     run, results = str(searched / "tiny"), ["--results-dir", str(searched)]
     commands = [["status", *results], ["runs", *results], ["trials", *results], ["show", run, "0"], ["doctor", run]]

@@ -20,9 +20,11 @@ def choose_space(given: Path | None, silent: bool = False) -> Path:
         silent: Whether to say nothing.
 
     Raises:
-        UserError: None is given, and the spaces of fer-search are not in this folder.
+        UserError: The given one does not exist; or none is given, and fer-search's own are not in this folder.
     """
     if given is not None:
+        if not given.exists():  # said here, before Keras starts
+            raise UserError(f"cannot read the space {given}: No such file or directory; give --space a Python file")
         return given
     device = backend.device()
     file = CPU_SPACE if device.startswith("CPU") else GPU_SPACE

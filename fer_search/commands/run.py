@@ -190,12 +190,14 @@ def run(
     a signal.
     """
     options = dict(locals())
+    # a wrong option shows before the seconds that Keras takes, unless the device decides what the options mean
+    settings = None if space is None or devices != "1" or workers == "auto" else _parse_settings(options)
     with waiting("Starting Keras", silent=quiet or json):
         options["workers"] = _start_backend(workers, gpus_per_trial, cluster)
         from fer_search.search.display import choose_reporter
         from fer_search.search.run import run_search
 
-    settings = _parse_settings(options)
+    settings = settings or _parse_settings(options)
     if dry_run:
         from fer_search.search.display.dry_run import print_dry_run
 

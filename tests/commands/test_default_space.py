@@ -12,8 +12,13 @@ from fer_search.space import load_space
 
 
 def test_a_given_space_is_used_without_a_message(capsys):
-    assert choose_space(Path("mine.py")) == Path("mine.py")
+    assert choose_space(Path(__file__)) == Path(__file__)
     assert capsys.readouterr().err == ""
+
+
+def test_a_missing_space_is_named():
+    with pytest.raises(UserError, match=r"cannot read the space nowhere\.py.*--space"):
+        choose_space(Path("nowhere.py"))
 
 
 @pytest.mark.parametrize(("device", "file"), [("CPU, 2 cores (x86_64)", "cpu.py"), ("NVIDIA H100 (JAX)", "modern.py")])
