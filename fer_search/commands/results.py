@@ -39,7 +39,8 @@ def runs(results_dir: ResultsDir = RESULTS, json: AsJson = False) -> None:
     if json:
         print(runs_as_json(found))
     else:
-        wide_console().print(runs_table(found))
+        console = wide_console()
+        console.print(runs_table(found, console.width))
 
 
 def trials(

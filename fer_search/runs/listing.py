@@ -15,6 +15,10 @@ from fer_search.report.formatting import percent
 from fer_search.runfolder.schema import ORACLE_FILE
 from fer_search.runs.status import Status, read_status
 
+COLUMNS = ("run", "date", "data", "width", "images", "state", "trials", "failed", "best", "by")
+NARROW = ("run", "date", "data", "state", "trials", "best")
+WIDE = 120  # characters of a line that all columns take
+
 
 def list_runs(results: Path) -> list[Status | tuple[Path, str]]:
     """Return the status of every run, the newest first; for a damaged one its folder and the error.
@@ -35,24 +39,37 @@ def list_runs(results: Path) -> list[Status | tuple[Path, str]]:
     return runs
 
 
-def runs_table(runs: list[Status | tuple[Path, str]]) -> Table:
-    """Return the runs as a table, a row each."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    for name in ("run", "date", "data", "width", "images", "state", "trials", "failed", "best", "by"):
-        table.add_column(name, justify="right" if name in ("width", "images", "failed") else "left")
+def runs_table(runs: list[Status | tuple[Path, str]], width: int = 240) -> Table:
+    """Return the runs as a table, a row each.
+
+    Args:
+        runs: From ``list_runs``.
+        width: Number of characters in a line; in less than ``WIDE`` only the most important columns are shown.
+    """
+    shown = [index for index, name in enumerate(COLUMNS) if width >= WIDE or name in NARROW]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for name in (COLUMNS[index] for index in shown):
+        right = name in ("width", "images", "failed")
+        table.add_column(
+            name, justify="right" if right else "left", no_wrap=name not in ("data", "state", "by"), overflow="fold"
+        )
     for run in runs:
-        if isinstance(run, tuple):
-            table.add_row(
-                str(run[0]), *[""] * 4, f"damaged; run fer-search doctor {shlex.quote(str(run[0]))}", *[""] * 4
-            )
-            continue
-        planned = f" of {run.planned}" if run.planned else ""
-        best = (percent(run.best["accuracy"]), run.best["title"]) if run.best else ("", "")
-        state = run.state or "stock Keras Tuner"
-        images = f"{run.images:,}" if run.images else ""
-        about = (run.created[:10], run.data, f"{run.width:g}", images)
-        table.add_row(run.folder, *about, state, f"{run.completed}{planned}", str(run.failed or ""), *best)
+        cells = _cells(run)
+        table.add_row(*(cells[index] for index in shown))
     return table
+
+
+def _cells(run: Status | tuple[Path, str]) -> tuple[str, ...]:
+    """Return a run's cells, one for each of ``COLUMNS``."""
+    if isinstance(run, tuple):
+        damaged = f"damaged; run fer-search doctor {shlex.quote(str(run[0]))}"
+        return (str(run[0]), *[""] * 4, damaged, *[""] * 4)
+    planned = f" of {run.planned}" if run.planned else ""
+    best = (percent(run.best["accuracy"]), run.best["title"]) if run.best else ("", "")
+    state = (run.state or "stock Keras Tuner").replace("_", " ")
+    images = f"{run.images:,}" if run.images else ""
+    about = (run.created[:10], run.data, f"{run.width:g}", images)
+    return (run.folder, *about, state, f"{run.completed}{planned}", str(run.failed or ""), *best)
 
 
 def runs_as_json(runs: list[Status | tuple[Path, str]]) -> str:

@@ -27,6 +27,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 CONDITION = re.compile(r"\s*([\w .-]+?)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
 FIXED_WIDTH = 62  # characters of the columns before the choices
+MIN_CHOICES_WIDTH = 40  # characters of the column that the choices share; in less, words would break
 MAX_CHOICE_COLUMNS = 8  # with more, the choices share one column
 BOOLEAN_WORDS = {"yes": "true", "no": "false"}
 
@@ -100,16 +101,17 @@ def trials_table(trials: pd.DataFrame, width: int = 240) -> Table:
     choices = [c for c in map(str, trials) if c.startswith(CHOICE) and trials[c].astype(str).nunique() > 1]
     widths = [max(len(label(c)), *(len(value(entry)) for entry in trials[c])) + 2 for c in choices]
     beside = len(choices) <= MAX_CHOICE_COLUMNS and sum(widths) <= width - FIXED_WIDTH
-    columns = [*map(label, choices)] if beside else ["choices"]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1))
+    columns = [*map(label, choices)] if beside else ["choices"] * (width - FIXED_WIDTH >= MIN_CHOICES_WIDTH)
+    hint = None if columns or not choices else "A wider terminal shows the choices; fer-search show RUN TRIAL does too."
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1), caption=hint, caption_justify="left")
     for name in ("trial", "name", "accuracy", "epochs", "parameters"):
         table.add_column(name, no_wrap=name != "name", overflow="fold")
     for name in columns:
         table.add_column(name, no_wrap=beside, overflow="fold")
     table.add_column("", overflow="fold")
     for _, row in trials.iterrows():
-        cells = [value(row[c]) for c in choices]
-        if columns == ["choices"]:
+        cells = [value(row[c]) for c in choices] if beside else []
+        if columns and not beside:
             cells = [", ".join(f"{label(c)} {value(row[c])}" for c in choices if not pd.isna(row[c]))]
         table.add_row(*_result(row), *cells, _outcome(row))
     return table

@@ -24,6 +24,7 @@ from fer_search.report.page.sections import (
 from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 
 PLOTLY = ("inline", "cdn")
+STATES = {"out_of_time": "time budget used up", "failing": "stopped after too many failures"}
 
 
 def write_report(run: str | Path, out: str | Path | None = None, plotly: str = "inline") -> Path:
@@ -85,7 +86,7 @@ def render(analysis: RunAnalysis, plotly: str = "inline", live: float | None = N
         repeat.section(analysis),
     ]
     started = info.created[:16].replace("T", " ") + (" UTC" if info.created else "")
-    facts = [info.data.get("name"), info.device, started, info.state]
+    facts = [info.data.get("name"), info.device, started, STATES.get(info.state, info.state)]
     subtitle = " · ".join(str(fact) for fact in facts if fact) or "a Keras Tuner project"
     page = Page(
         info.name, subtitle, info.cautions(), sections, table, filter_bar(analysis, table), live, analysis.majority

@@ -183,7 +183,7 @@ def _remark(row: dict[Hashable, Any], analysis: RunAnalysis) -> Markup:
     if row["status"] == "failed":
         parts += [tag("b", "failed"), f": {formatting.reason(row['message'])}"]
     elif row["status"] == "running":
-        parts.append("running")
+        parts.append(analysis.unfinished)
     for trial in row["trials"]:
         if note := analysis.notes.get(trial):
             parts += [tag("span", one, class_="tag") for one in note.tags]
@@ -192,8 +192,8 @@ def _remark(row: dict[Hashable, Any], analysis: RunAnalysis) -> Markup:
 
 
 def _caption(analysis: RunAnalysis) -> str:
-    designs, trainings = analysis.counts
-    count = f"{formatting.plural(designs, 'design')}, {formatting.plural(trainings, 'training')}. "
+    designs, trials = analysis.counts
+    count = f"{formatting.plural(designs, 'design')}, {formatting.plural(trials, 'trial')}. "
     if not analysis.designs["accuracy"].notna().any():
         return f"{count}Ranked by the tuner's own score."
     text = f"{count}Accuracy of the best epoch"

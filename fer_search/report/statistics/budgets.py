@@ -14,15 +14,15 @@ from fer_search.report.statistics.inference import mean_interval
 from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.choices import MAX_LISTED_VALUES, Choice
 
-MIN_DESIGNS = 8  # that a budget should have been reached by, to be compared at
+MIN_DESIGNS = 3  # that a budget should have been reached by, to be compared at
 
 
 class Comparison(NamedTuple):
     """Designs that may be compared.
 
     Attributes:
-        trials: rows of ``load_designs`` with an accuracy, best first; ``accuracy`` is the best within ``epochs``
-        epochs. epochs: the budget; None where no learning curves are known, and the accuracies are the final ones.
+        trials: rows of ``load_designs`` with an accuracy, best first; ``accuracy`` is the best within ``epochs``.
+        epochs: the budget; None where no learning curves are known, and the accuracies are the final ones.
         shorter: number of designs with a result that stopped before that epoch.
         failed: number of failed designs.
     """

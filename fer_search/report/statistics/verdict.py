@@ -11,7 +11,7 @@ from fer_search.report.statistics.inference import selection_bias
 from fer_search.report.statistics.published import protocol_differences
 from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.report.tables.classes import never_predicted, never_recognised
-from fer_search.report.tables.confirmed import in_words
+from fer_search.report.tables.confirmed import in_words, tested_rows
 from fer_search.runfolder.objective import ACCURACY
 from fer_search.runfolder.run_json import RunInfo
 
@@ -40,7 +40,7 @@ def verdict(analysis: RunAnalysis) -> Verdict:
     headline = f"Best: {formatting.title(best)}, validation accuracy {formatting.percent(best['accuracy'])}{suffix}."
     tested = in_words(analysis.confirmed)
     details = [*_state(info), _significance(info, scored), *_other_metrics(best), *_majority(analysis, scored)]
-    details += [*_missing_classes(analysis, best), *_published(info, float(best["accuracy"]))]
+    details += [*_missing_classes(analysis, best), *_published(analysis, float(best["accuracy"]))]
     details += _selection(info, scored, bool(tested))
     return Verdict(tested or headline, [headline, *details] if tested else details)
 
@@ -124,15 +124,23 @@ def _listed(names: list[str], word: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
-def _published(info: RunInfo, best: float) -> list[str]:
+def _published(analysis: RunAnalysis, validated: float) -> list[str]:
+    """Return the highest published accuracy beside the test accuracy, or beside the validation accuracy until then."""
+    info = analysis.info
     if not info.references:
         return []
     if info.toy:
         return ["Published accuracies are of real faces and are not compared with toy faces."]
     name = max(info.references, key=lambda reference: info.references[reference])
-    difference = best - info.references[name]
+    tested = tested_rows(analysis.confirmed)
+    measured = validated if tested.empty else float(tested["accuracy"].iloc[-1])
+    difference = measured - info.references[name]
     side = f"{100 * abs(difference):.1f} points {'above' if difference >= 0 else 'below'}"
     quoted = f"the highest published accuracy ({name}, {formatting.percent(info.references[name])})"
+    if not tested.empty:
+        return [f"On {tested['part'].iloc[-1].replace('_', ' ')}, {side} {quoted}."]
+    if name not in info.baselines:
+        return [f"{side[:1].upper()}{side[1:]} {quoted}, which was measured on other images."]
     differences = protocol_differences(info)
     caveat = f", which is not comparable: {differences}" if differences else ""
     return [f"{side[:1].upper()}{side[1:]} {quoted}{caveat}."]

@@ -124,8 +124,13 @@ class RunAnalysis:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Numbers of designs and of trainings (trials)."""
+        """Numbers of designs and of trials, of which a design has one for each rung and seed."""
         return len(self.designs), len(self.trials)
+
+    @property
+    def unfinished(self) -> str:
+        """What a trial without an end is called: it only runs as long as the search does."""
+        return "running" if self.info.state in ("running", "") else "unfinished"
 
     @cached_property
     def no_better_than_majority(self) -> np.ndarray:

@@ -65,12 +65,12 @@ def _tested(analysis: RunAnalysis) -> Markup | None:
 
 def _facts(analysis: RunAnalysis) -> Markup:
     info = analysis.info
-    designs, trainings = analysis.counts
+    designs, trials = analysis.counts
     own = analysis.curves[~analysis.curves["inherited"].astype(bool)]
     failed = int((analysis.trials["status"] == "failed").sum())
     running = int((analysis.trials["status"] == "running").sum())
-    states = [f"{count} {name}" for count, name in ((running, "running"), (failed, "failed")) if count]
-    counts = f"{formatting.plural(designs, 'design')}, {formatting.plural(trainings, 'training')}"
+    states = [f"{count} {name}" for count, name in ((running, analysis.unfinished), (failed, "failed")) if count]
+    counts = f"{formatting.plural(designs, 'design')}, {formatting.plural(trials, 'trial')}"
     budget = info.tuner.get("max_epochs")
     tuner = "baselines only" if info.tuner.get("baselines") == "only" else str(info.tuner.get("name") or "Keras Tuner")
     images = [f"{info.data[key]:,} {key}" for key in ("train", "validation") if info.data.get(key)]
