@@ -51,7 +51,7 @@ def test_many_choices_are_left_out_of_a_narrow_table(tmp_path):
     row = {"status": "completed", "name": pd.NA, "accuracy": 0.5, "low": 0.4, "high": 0.6, "epochs": 3}
     row |= {"parameters": 1000, "message": pd.NA}
     choices = {f"choice.a_choice_with_a_long_name_{k}": 1 for k in range(12)}
-    table = pd.DataFrame([row | {"trial": f"000{k}"} | {name: k for name in choices} for k in range(2)])
+    table = pd.DataFrame([row | {"trial": f"000{k}"} | dict.fromkeys(choices, k) for k in range(2)])
     narrow, wide = printed(trials_table(table, 80), 80), printed(trials_table(table, 160), 160)
     assert "long name" not in narrow
     assert "A wider terminal shows the choices" in narrow
