@@ -283,7 +283,9 @@ def report(
     for table in tables:
         print("\n" + table.markdown(), flush=True)
     if options.json:
-        chosen = {name: value for name, value in vars(options).items() if name not in ("json", "serve", "data")}
+        hidden = ("json", "serve", "data")  # and paths, which say nothing elsewhere
+        given = vars(options).items()
+        chosen = {name: value for name, value in given if name not in hidden and not isinstance(value, Path)}
         content = {
             "measured": time.strftime("%Y-%m-%d"),
             "machine": machine(),
