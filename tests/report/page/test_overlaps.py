@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_labels_of_references_cover_neither_curves_nor_each_other(browser: Brows
         assert bottom > top
         assert beside >= -1, "a label covers the curves"
         assert room >= -1, "a label runs out of the chart"
-    for (_, bottom, *_), (top, *_) in zip(labels, labels[1:], strict=False):
+    for (_, bottom, *_), (top, *_) in itertools.pairwise(labels):
         assert top >= bottom - 2, "two labels overlap"
 
 
