@@ -240,6 +240,9 @@ def test_trainings_have_random_numbers_and_losses_of_their_own(confirm, run, mon
     assert confirm(top=2, seeds=2) == 0
     assert len({trial.number for trial in trials}) == 4
     assert min(trial.number for trial in trials) >= 1_000_000
+    first, second = (entry["title"] for entry in record(run)["candidates"])
+    assert notes(run)[0].startswith(f"{first} minus {second}: ")
+    assert "points on private test (95% " in notes(run)[0]
     for trial, entry in zip(trials, 2 * record(run)["candidates"], strict=True):
         searched = read_epochs(run / f"trial_{entry['trial']}" / "epochs.csv")
         assert trial.schedule_losses == tuple(row["val_loss"] for row in searched)

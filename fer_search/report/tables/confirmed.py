@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from fer_search.errors import UserError
 from fer_search.report import formatting
-from fer_search.report.statistics.inference import repeated_interval, wilson_interval
+from fer_search.report.statistics.inference import difference_of_means, repeated_interval, wilson_interval
 from fer_search.report.tables.network_file import network_sentence
 from fer_search.report.tables.trials import RECALL
 from fer_search.runfolder.json_files import read_json
@@ -85,7 +86,36 @@ def notes(run: str | Path) -> list[str]:
             f"The test images of this run were evaluated {record['looks']} times; if designs were chosen in between, "
             "their test accuracies are too high."
         )
-    return [*lines, *filter(None, [network_sentence(run)])]
+    return [*differences(record), *lines, *filter(None, [network_sentence(run)])]
+
+
+def differences(record: Mapping[str, Any]) -> list[str]:
+    """Return the first design's test accuracies minus those of each other one, a sentence each.
+
+    Args:
+        record: content of confirm.json.
+    """
+    if len(record["candidates"]) < 2:
+        return []
+    first, *others = (_accuracies(record, index) for index in range(len(record["candidates"])))
+    titles, sentences = [candidate["title"] for candidate in record["candidates"]], []
+    for title, other in zip(titles[1:], others, strict=True):
+        parts = []
+        for part in (part for part in first if part in other and not part.endswith(NEW)):
+            (a, images), (b, _) = first[part], other[part]
+            result = difference_of_means(a, b, images)
+            points, low, high = (f"{100 * value:+.1f}" for value in (result.difference, result.low, result.high))
+            parts.append(f"{points} points on {part.replace('_', ' ')} (95% {low} to {high})")
+        if parts:
+            sentences.append(f"{titles[0]} minus {title}: {', '.join(parts)}.")
+    return sentences
+
+
+def _accuracies(record: Mapping[str, Any], candidate: int) -> dict[str, tuple[np.ndarray, int]]:
+    """Return the accuracies of a design's trainings on each part of the test images, and the number of images."""
+    tests = [one["tests"] for one in record["trainings"] if one["candidate"] == candidate and "tests" in one]
+    parts = tests[0] if tests else ()
+    return {part: (np.array([test[part]["accuracy"] for test in tests]), tests[0][part]["images"]) for part in parts}
 
 
 def confirmed_as_json(run: Path) -> str:
