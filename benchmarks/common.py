@@ -283,9 +283,7 @@ def report(
     for table in tables:
         print("\n" + table.markdown(), flush=True)
     if options.json:
-        hidden = ("json", "serve", "data")  # and paths, which say nothing elsewhere
-        given = vars(options).items()
-        chosen = {name: value for name, value in given if name not in hidden and not isinstance(value, Path)}
+        chosen = {k: v for k, v in vars(options).items() if k not in ("serve", "data") and not isinstance(v, Path)}
         content = {
             "measured": time.strftime("%Y-%m-%d"),
             "machine": machine(),

@@ -56,5 +56,5 @@ def test_accuracies_are_compared_on_the_same_images(peers):
     assert table[1].rows == [
         ["ours", "0.6000"],
         ["theirs", "0.5000"],
-        ["ours less theirs, points (95%)", "+10.0 (+4.1 to +15.9)"],
+        ["ours minus theirs, points (95%)", "+10.0 (+4.1 to +15.9)"],
     ]

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fer_search.runfolder.epochs import read_epochs
@@ -51,14 +52,21 @@ def start(tiny_space, tmp_path):
 
 
 def holders(run):
-    """Return the processes that train now."""
-    found = []
+    """Return the processes that train now; a killed one leaves its name in the lock."""
+    pids = []
     for lock in run.glob(".workers/*/.lock"):
         try:
-            found.append(json.loads(lock.read_text())["pid"])
+            pids.append(json.loads(lock.read_text())["pid"])
         except (OSError, ValueError, KeyError):
             continue
-    return found
+    return [pid for pid in pids if alive(pid)]
+
+
+def alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until(condition, process):
