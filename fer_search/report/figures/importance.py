@@ -12,6 +12,7 @@ from fer_search.report.formatting import label, points_interval, rows, signed_po
 from fer_search.report.statistics.importance import MATTERS
 
 MAX_ROWS = 12
+MAX_POINTS = 100  # that two accuracies can differ by
 
 
 def plot_importances(
@@ -32,6 +33,7 @@ def plot_importances(
     matters = [row.verdict == MATTERS for row in rows(shown)]
     colours = [TRIAL if sure else MUTED for sure in matters]
     half = 100 * (shown["high"] - shown["low"]) / 2
+    unknown = half > MAX_POINTS  # such intervals run out of the chart, instead of shrinking all others to dots
     figure.add_scatter(
         x=(100 * shown["difference"]).round(3).tolist(),
         y=[_name(row) for row in rows(shown)],
@@ -40,7 +42,7 @@ def plot_importances(
         marker={"size": 11, "color": colours, "symbol": ["circle" if sure else "circle-open" for sure in matters]},
         text=[_hover(row) for row in rows(shown)],
         hovertemplate="%{text}<extra></extra>",
-        cliponaxis=False,
+        cliponaxis=bool(unknown.any()),
     )
     figure.add_vline(x=0, line={"color": MUTED, "width": 1}, layer="below")
     for row in rows(shown):
@@ -65,6 +67,9 @@ def plot_importances(
         font={"size": 11, "color": MUTED},
     )
     figure.update_xaxes(showgrid=True, tickformat="d", nticks=7)
+    if unknown.any():
+        reach = 1.1 * float((100 * shown["difference"].abs() + half.mask(unknown, 0)).max())
+        figure.update_xaxes(range=[-reach, reach])
     figure.update_yaxes(tickformat=None, type="category", range=[-0.6, len(shown) - 0.4])
     return figure.update_layout(height=70 + 40 * max(len(shown), 2), margin_r=46)
 

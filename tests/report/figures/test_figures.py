@@ -93,6 +93,13 @@ def test_importance_figure_marks_significant_choices(analysis: RunAnalysis) -> N
     assert list(figure.data[0].marker.symbol) == symbols
 
 
+def test_an_unknown_effect_does_not_shrink_the_others(analysis: RunAnalysis) -> None:
+    table = analysis.importances.copy()
+    table.loc[table.index[-1], ["low", "high"]] = -900.0, 900.0
+    known = 100 * table[["low", "high"]].iloc[:-1].abs().to_numpy().max()
+    assert known < figures.plot_importances(table).layout.xaxis.range[1] < 3 * known
+
+
 @pytest.mark.parametrize("against", ["trials", "epochs", "hours"])
 def test_best_so_far_never_decreases(analysis: RunAnalysis, against: str) -> None:
     dots, line = figures.plot_best_so_far(analysis.trials, against=against).data
