@@ -10,8 +10,9 @@ import pytest
 from crash.recorder import Recorder, crash_states, torn_appends, write_tree
 
 TUNERS = {
+    "guided": {"max_trials": 5, "max_epochs": 4, "factor": 2},
     "random": {"max_trials": 3, "max_epochs": 2},
-    "hyperband": {"max_trials": None, "max_epochs": 4, "factor": 2, "baselines": "none"},
+    "hyperband": {"max_trials": None, "max_epochs": 3, "factor": 3, "baselines": "none"},
     "bayesian": {"max_trials": 5, "max_epochs": 2},
     "grid": {"max_trials": 4, "max_epochs": 2},
 }
