@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -25,6 +26,17 @@ hypothesis.settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FER_SEARCH_SHARED", ROOT.parent / "shared"))
+
+
+def pytest_collection_finish() -> None:
+    """Exclude libraries and tests from the garbage collections of each trial, as ``backend.start`` does for a run."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_configure() -> None:
+    """Do not wait for the disk: no test survives a power cut. What is synced, and when, tests/crash records."""
+    os.fsync = lambda descriptor: None
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -42,6 +42,7 @@ BACKEND_FILES = {
     "search/trials/tensorboard.py",  # writes TensorBoard event files
     "training/jax_engine.py",
     "training/tensorflow_engine.py",
+    "training/tensorflow_programs.py",
     "training/tensorflow_optimizer.py",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import keras
@@ -20,6 +21,7 @@ from fer_search.models.precision import dtype_policy
 from fer_search.models.residual import residual_stages
 
 FER2013 = DataSpec()
+_from_designs: weakref.WeakSet[keras.Model] = weakref.WeakSet()
 
 
 def build_model(
@@ -57,7 +59,14 @@ def build_model(
     freeze_initially = isinstance(design.network, Backbone) and design.network.frozen_epochs > 0
     optimizer = make_optimizer(design.optimisation, backbone_factor(design), freeze_initially)
     model.compile(optimizer=optimizer, loss=make_loss(design.optimisation), metrics=["accuracy"])
+    if not isinstance(design.network, Custom):
+        _from_designs.add(model)
     return model
+
+
+def is_from_design(model: keras.Model) -> bool:
+    """Return whether ``build_model`` made all layers of a model, whose ``get_config`` then says all about them."""
+    return model in _from_designs
 
 
 def build_network(

@@ -7,7 +7,8 @@ default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -27,6 +28,7 @@ from fer_search.training.engine import (
     split_micro_batches,
 )
 from fer_search.training.tensorflow_optimizer import use_fused_updates
+from fer_search.training.tensorflow_programs import Program
 
 Tensors = dict[str, tf.Tensor]
 _augment = tf.function(augment, jit_compile=True, autograph=False)  # shared by all trials: depends only on shapes
@@ -40,8 +42,8 @@ class TensorFlowEngine(Engine):
     Keras' own and see only the device's shard; dropout draws other numbers than on one device. The step is not compiled
     with XLA there, because it contains communication between the devices.
 
-    Each trial is traced anew, because a graph holds its own model's variables. On CPUs, where TensorFlow is used, that
-    takes a second or two, and nothing is compiled except the augmentation, which all trials share.
+    Trials with equal networks share traces; see ``fer_search.training.tensorflow_programs``. Tracing takes a second or
+    two on CPUs, where TensorFlow is used, and nothing is compiled except the augmentation, which all trials share.
 
     Args:
         model: Compiled model.
@@ -67,8 +69,11 @@ class TensorFlowEngine(Engine):
             use_fused_updates(model.optimizer)
             if tf.config.list_physical_devices("GPU") if jit is None else jit:
                 self._step = tf.function(self._take_step, jit_compile=True, autograph=False)
-        self._train, self._predict = _Program(self._train_steps), _Program(self._predict_steps)
-        self._measure = _Program(self._measure_steps)
+        shared = json.dumps(loss.get_config()), micro_batches, jit
+        options = shared if self.devices == 1 else None
+        self._train = Program(self._train_steps, "train", model, options)
+        self._predict = Program(self._predict_steps, "predict", model, options)
+        self._measure = Program(self._measure_steps, "measure", model, options)
 
     def put(self, array: np.ndarray) -> Any:
         if self.devices == 1:
@@ -221,21 +226,3 @@ def _strategy(count: int) -> tf.distribute.Strategy:
     """Return the process's one strategy: collectives of two strategies interfere with each other."""
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return tf.distribute.MirroredStrategy([f"{kind}:{k}" for k in range(count)])
-
-
-class _Program:
-    """A function that is traced once for each structure and shape of its arguments.
-
-    ``tf.function`` does the same, but warns about retracing because it counts the traces of all trials together.
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = tf.function(function, autograph=False)
-        self.traces: dict[Any, Any] = {}
-
-    def __call__(self, *arguments: Any) -> Any:
-        shapes = [(v.shape, v.dtype) for v in tf.nest.flatten(arguments, expand_composites=True)]
-        key = (*sorted(name for a in arguments if isinstance(a, dict) for name in a), *map(str, shapes))
-        if key not in self.traces:
-            self.traces[key] = self.function.get_concrete_function(*arguments)
-        return self.traces[key](*arguments)

@@ -1,0 +1,120 @@
+"""Traced TensorFlow programs, shared by the trials whose networks are equal.
+
+Tracing takes a second or more per trial: longer than many epochs of a small search. A graph does not contain its
+model's variables but takes their handles as inputs ("captures"), so a graph traced for one model also runs on the
+variables of an equal one. Trials that differ only in what the engine passes as arguments (learning rates, augmentation,
+label smoothing, weights of the images), that resume a design, or that repeat it with another seed, are not traced
+again. The graph is the same, and so are the results, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from fer_search.models import is_from_design
+
+# A program keeps its graph, about 6 MB for a small network, and the variables of the model it was traced for.
+MAX_SHARED = 12  # programs; a trial has three
+MAX_VARIABLES = 4_000_000  # numbers in a model and its optimiser, above which its programs are not kept
+
+_shared: OrderedDict[Hashable, Trace] = OrderedDict()  # least recently used first
+
+
+class Program:
+    """A function that is traced once for each structure and shape of its arguments.
+
+    ``tf.function`` does the same, but warns about retracing because it counts the traces of all trials together.
+
+    Args:
+        function: Function of tensors, dicts of tensors and values per device.
+        name: Name of the function, among those of an engine.
+        model: Compiled and built model whose variables the function uses.
+        options: All else that determines the function's graph; None if it cannot be shared.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], name: str, model: keras.Model, options: Hashable | None = None
+    ) -> None:
+        self.function = tf.function(function, autograph=False)
+        self.name, self.model, self.options = name, model, options
+        self.traces: dict[Hashable, Callable[..., Any]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        shapes = [(v.shape, v.dtype) for v in tf.nest.flatten(arguments, expand_composites=True)]
+        key = (*sorted(name for a in arguments if isinstance(a, dict) for name in a), *map(str, shapes))
+        if key not in self.traces:
+            self.traces[key] = self._trace(key, arguments)
+        return self.traces[key](*arguments)
+
+    def _trace(self, key: Hashable, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        """Return the function as traced for such arguments, for this model or an equal one."""
+        if self.options is None or not _can_share(self.model):
+            traced: Callable[..., Any] = self.function.get_concrete_function(*arguments)
+            return traced
+        shared_key = (self.name, _describe(self.model), self.options, key)
+        handles = _handles(self.model)
+        if shared_key in _shared:
+            _shared.move_to_end(shared_key)
+            return partial(_shared[shared_key], handles)
+        trace = Trace(self.function.get_concrete_function(*arguments), handles)
+        if trace.is_complete:
+            _shared[shared_key] = trace
+            while len(_shared) > MAX_SHARED:
+                _shared.popitem(last=False)
+        return partial(trace, handles)
+
+
+class Trace:
+    """A traced function, which runs on the variables of any model that is equal to the one it was traced for.
+
+    Args:
+        concrete: The traced function.
+        handles: Handles of the model's variables.
+    """
+
+    def __init__(self, concrete: Any, handles: list[tf.Tensor]) -> None:
+        self.concrete = concrete
+        positions = {id(handle): position for position, handle in enumerate(handles)}
+        # For each capture the position of its variable, or the capture itself if it is a constant.
+        self.captures = [positions.get(id(capture), capture) for capture in concrete.captured_inputs]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all variables that the function uses are the model's; other captures are constants."""
+        return all(
+            isinstance(capture, int) or (tf.is_tensor(capture) and capture.dtype != tf.resource)
+            for capture in self.captures
+        )
+
+    def __call__(self, handles: list[tf.Tensor], *arguments: Any) -> Any:
+        captures = [handles[capture] if isinstance(capture, int) else capture for capture in self.captures]
+        self.concrete.set_external_captures(captures)
+        return self.concrete(*arguments)
+
+
+def _handles(model: keras.Model) -> list[tf.Tensor]:
+    """Return the handles of all variables of a model and its optimiser, in the same order for equal models."""
+    return [variable.value.handle for variable in (*model.variables, *model.optimizer.variables)]
+
+
+def _can_share(model: keras.Model) -> bool:
+    """Return whether a model's configuration says all about it, and it is small enough to be kept."""
+    if not is_from_design(model):
+        return False
+    numbers: int = sum(v.value.shape.num_elements() for v in (*model.variables, *model.optimizer.variables))
+    return numbers <= MAX_VARIABLES
+
+
+def _describe(model: keras.Model) -> Hashable:
+    """Return all of a model and its optimiser that is constant in a graph; equal for equal models."""
+    optimizer = model.optimizer
+    constants = {k: v for k, v in vars(optimizer).items() if isinstance(v, bool | int | float | str | None)}
+    network = json.dumps(model.get_config(), sort_keys=True, default=str)
+    return network, type(optimizer).__name__, json.dumps(constants, sort_keys=True)
