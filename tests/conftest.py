@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before NumPy loads its BLAS: the suite's matrices are small, and a team of threads for each slows both workers down.
@@ -44,6 +44,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["FER_SEARCH_CACHE"] = str(shared_folder(tmp_path_factory) / "cache")
     os.environ.pop("FER_SEARCH_DATA", None)
     backend.start()  # before any test computes: it sets up how
+
+
+@pytest.fixture(autouse=True)
+def _forget_oracles() -> Iterator[None]:
+    """Let the oracles of a test go: Keras Tuner keeps all of a process, which make each garbage collection slower."""
+    yield
+    if (module := sys.modules.get("keras_tuner.src.engine.oracle")) is not None:
+        module.LOCKS.clear()
+        module.THREADS.clear()
 
 
 @pytest.fixture(scope="session")
