@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Before NumPy loads its BLAS: the suite's matrices are small, and a team of threads for each slows both workers down.
+# Before NumPy and TensorFlow are loaded: the suite's arrays are small, and teams of threads slow the workers down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import hypothesis
 import numpy as np

@@ -30,11 +30,12 @@ def test_on_jax(tmp_path, faces, monkeypatch):
     model.save_weights(tmp_path / "tensorflow.weights.h5")
     expected = model.predict(faces.images[:20][..., None].astype("float32"), verbose=0)
     (tmp_path / "tensorflow.json").write_text(json.dumps(expected.tolist()))
-    devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    # Optimising the compiled programs takes longer than running them.
+    options = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *(HERE / name for name in ON_BOTH)],
         cwd=HERE.parent,
-        env=os.environ | devices | {"KERAS_BACKEND": "jax", "FER_SEARCH_EXCHANGED": str(tmp_path)},
+        env=os.environ | options | {"KERAS_BACKEND": "jax", "FER_SEARCH_EXCHANGED": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

@@ -166,11 +166,13 @@ def test_page_is_updated_in_place(browser: Browser, running: Path, watch: Callab
 @pytest.mark.slow
 @pytest.mark.skipif(NEEDED[1].args[0], reason="no chromium")
 @pytest.mark.timeout(900)
-def test_page_follows_a_real_run(browser: Browser, tmp_path: Path, watch: Callable[[Path], Watch]) -> None:
+def test_page_follows_a_real_run(
+    browser: Browser, tmp_path: Path, tiny_space: Path, watch: Callable[[Path], Watch]
+) -> None:
     """From the first epoch to the end, with a kill in between."""
-    command = [sys.executable, "-m", "fer_search.cli", "run", "--space", "search_spaces/tiny.py", "--data", "toy"]
+    command = [sys.executable, "-m", "fer_search.cli", "run", "--space", str(tiny_space), "--data", "toy"]
     command += ["--tuner", "random", "--max-trials", "3", "--max-epochs", "3", "--limit-train", "200", "--name", "live"]
-    command += ["--results-dir", str(tmp_path), "--baselines", "none", "--batch-size", "32"]
+    command += ["--results-dir", str(tmp_path), "--baselines", "none"]
     run, root = tmp_path / "live", Path(__file__).parents[3]
     first = subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 300
