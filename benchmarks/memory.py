@@ -5,7 +5,7 @@
 
 Each trial runs ``fer_search.training.trial.train`` as a search does, for one epoch of 64 images, on one of a few random
 designs of search_spaces/tiny.py in rotation, so that JAX's disk cache (in a temporary folder) has them after the first
-time. tests/training/test_memory.py is a shorter version with fourteen trials.
+time. tests/training/test_memory.py is a shorter version.
 """
 
 from __future__ import annotations
