@@ -1,7 +1,8 @@
-"""Quality and time of Bayesian proposals: ours compared with stock Keras Tuner's.
+"""Quality and time of Bayesian proposals: ours compared with stock Keras Tuner's; time of guided's proposals.
 
     python benchmarks/proposals.py                    # 20 seeds of 40 trials; half an hour, nearly all for stock
     python benchmarks/proposals.py --seeds 3 --trials 30
+    python benchmarks/proposals.py --only guided      # the time per proposal of --tuner guided at 200 trials
 
 The simulated response surface resembles those of real searches: 15 choices (categories, numbers, a log-scale range, two
 conditional ones), main effects of up to a few points of accuracy, most of them small, some interactions, and the noise
@@ -15,6 +16,7 @@ import argparse
 import os
 import tempfile
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -26,7 +28,7 @@ from fer_search import backend
 
 backend.start()
 
-from fer_search.search.proposing.oracles import BayesianOracle, SafeOracle  # noqa: E402
+from fer_search.search.proposing.oracles import BayesianOracle, SafeOracle, make_oracle  # noqa: E402
 
 LISTS = (kt.engine.hyperparameters.Choice, kt.engine.hyperparameters.Boolean)
 NOISE = 0.006  # standard error of an accuracy of 0.6 on 7,000 images
@@ -133,18 +135,54 @@ def search(kind: type, surface: Surface, seed: int, trials: int, first: int) -> 
     return max(results)[1], seconds
 
 
+def time_guided(surface: Surface, trials: int, rungs: tuple[int, ...] = (1, 3, 9)) -> list[float]:
+    """Return the seconds of each proposal of a search of ``trials`` trials with guided, resumed ones included."""
+    rng, seconds = np.random.default_rng(99), []
+    with tempfile.TemporaryDirectory() as folder:
+        budgets = {"max_trials": None, "max_epochs": rungs[-1], "min_epochs": rungs[0], "factor": 3}
+        oracle = make_oracle("guided", surface.space.copy(), Path(folder), seed=1, **budgets)
+        oracle.verbose = 0
+        oracle.save = lambda: None
+        oracle._save_trial = lambda trial: None
+        for _ in range(trials):
+            began = time.perf_counter()
+            trial = oracle.propose()
+            seconds.append(time.perf_counter() - began)
+            values = trial.hyperparameters.values
+            epochs = range(values["tuner/initial_epoch"] + 1, values["tuner/epochs"] + 1)
+            curve = [surface(values) * (1 - 0.5 / epoch) + rng.normal(0, NOISE) for epoch in epochs]
+            oracle.finish(trial, [{"epoch": e, "val_accuracy": v} for e, v in zip(epochs, curve, strict=True)])
+    return seconds
+
+
+def report_guided(options: argparse.Namespace, timing: int) -> None:
+    """Report the time of guided's proposals over a long search."""
+    seconds = time_guided(Surface(0), timing)
+    table = common.Table(
+        f"Seconds per proposal of --tuner guided, {timing} trials of 15 choices",
+        ["trials", "median", "worst"],
+    )
+    for stop in range(timing // 5, timing + 1, timing // 5):
+        part = seconds[stop - timing // 5 : stop]
+        table.rows.append([f"{stop - len(part) + 1} to {stop}", f"{np.median(part):.3f}", f"{max(part):.3f}"])
+    common.report(options, [table], {"seconds": seconds})
+
+
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--seeds", type=int, help="number of response surfaces (default: 20)")
     parser.add_argument("--trials", type=int, help="trials per search (default: 40)")
     parser.add_argument("--first", type=int, default=15, help="random trials at the start")
     parser.add_argument("--samples", type=int, help="random designs that define the optimum (default: 20000)")
-    parser.add_argument("--only", choices=["ours", "stock", "random"], default=None)
+    parser.add_argument("--only", choices=["ours", "stock", "random", "guided"], default=None)
     parser.add_argument("--timing-trials", type=int, help="number of trials before timing our proposals (default: 200)")
     options = parser.parse_args()
     seeds, trials = options.seeds or (1 if options.quick else 20), options.trials or (18 if options.quick else 40)
     options.samples = options.samples or (500 if options.quick else 20_000)
     timing = options.timing_trials if options.timing_trials is not None else (20 if options.quick else 200)
+    if options.only == "guided":
+        report_guided(options, timing)
+        return
     kinds = {"ours": BayesianOracle, "stock": Stock}
     if options.only:
         kinds = {options.only: kinds.get(options.only, BayesianOracle)}

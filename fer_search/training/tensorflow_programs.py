@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from fer_search.models import is_from_design
 
-# A program keeps its graph, about 6 MB for a small network, and the variables of the model it was traced for.
-MAX_SHARED = 12  # programs; a trial has three
+# A program keeps its graph, about 20 MB for the networks of tiny.py, and the variables of the model it was traced for.
+MAX_SHARED = 6  # programs; a trial has three
 MAX_VARIABLES = 4_000_000  # numbers in a model and its optimiser, above which its programs are not kept
 
 _shared: OrderedDict[Hashable, Trace] = OrderedDict()  # least recently used first
