@@ -1,6 +1,6 @@
 """Design -> keras.Model."""
 
-from fer_search.models.build import build_model, build_network, is_from_design
+from fer_search.models.build import build_model, build_network, describe_network
 from fer_search.models.cost import Cost, count_flops, count_parameters, measure_cost
 from fer_search.models.custom import user_training
 from fer_search.models.loss import make_loss, training_loss
@@ -14,9 +14,9 @@ __all__ = [
     "check_weights",
     "count_flops",
     "count_parameters",
+    "describe_network",
     "find_weights",
     "freeze_backbone_for",
-    "is_from_design",
     "make_loss",
     "make_optimizer",
     "measure_cost",

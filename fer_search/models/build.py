@@ -21,7 +21,7 @@ from fer_search.models.precision import dtype_policy
 from fer_search.models.residual import residual_stages
 
 FER2013 = DataSpec()
-_from_designs: weakref.WeakSet[keras.Model] = weakref.WeakSet()
+_networks: weakref.WeakKeyDictionary[keras.Model, str] = weakref.WeakKeyDictionary()
 
 
 def build_model(
@@ -60,13 +60,13 @@ def build_model(
     optimizer = make_optimizer(design.optimisation, backbone_factor(design), freeze_initially)
     model.compile(optimizer=optimizer, loss=make_loss(design.optimisation), metrics=["accuracy"])
     if not isinstance(design.network, Custom):
-        _from_designs.add(model)
+        _networks[model] = repr((design.network, design.head))
     return model
 
 
-def is_from_design(model: keras.Model) -> bool:
-    """Return whether ``build_model`` made all layers of a model, whose ``get_config`` then says all about them."""
-    return model in _from_designs
+def describe_network(model: keras.Model) -> str | None:
+    """Return the network and head that ``build_model`` built a model from; None for others and for custom networks."""
+    return _networks.get(model)
 
 
 def build_network(

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from fer_search.models import is_from_design
+from fer_search.models import describe_network
 
 # A program keeps its graph, about 20 MB for the networks of tiny.py, and the variables of the model it was traced for.
 MAX_SHARED = 6  # programs; a trial has three
@@ -105,16 +105,19 @@ def _handles(model: keras.Model) -> list[tf.Tensor]:
 
 
 def _can_share(model: keras.Model) -> bool:
-    """Return whether a model's configuration says all about it, and it is small enough to be kept."""
-    if not is_from_design(model):
+    """Return whether a model's description says all about it, and it is small enough to be kept."""
+    if describe_network(model) is None:
         return False
     numbers: int = sum(v.value.shape.num_elements() for v in (*model.variables, *model.optimizer.variables))
     return numbers <= MAX_VARIABLES
 
 
 def _describe(model: keras.Model) -> Hashable:
-    """Return all of a model and its optimiser that is constant in a graph; equal for equal models."""
+    """Return all of a model and its optimiser that is constant in a graph; equal for equal models.
+
+    The configuration is that of the model as it is: a caller may have changed a layer since it was built.
+    """
     optimizer = model.optimizer
     constants = {k: v for k, v in vars(optimizer).items() if isinstance(v, bool | int | float | str | None)}
-    network = json.dumps(model.get_config(), sort_keys=True, default=str)
-    return network, type(optimizer).__name__, json.dumps(constants, sort_keys=True)
+    layers = json.dumps(model.get_config(), sort_keys=True, default=str)
+    return describe_network(model), layers, type(optimizer).__name__, json.dumps(constants, sort_keys=True)
