@@ -3,8 +3,10 @@ import random
 import keras
 import pytest
 
-from fer_search.design import Backbone, Design, Plain, Residual
+from fer_search.data.spec import DataSpec
+from fer_search.design import Backbone, Design, Head, Optimisation, Plain, Residual
 from fer_search.models import Cost, build_network, count_flops, count_parameters, measure_cost
+from fer_search.models import cost as cost_module
 
 
 def macs(layer, shape=(8, 8, 6)):
@@ -60,6 +62,24 @@ def test_measured_cost_matches_the_built_model(network):
     assert measure_cost(design) == Cost(count_parameters(model), count_flops(model))
 
 
+@pytest.fixture
+def nothing_remembered():
+    cost_module._measure_once.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_remembered")
+def test_equal_networks_are_built_once(monkeypatch):
+    built, real = [], cost_module.build_network
+    monkeypatch.setattr(cost_module, "build_network", lambda *given, **more: built.append(1) or real(*given, **more))
+    small, colour = Plain(stages=((2,),)), DataSpec(48, 3)
+    grey = [measure_cost(Design(network=small, optimisation=Optimisation(learning_rate=r))) for r in (0.1, 0.2)]
+    assert len(built) == 1
+    assert grey[0] == grey[1] != measure_cost(Design(network=small), colour)
+    assert measure_cost(Design(network=small, head=Head(dense=(4,)))).parameters > grey[0].parameters
+    assert len(built) == 3
+
+
+@pytest.mark.usefixtures("nothing_remembered")
 def test_measuring_allocates_no_weights(monkeypatch):
     made = []
     initialize = keras.initializers.GlorotUniform.__call__
@@ -74,6 +94,7 @@ def test_measuring_allocates_no_weights(monkeypatch):
     assert len(made) == 2  # only the small network's weights: nothing pending from measuring
 
 
+@pytest.mark.usefixtures("nothing_remembered")
 def test_measuring_does_not_affect_the_next_build():
     def first_weights():
         keras.utils.set_random_seed(1)
