@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from fer_search.augment import EpochDraws, augment
+from fer_search.models import describe_network
 from fer_search.training.batchnorm_stats import accumulating_statistics
 from fer_search.training.engine import (
     Engine,
@@ -69,8 +70,9 @@ class TensorFlowEngine(Engine):
             use_fused_updates(model.optimizer)
             if tf.config.list_physical_devices("GPU") if jit is None else jit:
                 self._step = tf.function(self._take_step, jit_compile=True, autograph=False)
-        shared = json.dumps(loss.get_config()), micro_batches, jit
-        options = shared if self.devices == 1 else None
+        # a user's loss may have no JSON form, and a user's network shares nothing
+        shareable = self.devices == 1 and describe_network(model) is not None
+        options = (json.dumps(loss.get_config()), micro_batches, jit) if shareable else None
         self._train = Program(self._train_steps, "train", model, options)
         self._predict = Program(self._predict_steps, "predict", model, options)
         self._measure = Program(self._measure_steps, "measure", model, options)

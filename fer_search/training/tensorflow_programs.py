@@ -20,7 +20,8 @@ import tensorflow as tf
 
 from fer_search.models import describe_network
 
-# A program keeps its graph, about 20 MB for the networks of tiny.py, and the variables of the model it was traced for.
+# A program keeps its graph, 7 or 8 MB for the networks of tiny.py, and the variables of two models: the one that it was
+# traced for and the one that ran it last.
 MAX_SHARED = 6  # programs; a trial has three
 MAX_VARIABLES = 4_000_000  # numbers in a model and its optimiser, above which its programs are not kept
 
