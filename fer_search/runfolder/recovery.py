@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fer_search.files import storage_failed
 from fer_search.runfolder.epochs import METRIC_COLUMNS, Row, parse_epochs, rewrite_epochs
 from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, EPOCHS_FILE, MID_EPOCH_FILE
 from fer_search.runfolder.seal import damage
@@ -72,12 +73,18 @@ def damaged_checkpoints(folder: Path, seed: int | None, number: int | None) -> l
 
 
 def damaged_table(table: Path) -> str | None:
-    """Return what is wrong with an epochs.csv, to follow its name; None if it is valid or missing."""
+    """Return what is wrong with an epochs.csv, to follow its name; None if it is valid or missing.
+
+    Raises:
+        OSError: The disk or the system failed, which says nothing about the file.
+    """
     try:
         return parse_epochs(table).damage
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
+        if storage_failed(error):
+            raise
         return f" cannot be read ({error})"
 
 

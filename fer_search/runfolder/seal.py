@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from fer_search.files import open_regular
+from fer_search.files import open_regular, storage_failed
 
 MAGIC = b"FERSEAL1"
 LABEL_BYTES, DIGEST_BYTES = 88, 32
@@ -68,6 +68,9 @@ def damage(path: Path, seed: int | None = None, number: int | None = None, epoch
         seed: Seed it must belong to; None for any.
         number: Trial it must belong to; None for any.
         epoch: Epoch it must be of; None for any.
+
+    Raises:
+        OSError: The disk or the system failed, which says nothing about the file.
     """
     try:
         with os.fdopen(open_regular(path), "rb") as file:
@@ -88,6 +91,8 @@ def damage(path: Path, seed: int | None = None, number: int | None = None, epoch
             if _digest(file, size - SEAL_BYTES, padded) != trailer[-DIGEST_BYTES:]:
                 return "does not match its checksum"
     except OSError as error:
+        if storage_failed(error):
+            raise
         return f"cannot be read ({error})"
     return _wrong_label(padded.rstrip(b"\0").decode(errors="replace"), seed, number, epoch)
 

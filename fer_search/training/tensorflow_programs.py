@@ -56,7 +56,7 @@ class Program:
 
     def _trace(self, key: Hashable, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         """Return the function as traced for such arguments, for this model or an equal one."""
-        if self.options is None or not _can_share(self.model):
+        if self.options is None or not _is_small(self.model):
             traced: Callable[..., Any] = self.function.get_concrete_function(*arguments)
             return traced
         shared_key = (self.name, _describe(self.model), self.options, key)
@@ -105,10 +105,8 @@ def _handles(model: keras.Model) -> list[tf.Tensor]:
     return [variable.value.handle for variable in (*model.variables, *model.optimizer.variables)]
 
 
-def _can_share(model: keras.Model) -> bool:
-    """Return whether a model's description says all about it, and it is small enough to be kept."""
-    if describe_network(model) is None:
-        return False
+def _is_small(model: keras.Model) -> bool:
+    """Return whether the variables of a model and its optimiser are few enough to be kept."""
     numbers: int = sum(v.value.shape.num_elements() for v in (*model.variables, *model.optimizer.variables))
     return numbers <= MAX_VARIABLES
 
