@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_tuner.engine.trial import Trial
 
+from fer_search.runfolder.crash_marker import remove_crash_marker
 from fer_search.runfolder.epochs import parse_epochs
 from fer_search.runfolder.recovery import (
     damaged_checkpoints,
@@ -39,6 +40,7 @@ def recover(state: SearchState) -> list[str]:
         if trial_id in pending:
             lines += set_aside_damaged(folder, state.settings.seed, number)
         else:
+            remove_crash_marker(folder)  # left behind if its removal failed when the trial ended
             lines += _set_aside_ended(state, trial_id)
             lines += _restore_table(state, trial)
         again = folder / RETRAINED
