@@ -56,6 +56,8 @@ def choose_candidates(
 ) -> list[Candidate]:
     """Return the best designs of a run, or the wanted ones; the best of several trials of a design represents it.
 
+    The design that the guided tuner recommends comes first: the best of many noisy scores is often not the best design.
+
     A design is trained up to its trial's best epoch; with a cosine or one_cycle schedule, up to the run's last epoch,
     where the learning rate has decayed.
 
@@ -74,7 +76,7 @@ def choose_candidates(
     completed = trials[trials["status"] == "completed"]
     if completed.empty:
         raise UserError(f"{run}: no trial completed, so there is nothing to confirm", EXIT_NO_TRIAL)
-    rows = [find_trial(completed, name) for name in wanted] or [row for _, row in completed.iterrows()]
+    rows = [find_trial(completed, name) for name in wanted] or _recommended_first(run, completed)
     curves = load_epochs(run)
     candidates: dict[Design, Candidate] = {}
     for row in rows:
@@ -86,6 +88,13 @@ def choose_candidates(
                 row["trial"], name, design, count, float(row["accuracy"]), losses, micro_batches
             )
     return list(candidates.values())
+
+
+def _recommended_first(run: Path, completed: pd.DataFrame) -> list[pd.Series]:
+    """Return the rows of completed trials, best first, after the recommended one."""
+    rows = [row for _, row in completed.iterrows()]
+    recommended = (RunFolder(run).read_run_json() or {}).get("recommended")
+    return sorted(rows, key=lambda row: row["trial"] != recommended)
 
 
 def _read_design(run: Path, trial: str) -> tuple[Design, int]:

@@ -24,7 +24,7 @@ from fer_search.search.executors.lease import wait_for_workers
 from fer_search.search.executors.open import open_executor
 from fer_search.search.loop import SearchLoop
 from fer_search.search.opening import open_run
-from fer_search.search.scheduling.gain import SEEDS, measure_gain
+from fer_search.search.scheduling.gain import SEEDS, first_trial, measure_gain
 from fer_search.search.settings import Settings
 from fer_search.search.state import SearchState, new_state
 from fer_search.search.trials.pretrained import resolve_missing_weights
@@ -192,11 +192,25 @@ def _end(state: SearchState, ending: str, stop: Stop) -> int:
         (state.consecutive_failures(), last_message),
     )
     if ending in ("finished", "out_of_time"):
-        text += _describe_gain(state)
+        text += _describe_recommendation(state) + _describe_gain(state)
     state.reporter.show(events.SearchEnded(str(state.folder.path), ending, text, ended, failed, best))
     if ending == "interrupted":
         return 128 + (stop.signum or signal.SIGINT)
     return EXIT_NO_TRIAL if ending == "failing" or (ended and ended == failed) else 0
+
+
+def _describe_recommendation(state: SearchState) -> str:
+    """Return which design the guided tuner's model recommends; "" if it is the one with the best score."""
+    recommended, best = state.info.get("recommended"), state.best()
+    if recommended is None or best is None:
+        return ""
+    if first_trial(state.oracle, recommended) == first_trial(state.oracle, f"{best.number:04d}"):
+        return ""
+    name = state.jobs.name(recommended)
+    return (
+        f"\nRecommended: trial {int(recommended)}{f' ({name})' if name else ''}. That trial {best.number} scored better "
+        "is within the noise of a single training, as the model of all learning curves sees it."
+    )
 
 
 def _describe_gain(state: SearchState) -> str:

@@ -5,7 +5,9 @@ import json
 import keras_tuner
 import pytest
 
+from fer_search.confirm.candidates import choose_candidates
 from fer_search.errors import UserError
+from fer_search.report import load_trials
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.json_files import read_json
@@ -149,3 +151,17 @@ def test_a_search_that_cannot_state_its_gain_says_why(search, tmp_path):
     assert said("proposals end early", **halving, max_trials=3)
     assert not said("compared", max_trials=4)
     assert not said("baselines alone", baselines="only", max_trials=None)
+
+
+def test_the_recommended_design_is_named_and_confirmed_first(search, tmp_path):
+    """All accuracies are random numbers, so that the highest one says nothing about its design."""
+    guided = {"tuner": "guided", "max_epochs": 4, "factor": 2, "seed": 1}
+    assert search(tmp_path, max_trials=14, **guided) == 0
+    run, printed = tmp_path / "tiny", (tmp_path / "out.txt").read_text()
+    recommended, best = read_json(run / "run.json")["recommended"], load_trials(run)["trial"].iloc[0]
+    assert recommended != best
+    assert f"Recommended: trial {int(recommended)}" in printed
+    assert f"That trial {int(best)} scored better" in printed
+    assert [chosen.trial for chosen in choose_candidates(run, 2, (), 4, None)] == [recommended, best]
+    assert search(tmp_path, tuner="random", max_trials=1, overwrite=True) == 0
+    assert "recommended" not in read_json(run / "run.json")

@@ -111,18 +111,19 @@ class GuidedOracle(SafeOracle):
         return [t.trial_id for t in sorted(stopped, key=lambda t: (-t.rung, -t.scores[t.rung], t.trial_id))]
 
     def recommended(self) -> str | None:
-        """Return the trial with the best forecast of those trained to the last rung; None if there is none.
+        """Return the trial with the best forecast of those trained to the last rung; None if the model knows too little.
 
         A baseline is recommended unless a proposal's forecast exceeds it by more than the standard deviation of a
         single training: the best of many noisy scores is too good to be true.
         """
         trainings = self.trainings()
         finished = [k for k, training in enumerate(trainings) if self._finished(training)]
-        if not finished:
+        if not finished or len(trainings) < RANDOM:
             return None
         encoding = Encoding(self.hyperparameters.space)
-        model = LearningCurves(encoding.features(_rows(encoding, trainings)), self._observe(trainings))
-        mean, _ = model.predict(model.features, np.arange(len(trainings)))
+        with threadpool_limits(1, user_api="blas"):
+            model = LearningCurves(encoding.features(_rows(encoding, trainings)), self._observe(trainings))
+            mean, _ = model.predict(model.features, np.arange(len(trainings)))
         best = max(finished, key=lambda k: (mean[k], -k))
         baseline = max((k for k in finished if trainings[k].baseline), key=lambda k: (mean[k], -k), default=best)
         return trainings[best if mean[best] > mean[baseline] + model.training_noise else baseline].trial_id

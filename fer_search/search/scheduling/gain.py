@@ -87,15 +87,15 @@ def measure_gain(
     if oracle.objective.name != "val_accuracy" or not validation:
         return None
     scores = _full_scores(oracle, max_epochs)
-    baselines = {trial: score for trial, score in scores.items() if _root(oracle, trial) < len(names)}
+    baselines = {trial: score for trial, score in scores.items() if first_trial(oracle, trial) < len(names)}
     proposals = {trial: score for trial, score in scores.items() if trial not in baselines}
     if not baselines or not proposals:
         return None
     means: dict[str, list[float]] = {}
     for trial, score in baselines.items():
-        means.setdefault(names[_root(oracle, trial)], []).append(score)
+        means.setdefault(names[first_trial(oracle, trial)], []).append(score)
     best_name = max(means, key=lambda name: float(np.mean(means[name])))
-    baseline = max((t for t in baselines if names[_root(oracle, t)] == best_name), key=lambda t: baselines[t])
+    baseline = max((t for t in baselines if names[first_trial(oracle, t)] == best_name), key=lambda t: baselines[t])
     proposal = max(proposals, key=lambda t: (proposals[t], -int(t)))
     deviation, repeated = _noise(list(means.values()), proposals[proposal], validation)
     trained = len(means[best_name])
@@ -123,6 +123,14 @@ def trials_without_gain(oracle: SafeOracle, baselines: int) -> int:
     return waited
 
 
+def first_trial(oracle: SafeOracle, trial_id: str) -> int:
+    """Return the number of the trial that began the training which a trial continues."""
+    values: dict[str, Any] = oracle.trials[trial_id].hyperparameters.values
+    while parent := values.get(PARENT):
+        trial_id, values = parent, oracle.trials[parent].hyperparameters.values
+    return int(trial_id)
+
+
 def _full_scores(oracle: SafeOracle, max_epochs: int) -> dict[str, float]:
     """Return the best score of each training that reached the last epoch, its earlier rungs included."""
     scores = {}
@@ -134,13 +142,6 @@ def _full_scores(oracle: SafeOracle, max_epochs: int) -> dict[str, float]:
             best, values = max(best, oracle.trials[parent].score), oracle.trials[parent].hyperparameters.values
         scores[trial.trial_id] = float(best)
     return scores
-
-
-def _root(oracle: SafeOracle, trial_id: str) -> int:
-    values: dict[str, Any] = oracle.trials[trial_id].hyperparameters.values
-    while parent := values.get(PARENT):
-        trial_id, values = parent, oracle.trials[parent].hyperparameters.values
-    return int(trial_id)
 
 
 def _noise(groups: list[list[float]], accuracy: float, validation: int) -> tuple[float, bool]:
