@@ -25,7 +25,9 @@ from fer_search.commands.options import (
 def confirm(
     run: Run = None,
     results_dir: ResultsDir = RESULTS,
-    top: Annotated[int, typer.Option(help="Number of designs to confirm: the one that the guided tuner recommends, then the best.")] = 3,
+    top: Annotated[
+        int, typer.Option(help="Number of designs to confirm: the one that the guided tuner recommends, then the best.")
+    ] = 3,
     seeds: Annotated[int, typer.Option(help="Number of training runs per design, each with its own random seed.")] = 3,
     trial: Annotated[
         list[str] | None,

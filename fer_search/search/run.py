@@ -206,10 +206,10 @@ def _describe_recommendation(state: SearchState) -> str:
         return ""
     if first_trial(state.oracle, recommended) == first_trial(state.oracle, f"{best.number:04d}"):
         return ""
-    name = state.jobs.name(recommended)
+    name = f" ({name})" if (name := state.jobs.name(recommended)) else ""
     return (
-        f"\nRecommended: trial {int(recommended)}{f' ({name})' if name else ''}. That trial {best.number} scored better "
-        "is within the noise of a single training, as the model of all learning curves sees it."
+        f"\nRecommended: trial {int(recommended)}{name}. That trial {best.number} scored better is within the noise of "
+        "a single training, as the model of all learning curves sees it."
     )
 
 

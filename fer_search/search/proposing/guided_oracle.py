@@ -111,7 +111,7 @@ class GuidedOracle(SafeOracle):
         return [t.trial_id for t in sorted(stopped, key=lambda t: (-t.rung, -t.scores[t.rung], t.trial_id))]
 
     def recommended(self) -> str | None:
-        """Return the trial with the best forecast of those trained to the last rung; None if the model knows too little.
+        """Return the trial with the best forecast of those trained to the last rung; None if too little is known.
 
         A baseline is recommended unless a proposal's forecast exceeds it by more than the standard deviation of a
         single training: the best of many noisy scores is too good to be true.
