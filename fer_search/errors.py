@@ -18,5 +18,5 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, exit_code: int = EXIT_USAGE) -> None:
-        super().__init__(message)
+        super().__init__(" ".join(message.splitlines()))  # what it quotes, such as a file's name, may have several
         self.exit_code = exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def _parse_pairs(argument: str) -> dict[str, str]:
         label, equals, name = pair.partition("=")
         if not equals or not label.strip() or not name.strip():
             raise UserError(f"--map {pair!r}: write LABEL=CLASS (or LABEL=drop), or a preset: {', '.join(PRESETS)}")
-        pairs[label.strip().lower()] = name.strip() if name.strip() == DROP else class_name(name)
+        pairs[_key(label)] = name.strip() if name.strip() == DROP else class_name(name)
     return pairs
 
 
@@ -135,12 +136,17 @@ def order_classes(names: Sequence[str] | set[str]) -> tuple[str, ...]:
     return (*(name for name in EMOTIONS if name in names), *sorted(set(names) - set(EMOTIONS)))
 
 
+def _key(text: str) -> str:
+    """Return a label as --map looks it up: in lower case, with single spaces between words."""
+    return " ".join(text.lower().split())
+
+
 def _is_number(text: str) -> bool:
     return bool(re.fullmatch(r"[+-]?\d+(\.0*)?", text.strip()))
 
 
 def _check_mixture(counts: Counter[str], first: dict[str, int], rules: LabelRules, where: Callable[[int], str]) -> None:
-    unmapped = [text for text in counts if text.strip().lower() not in rules.mapping]
+    unmapped = [text for text in counts if _key(text) not in rules.mapping]
     numbers = [text for text in unmapped if _is_number(text)]
     words = [text for text in unmapped if text not in numbers]
     if numbers and words:
@@ -153,7 +159,7 @@ def _resolve(
     text: str, rules: LabelRules, numbering: str | None, where: Callable[[], str], counts: Counter[str]
 ) -> str:
     """Return the class of a label, or DROP."""
-    key = text.strip().lower()
+    key = _key(text)
     if key in rules.mapping:
         return rules.mapping[key]
     if _is_number(key):
@@ -186,7 +192,8 @@ def _known_class(key: str, rules: LabelRules, where: Callable[[], str]) -> str:
     if name in ALIASES or name in rules.classes or rules.classes:
         return ALIASES.get(name, name)
     raise UserError(
-        f"{where()} {key!r} is not a known emotion; add --map {key}=CLASS (or {key}=drop), or list the classes that "
+        f"{where()} {key!r} is not a known emotion; add --map {shlex.quote(f'{key}=CLASS')} (or "
+        f"{shlex.quote(f'{key}=drop')}), or list the classes that "
         f"you want with --classes; known are {', '.join(EMOTIONS)}"
     )
 

@@ -155,7 +155,7 @@ def read_entries(
         cache: Cache folder, for images too large for memory.
     """
     labels = resolve_labels(
-        [label for _, label, _ in entries], options, lambda row: f"{source}: {entries[row][0]}: label", source
+        [label for _, label, _ in entries], options, lambda row: f"{source}: {entries[row][0]!r}: label", source
     )
     kept = np.flatnonzero(labels.kept).tolist()
     files = [_locate(source, folder, entries[row][0]) for row in kept]

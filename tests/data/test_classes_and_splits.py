@@ -54,6 +54,14 @@ def test_an_unknown_folder_name_is_not_guessed(tmp_path: Path) -> None:
     assert "10 images of bored are left out (--classes, --map)" in dropped.notes
 
 
+def test_a_name_of_several_words_is_mapped_however_they_are_spaced(tmp_path: Path) -> None:
+    root = folders(tmp_path / "f", ["happy", "very\nbored", "sad"])
+    with pytest.raises(UserError, match=r"add --map 'very bored=CLASS' \(or 'very bored=drop'\)") as caught:
+        load(root, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert load(root, tmp_path, mapping=("Very  bored=neutral",)).classes == ("happy", "sad", "neutral")
+
+
 def test_a_subset_of_the_classes_can_be_selected(tmp_path: Path) -> None:
     root = folders(tmp_path / "f", ["angry", "happy", "sad", "neutral"])
     dataset = load(root, tmp_path, classes=("Happiness", "sad"))
