@@ -31,6 +31,7 @@ import time
 from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}  # before NumPy
+os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # PyArrow, where installed, would start a thread
 
 import h5py
 import numpy as np
