@@ -16,6 +16,7 @@ from fer_search.models import measure_cost
 from fer_search.report import load_epochs, load_trials
 from fer_search.runfolder.design_json import read_design_json
 from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.run_json import load_run
 from fer_search.runfolder.schema import DESIGN_FILE
 from fer_search.runs.show import find_trial
 
@@ -93,7 +94,7 @@ def choose_candidates(
 def _recommended_first(run: Path, completed: pd.DataFrame) -> list[pd.Series]:
     """Return the rows of completed trials, best first, after the recommended one."""
     rows = [row for _, row in completed.iterrows()]
-    recommended = (RunFolder(run).read_run_json() or {}).get("recommended")
+    recommended = load_run(run).recommended
     return sorted(rows, key=lambda row: row["trial"] != recommended)
 
 

@@ -43,6 +43,7 @@ class RunInfo:
         state: "running", "interrupted", "finished" and others; "" if unknown.
         seconds: Wall time of the search so far; None if unknown.
         objective: What the search optimised.
+        recommended: Trial that the guided tuner's model recommends; "" if it does not say.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class RunInfo:
     state: str = ""
     seconds: float | None = None
     objective: Objective = ACCURACY
+    recommended: str = ""
 
     @property
     def validation(self) -> int | None:
@@ -155,7 +157,7 @@ def _run_info(path: Path, content: dict[str, Any], choices: tuple[Choice, ...]) 
         return dict(content.get(key) or {})
 
     tables = ("space", "baselines", "data", "tuner", "settings", "versions")
-    texts = ("command", "created", "version", "protocol", "protocol_note", "backend", "device", "state")
+    texts = ("command", "created", "version", "protocol", "protocol_note", "backend", "device", "state", "recommended")
     fields: dict[str, Any] = {key: table(key) for key in tables} | {key: str(content.get(key) or "") for key in texts}
     seconds = content.get("seconds")
     return RunInfo(

@@ -8,6 +8,8 @@ import pytest
 from fer_search.confirm.candidates import choose_candidates
 from fer_search.errors import UserError
 from fer_search.report import load_trials
+from fer_search.report.statistics.verdict import verdict
+from fer_search.report.tables.analysis import load_analysis
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.json_files import read_json
@@ -163,5 +165,7 @@ def test_the_recommended_design_is_named_and_confirmed_first(search, tmp_path):
     assert f"Recommended: trial {int(recommended)}" in printed
     assert f"That trial {int(best)} scored better" in printed
     assert [chosen.trial for chosen in choose_candidates(run, 2, (), 4, None)] == [recommended, best]
+    text = " ".join(verdict(load_analysis(run)).details)
+    assert f"The tuner's model of all learning curves recommends trial {int(recommended)}" in text
     assert search(tmp_path, tuner="random", max_trials=1, overwrite=True) == 0
     assert "recommended" not in read_json(run / "run.json")

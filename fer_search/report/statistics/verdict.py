@@ -147,7 +147,7 @@ def _published(analysis: RunAnalysis, validated: float) -> list[str]:
 
 
 def _selection(info: RunInfo, scored: pd.DataFrame, tested: bool) -> list[str]:
-    """The best of many is too high: selection bias."""
+    """Return that the best of many is too high (selection bias), and which design the tuner recommends instead."""
     if len(scored) == 1 or info.stock:
         return []
     if info.objective != ACCURACY:
@@ -159,4 +159,14 @@ def _selection(info: RunInfo, scored: pd.DataFrame, tested: bool) -> list[str]:
     text = f"Selection bias: {chosen}, so its accuracy is too high{amount}."
     if not tested and info.protocol == "holdout":
         text += f" Measure it on test images: fer-search confirm {info.path}"
-    return [text]
+    return [text, *_recommended(info, scored)]
+
+
+def _recommended(info: RunInfo, scored: pd.DataFrame) -> list[str]:
+    designs = scored[[info.recommended in trials for trials in scored["trials"]]]
+    if designs.empty or info.recommended in scored["trials"].iloc[0]:
+        return []
+    return [
+        f"The tuner's model of all learning curves recommends {formatting.title(designs.iloc[0])}: the difference is "
+        "within the noise of a single training."
+    ]
