@@ -1,6 +1,6 @@
 """Trainings that are made up, in workers that import no backend: what Ray, leases and the window do is real.
 
-Run as a script it is a driver: python made_up.py FOLDER WORKERS OPTIONS-AS-JSON
+Run as a script it is a driver: python made_up.py SPACE FOLDER WORKERS OPTIONS-AS-JSON [ADDRESS-OF-CLUSTER]
 """
 
 from __future__ import annotations
@@ -115,12 +115,13 @@ def made_up(job):
     return MadeUpJob(**{field.name: getattr(job, field.name) for field in dataclasses.fields(Job)})
 
 
-def install(patch, workers):
+def install(patch, workers, address=None):
     """Make searches in this process use made-up trainings, here or on light workers.
 
     Args:
         patch: ``setattr(object, name, value)``.
         workers: Number of Ray workers; 1 for none.
+        address: Cluster to join; None for one of their own.
     """
     from fer_search.data.dataset import Dataset
     from fer_search.data.toy import draw_faces
@@ -142,16 +143,17 @@ def install(patch, workers):
     patch(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
     patch(here, "store_predictions", lambda *arguments: None)
     if workers == 1:
+        patch(sys.modules[made_up.__module__], "PAUSE", 0.0)
         return
     from fer_search.search.executors.ray_cluster import Cluster, prepare_environment
 
-    prepare_environment(None)
+    prepare_environment(address)
     from fer_search.search.executors.ray_executor import RayExecutor
     from fer_search.search.executors.ray_worker import WorkerOptions
 
     @contextlib.contextmanager
     def open_light(settings, space, data, run, stop, say):
-        executor = RayExecutor(WorkerOptions(workers, 1), Cluster(None, workers, 10**6), run, stop, LightWorker)
+        executor = RayExecutor(WorkerOptions(workers, 1), Cluster(address, workers, 10**6), run, stop, LightWorker)
         executor.load(data)
         executor.predict = lambda *arguments, **options: None
         try:
@@ -178,5 +180,5 @@ if __name__ == "__main__":
     from fer_search import backend
 
     backend.start()
-    install(setattr, int(sys.argv[3]))
+    install(setattr, int(sys.argv[3]), *sys.argv[5:])
     sys.exit(search(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.stderr, **json.loads(sys.argv[4])))

@@ -1,4 +1,4 @@
-"""Several workers on Ray: killed at random, together with their driver, they change nothing."""
+"""Several workers on Ray: killed at random, together with their driver or their node, they change nothing."""
 
 import importlib.util
 import json
@@ -19,7 +19,8 @@ from fer_search.runfolder.json_files import read_json
 pytest.importorskip("ray", reason="needs: pip install 'fer-search[workers]'")
 
 HERE = Path(__file__).parent
-OPTIONS = {"tuner": "hyperband", "max_epochs": 4, "factor": 2, "baselines": "none", "ahead": 4, "min_steps": 0}
+MEMORY = 10**8  # bytes of an emulated node's object store, the least that Ray takes
+OPTIONS = {"tuner": "hyperband", "max_epochs": 8, "factor": 2, "baselines": "none", "ahead": 4, "min_steps": 0}
 
 
 @pytest.fixture
@@ -36,11 +37,12 @@ def start(tiny_space, tmp_path):
     """Start a driver with two workers in a process of its own; gives the process."""
     processes = []
 
-    def start(folder):
+    def start(folder, *address):
         folder.mkdir(exist_ok=True)
         paths = [str(HERE), str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         command = [sys.executable, str(HERE / "made_up.py"), str(tiny_space), str(folder), "2", json.dumps(OPTIONS)]
+        command += address
         with (folder / "out.txt").open("a") as out:
             process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
         processes.append(process)
@@ -111,25 +113,89 @@ def kill_workers(run, process, count, rng):
     return killed
 
 
-@pytest.mark.slow
-def test_killed_workers_drivers_and_stops_change_nothing(made_up, start, tiny_space, tmp_path, monkeypatch):
-    """Workers die by SIGKILL in the middle of trials, then their driver; the next one is stopped by SIGTERM."""
+@pytest.fixture
+def expected(made_up, tiny_space, tmp_path, monkeypatch):
+    """What the search computes in one process, without disturbances."""
     with monkeypatch.context() as patch, (tmp_path / "out.txt").open("w") as out:
         made_up.install(patch.setattr, 1)
         assert made_up.search(tiny_space, tmp_path / "here", 1, out, **OPTIONS) == 0
-    expected = state(tmp_path / "here" / "tiny")
-    assert len(expected[0]) > 10
+    result = state(tmp_path / "here" / "tiny")
+    assert len(result[0]) > 10
+    return result
+
+
+@pytest.fixture
+def nodes(monkeypatch):
+    """An emulated cluster of two nodes with a worker each; the head node has none."""
+    from fer_search.search.executors.ray_cluster import ENVIRONMENT
+
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+    yield cluster
+    cluster.shutdown()
+
+
+def kill_node(cluster, rng):
+    """Kill a node that has workers by SIGKILL."""
+    cluster.remove_node(rng.choice(sorted(cluster.worker_nodes, key=id)), allow_graceful=False)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_nodes_change_nothing(nodes, start, expected, tmp_path, seed):
+    """Nodes and drivers die by SIGKILL in turn, each in the middle of trials, until the search has ended."""
+    run, printed, rng = tmp_path / "workers" / "tiny", tmp_path / "workers" / "out.txt", random.Random(seed)
+    killed, code = 0, None
+    while code is None:
+        process = start(tmp_path / "workers", nodes.address)
+        for _ in range(2):
+            if not wait_until(lambda: holders(run), process):
+                break
+            time.sleep(rng.uniform(0, 0.3))
+            kill_node(nodes, rng)
+            nodes.add_node(num_cpus=1, object_store_memory=MEMORY)
+            killed += 1
+            begun = len(list(run.glob("trial_*/epochs.csv")))
+            wait_until(lambda begun=begun: len(list(run.glob("trial_*/epochs.csv"))) > begun, process)
+        if killed > 8:
+            code = process.wait()
+        elif (code := process.poll()) is None:
+            workers = holders(run)
+            process.kill()
+            process.wait()
+            assert gone(workers)
+    print(f"{killed} nodes killed")
+    assert code == 0, printed.read_text()
+    assert killed > 1
+    assert state(run) == expected
+    assert "Traceback" not in printed.read_text()
+
+
+@pytest.mark.slow
+def test_killed_workers_nodes_and_drivers_and_stops_change_nothing(nodes, start, expected, tmp_path):
+    """A worker dies by SIGKILL in the middle of a trial, then a node, then the driver; the next one gets SIGTERM.
+
+    The last driver, which finishes the search, starts a cluster of its own.
+    """
     run, printed = tmp_path / "workers" / "tiny", tmp_path / "workers" / "out.txt"
 
-    process = start(tmp_path / "workers")
-    assert kill_workers(run, process, 2, random.Random(0)) == 2, printed.read_text()
+    process = start(tmp_path / "workers", nodes.address)
+    assert kill_workers(run, process, 1, random.Random(0)) == 1, printed.read_text()
+    assert wait_until(lambda: holders(run), process), printed.read_text()
+    kill_node(nodes, random.Random(0))
     assert wait_until(lambda: holders(run), process), printed.read_text()
     workers = holders(run)
     process.kill()
     process.wait()
+    nodes.add_node(num_cpus=1, object_store_memory=MEMORY)
     assert gone(workers)  # workers end with their driver
 
-    process = start(tmp_path / "workers")
+    process = start(tmp_path / "workers", nodes.address)
     assert wait_until(lambda: len(holders(run)) == 2, process), printed.read_text()
     workers = holders(run)
     process.send_signal(signal.SIGTERM)
@@ -141,7 +207,7 @@ def test_killed_workers_drivers_and_stops_change_nothing(made_up, start, tiny_sp
     assert state(run) == expected
     assert not (run / ".workers").exists()
     text = printed.read_text()
-    assert text.count("resumes from its last checkpoint") == 2
+    assert text.count("resumes from its last checkpoint") >= 1
     assert "Re-run the same command to resume." in text
     assert "Traceback" not in text
     assert "(raylet" not in text
