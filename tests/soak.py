@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}  # before NumPy
 os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # PyArrow, where installed, would start a thread
@@ -161,6 +162,25 @@ def weights(path: Path) -> dict[str, bytes]:
     return arrays
 
 
+def difference(found: Any, expected: Any, where: str = "") -> str:
+    """Return where two states differ first, and how; "" if they do not."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted(found.keys() | expected.keys()):
+            if key not in found or key not in expected:
+                return f"{where}/{key} is {'missing' if key in expected else 'new'}"
+            if text := difference(found[key], expected[key], f"{where}/{key}"):
+                return text
+        return ""
+    return "" if found == expected else f"{where} is {found!r:.300}, not {expected!r:.300}"
+
+
+def compare(run: Path, expected: dict, tuner: str) -> bool:
+    """Return whether a search has the uninterrupted search's result; prints where not."""
+    if text := difference(state(run), expected):
+        print(f"{tuner}: {text}", flush=True)
+    return not text
+
+
 def soak(tuner: str, kills: int, rng: random.Random, root: Path) -> tuple[int, bool]:
     """Return the number of kills and whether every killed search gave the uninterrupted search's result."""
     uninterrupted, killed = root / f"{tuner}-uninterrupted", root / f"{tuner}-killed"
@@ -178,10 +198,10 @@ def soak(tuner: str, kills: int, rng: random.Random, root: Path) -> tuple[int, b
         if kill(process, killed):
             hits += 1
         else:  # it finished before the kill; the next one starts from scratch
-            same.append(state(killed / "tiny") == expected)
+            same.append(compare(killed / "tiny", expected, tuner))
             shutil.rmtree(killed)
     run_uninterrupted(killed, tuner, PARALLEL)
-    same.append(state(killed / "tiny") == expected)
+    same.append(compare(killed / "tiny", expected, tuner))
     verdict = "all equal bit for bit" if all(same) else f"{same.count(False)} DIFFERENT"
     duration = f"{time.monotonic() - began:.0f} s"
     print(f"{tuner}: {hits} kills, {len(same)} x {len(expected) - 1} trials, {verdict}, {duration}", flush=True)
