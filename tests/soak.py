@@ -97,6 +97,15 @@ def start(folder: Path, tuner: str) -> int:
         os._exit(code if isinstance(code, int) else 1)
 
 
+def max_starts() -> int:
+    """Return the start of a trial, without progress since its first, that must not be killed.
+
+    The fourth start marks it failed. A worker may begin another start in the moment before it notices that its driver
+    was killed.
+    """
+    return 2 if PARALLEL else 3
+
+
 def kill(process: int, folder: Path) -> bool:
     """Kill a search once this is not a trial's third crash without progress; return whether it was still running."""
     while True:
@@ -107,7 +116,7 @@ def kill(process: int, folder: Path) -> bool:
             assert code == 0, folder.with_suffix(".txt").read_text()
             return False
         markers = [json.loads(marker.read_text()) for marker in folder.glob("*/trial_*/training.json")]
-        if all(marker["starts"] < 3 for marker in markers):
+        if all(marker["starts"] < max_starts() for marker in markers):
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
             return True
@@ -126,7 +135,7 @@ def kill_workers(folder: Path, seconds: float, process: int, rng: random.Random)
         for lock in locks:
             marker = lock.parents[2] / f"trial_{lock.parent.name}" / "training.json"
             with contextlib.suppress(OSError, ValueError, KeyError):  # the worker has just exited
-                if json.loads(marker.read_text())["starts"] < 3:
+                if json.loads(marker.read_text())["starts"] < max_starts():
                     os.kill(json.loads(lock.read_text())["pid"], signal.SIGKILL)
                     killed += 1
                     break
