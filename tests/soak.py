@@ -64,8 +64,15 @@ PARALLEL: list[str] = []  # options of the killed but not of the uninterrupted s
 
 
 def options(folder: Path, tuner: str) -> list[str]:
+    """Return a search's command line.
+
+    With workers without a disk limit: which weights fit in it depends on how many trials are trained at once.
+    """
+    given = TUNERS[tuner]
+    if PARALLEL and "--max-disk" in given:
+        given = given[: given.index("--max-disk")]
     where = ["--space", str(folder.parent / "tiny.py"), "--data", "toy", "--results-dir", str(folder)]
-    return ["run", *where, "--limit-train", "128", "--tuner", tuner, *TUNERS[tuner]]
+    return ["run", *where, "--limit-train", "128", "--tuner", tuner, *given]
 
 
 def run_uninterrupted(folder: Path, tuner: str, more: list[str] | None = None) -> float:

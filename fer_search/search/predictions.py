@@ -12,7 +12,6 @@ from fer_search.files import storage_failed
 from fer_search.runfolder.design_json import read_design_json
 from fer_search.runfolder.predictions import predicted_trial
 from fer_search.search.state import SearchState
-from fer_search.search.trials.checkpoint_retention import rank_trials
 
 
 def update_predictions(state: SearchState, predict: Callable[..., Any], wait: bool = False) -> None:
@@ -23,7 +22,7 @@ def update_predictions(state: SearchState, predict: Callable[..., Any], wait: bo
         predict: ``Executor.predict``.
         wait: Return only when they are stored.
     """
-    best = rank_trials(state.oracle, 1)
+    best = state.oracle.best_trials(1)
     if not best or predicted_trial(state.folder.path) == best[0]:
         return
     try:

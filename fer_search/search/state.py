@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from fer_search import backend
@@ -18,7 +19,7 @@ from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.scheduling.budget import TrialBudgets, baseline_names, plan_budgets, trial_limit
 from fer_search.search.scheduling.clock import Clock
 from fer_search.search.settings import Settings
-from fer_search.search.trials.checkpoint_retention import prune_checkpoints, rank_trials
+from fer_search.search.trials.checkpoint_retention import prune_checkpoints
 from fer_search.search.trials.job_maker import JobMaker
 from fer_search.space import Space
 from fer_search.training.streaming import image_memory, select
@@ -103,19 +104,19 @@ class SearchState:
 
     def failed(self) -> int:
         """Return the number of failed trials."""
-        return sum(trial.status == "FAILED" for trial in self.oracle.known_trials())
+        return len(self.oracle.failed)
 
     def consecutive_failures(self) -> int:
         """Return how many of the last committed trials failed in a row."""
-        statuses = [self.oracle.trials[trial_id].status for trial_id in reversed(self.oracle.end_order)]
-        return next((count for count, status in enumerate(statuses) if status != "FAILED"), len(statuses))
+        ended = reversed(self.oracle.end_order)
+        return sum(1 for _ in takewhile(lambda trial_id: trial_id in self.oracle.failed, ended))
 
     def best(self) -> events.Best | None:
         """Return the best trial so far; None if no trial has a score."""
-        ranked = rank_trials(self.oracle, 1)
+        ranked = self.oracle.best_trials(1)
         if not ranked:
             return None
-        trial = next(trial for trial in self.oracle.known_trials() if trial.trial_id == ranked[0])
+        trial = self.oracle.known_trial(ranked[0])
         choices = {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
         return events.Best(int(ranked[0]), self.jobs.name(ranked[0]), trial.score, choices)
 

@@ -8,6 +8,7 @@ oracle's random state at a reload, and ends a search at the third failure in a r
 
 from __future__ import annotations
 
+import bisect
 import shlex
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ class SafeOracle(kt.Oracle):
         self._unsaved = False
         self.recorded: dict[str, Trial] = {}  # trials that ended and wait for their turn to be committed
         self.trial_digests: dict[str, str] = {}  # of the trial.json of each trial that ended
+        self.failed: set[str] = set()  # ids of trials that failed, recorded ones included
+        self._gains: dict[str, float] = {}  # trial -> score, more is better; recorded ones included
+        self._ranking: list[tuple[float, str]] = []  # (-gain, trial), sorted
+        self._committed: set[str] = set()  # of ``end_order``, as of the last look
+        self._first_pending = 0  # index in ``start_order`` before which all are committed
 
     def save(self) -> None:
         """Write oracle.json; with several pending trials only note that ``flush`` has to."""
@@ -77,6 +83,10 @@ class SafeOracle(kt.Oracle):
         digests = {i: self.trial_digests[i] for i in self.end_order if i in self.trial_digests}
         return state | {TRIAL_DIGESTS: digests}
 
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self._committed, self._first_pending = set(), 0
+
     def restore(self) -> None:
         """Resume from the files in the run folder.
 
@@ -97,7 +107,10 @@ class SafeOracle(kt.Oracle):
                 content = read_trial_json(file, self.trial_digests.get(trial_id) if trial_id in ended else None)
                 if trial_id in ended and content["status"] not in ENDED:
                     raise ValueError(f"oracle.json says that it ended, its status is {content['status']}")
-                self.trials[trial_id] = Trial.from_state(content)
+                self.trials[trial_id] = trial = Trial.from_state(content)
+                self._note_score(trial)
+                if trial.status == TrialStatus.FAILED:
+                    self.failed.add(trial_id)
             file = run / ORACLE_FILE
             self.set_state(state)
             self.check_state()
@@ -117,8 +130,11 @@ class SafeOracle(kt.Oracle):
 
     def pending(self) -> list[Trial]:
         """Return the trials that have begun and are not committed, in the order in which they began."""
-        committed = set(self.end_order)
-        return [self.trials[trial_id] for trial_id in self.start_order if trial_id not in committed]
+        self._committed.update(self.end_order[len(self._committed) :])
+        while self._first_pending < len(self.start_order) and self.start_order[self._first_pending] in self._committed:
+            self._first_pending += 1
+        begun = self.start_order[self._first_pending :]
+        return [self.trials[trial_id] for trial_id in begun if trial_id not in self._committed]
 
     def ongoing(self) -> Trial | None:
         """Return the first pending trial, such as one that an interruption left unfinished; None if there is none."""
@@ -152,6 +168,7 @@ class SafeOracle(kt.Oracle):
     def fail(self, trial: Trial, reason: str) -> None:
         """Commit a trial that gave no result."""
         trial.status, trial.message = TrialStatus.FAILED, reason
+        self.failed.add(trial.trial_id)
         self.end_trial(trial)
 
     def record(self, trial_id: str, rows: list[Row], message: str | None, failed: bool = False) -> Trial:
@@ -170,6 +187,7 @@ class SafeOracle(kt.Oracle):
         trial.message = message
         if failed:
             trial.status = TrialStatus.FAILED
+            self.failed.add(trial_id)
         else:
             self._complete(trial, rows)
             self.score_trial(trial)
@@ -184,9 +202,34 @@ class SafeOracle(kt.Oracle):
         self.end_trial(trial)
         return trial
 
-    def known_trials(self) -> list[Trial]:
-        """Return all trials with what is known of them, results that are recorded and not committed included."""
-        return [self.recorded.get(trial_id, trial) for trial_id, trial in self.trials.items()]
+    def score_trial(self, trial: Trial) -> None:
+        """Set the score of a trial from its metrics."""
+        super().score_trial(trial)
+        self._note_score(trial)
+
+    def known_trial(self, trial_id: str) -> Trial:
+        """Return a trial with what is known of it, a result that is recorded and not committed included."""
+        return self.recorded.get(trial_id) or self.trials[trial_id]
+
+    def best_trials(self, limit: int) -> list[str]:
+        """Return the ids of the ``limit`` best trials with a score, best first; ties are broken by the earlier one."""
+        return [trial_id for _, trial_id in self._ranking[:limit]]
+
+    def _note_score(self, trial: Trial) -> None:
+        """Take a trial's score into the ranking, which thus costs no more after thousands of trials."""
+        if trial.score is None:
+            return
+        gain = trial.score if self.objective.direction == "max" else -trial.score
+        before = self._gains.get(trial.trial_id)
+        if before == gain:
+            return
+        if before is not None:
+            del self._ranking[bisect.bisect_left(self._ranking, (-before, trial.trial_id))]
+        self._gains[trial.trial_id] = gain
+        bisect.insort(self._ranking, (-gain, trial.trial_id))
+
+    def _check_consecutive_failures(self) -> None:
+        """Do nothing: the search counts failures itself (--max-failures), without a look at all trials after each."""
 
     def _worker_name(self) -> str:
         return f"{len(self.trials):04d}" if self.concurrent else TUNER_ID

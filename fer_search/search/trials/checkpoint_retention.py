@@ -12,7 +12,6 @@ The limit holds at every instant: room is reserved for what a running trial need
 from __future__ import annotations
 
 import contextlib
-import heapq
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -64,7 +63,7 @@ def prune_checkpoints(
         cleaned: Ids of trials that earlier calls have cleaned for good, which are skipped; added to.
     """
     cleaned = set() if cleaned is None else cleaned
-    best = rank_trials(oracle, KEPT_WEIGHTS)
+    best = oracle.best_trials(KEPT_WEIGHTS)
     promotable = oracle.promotable() if isinstance(oracle, (GuidedOracle, HyperbandOracle)) else []
     pending = {trial.trial_id: trial for trial in oracle.pending()}
     in_use = {trial_id for trial in pending.values() for trial_id in _in_use(folder, trial)}
@@ -97,13 +96,6 @@ def max_trial_bytes(design: Design, parameters: int) -> int:
     averages = bool(design.optimisation.ema)
     files, bytes_per_parameter = 3 + averages, STATE_BYTES + averages * AVERAGE_BYTES
     return int(files * bytes_per_parameter * parameters * HDF5_OVERHEAD)
-
-
-def rank_trials(oracle: SafeOracle, limit: int) -> list[str]:
-    """Return the ids of the ``limit`` best trials with a score, best first; ties are broken by the earlier trial."""
-    scored = (trial for trial in oracle.known_trials() if trial.score is not None)
-    sign = 1 if oracle.objective.direction == "max" else -1
-    return [trial.trial_id for trial in heapq.nsmallest(limit, scored, key=lambda t: (-sign * t.score, t.trial_id))]
 
 
 def has_complete_epoch(path: Path) -> bool:
