@@ -228,3 +228,42 @@ def test_a_larger_beta_explores_more():
     )
     assert abs(near - 0.25) < 0.1
     assert far > 0.6
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_the_best_failed_and_pending_trials_are_those_that_a_look_at_all_finds(tmp_path, direction):
+    """In a random order of beginnings, results, failures and commits, with restarts in between."""
+
+    def open_run():
+        objective = kt.Objective("val_accuracy", direction)
+        oracle = ours("random", tmp_path / "run", max_trials=200, objective=objective)
+        oracle.concurrent = True
+        return oracle
+
+    def check():
+        known = [oracle.known_trial(trial_id) for trial_id in oracle.trials]
+        sign = -1 if direction == "max" else 1
+        scored = sorted((t for t in known if t.score is not None), key=lambda t: (sign * t.score, t.trial_id))
+        assert oracle.best_trials(5) == [trial.trial_id for trial in scored[:5]]
+        assert oracle.failed == {trial.trial_id for trial in known if trial.status == "FAILED"}
+        waiting = [trial_id for trial_id in oracle.start_order if trial_id not in oracle.end_order]
+        assert [trial.trial_id for trial in oracle.pending()] == waiting
+
+    oracle, rng = open_run(), np.random.default_rng(0)
+    for _ in range(150):
+        running = [trial.trial_id for trial in oracle.pending() if trial.trial_id not in oracle.recorded]
+        if len(running) < 6:
+            oracle.propose()
+        elif rng.random() < 0.7:
+            row = ROW | {"val_accuracy": float(rng.integers(20)) / 20}
+            oracle.record(str(rng.choice(running)), [row], None, failed=bool(rng.random() < 0.2))
+        elif oracle.pending()[0].trial_id in oracle.recorded:
+            oracle.commit(oracle.pending()[0].trial_id)
+        check()
+        if rng.random() < 0.05:
+            oracle.flush()
+            oracle = open_run()
+            oracle.restore()
+            check()
+    assert len(oracle.failed) > 3
+    assert len(oracle.end_order) > 10
