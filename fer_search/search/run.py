@@ -208,8 +208,8 @@ def _describe_recommendation(state: SearchState) -> str:
         return ""
     name = f" ({name})" if (name := state.jobs.name(recommended)) else ""
     return (
-        f"\nRecommended: trial {int(recommended)}{name}. That trial {best.number} scored better is within the noise of "
-        "a single training, as the model of all learning curves sees it."
+        f"\nRecommended: trial {int(recommended)}{name}. According to the model of all learning curves, the lead of "
+        f"trial {best.number} is within the noise of a single training."
     )
 
 
