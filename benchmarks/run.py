@@ -52,7 +52,7 @@ SUITE: dict[str, list[str]] = {  # benchmark -> its options in the 20-minute sui
 # run only by name
 MORE: dict[str, list[str]] = {
     "parity": [],
-    "many_workers": [],
+    "many_workers": ["--trials", "10000"],
     "families": [],
     "equal_time": [],
     "hour": [],

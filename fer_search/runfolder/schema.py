@@ -132,7 +132,7 @@ class RunJson(TypedDict):
     seconds: float  # wall time so far
     workers: NotRequired[int]  # trials trained at the same time by the last start, if several
     gain: NotRequired[dict[str, Any]]  # over the best baseline: "proposal", "baseline", "observed", "corrected", ...
-    recommended: NotRequired[str | None]  # trial with the best forecast of the guided tuner's model
+    recommended: NotRequired[str | None]  # trial; by the guided tuner, once the search has ended
     estimate_seconds: NotRequired[list[float]]  # lower and upper estimate of the whole search
 
 

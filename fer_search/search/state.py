@@ -13,7 +13,6 @@ from fer_search.data.split import Split
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.objective import parse_objective
 from fer_search.search.display import events
-from fer_search.search.proposing.guided_oracle import GuidedOracle
 from fer_search.search.proposing.oracles import oracle_for
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.scheduling.budget import TrialBudgets, baseline_names, plan_budgets, trial_limit
@@ -87,9 +86,7 @@ class SearchState:
     def write_state(self, state: str) -> None:
         """Write run.json: "running", or how the search ended."""
         self.info |= {"state": state, "seconds": self.seconds()}
-        self.info.pop("recommended", None)
-        if state != "running" and isinstance(self.oracle, GuidedOracle):
-            self.info["recommended"] = self.oracle.recommended()
+        self.info["recommended"] = None if state == "running" else self.oracle.recommended()
         self.folder.write_run_json(self.info)
 
     def prune(self, reserve: int = 0) -> None:

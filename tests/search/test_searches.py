@@ -168,4 +168,4 @@ def test_the_recommended_design_is_named_and_confirmed_first(search, tmp_path):
     text = " ".join(verdict(load_analysis(run)).details)
     assert f"The tuner's model of all learning curves recommends trial {int(recommended)}" in text
     assert search(tmp_path, tuner="random", max_trials=1, overwrite=True) == 0
-    assert "recommended" not in read_json(run / "run.json")
+    assert read_json(run / "run.json")["recommended"] is None

@@ -202,6 +202,10 @@ class SafeOracle(kt.Oracle):
         self.end_trial(trial)
         return trial
 
+    def recommended(self) -> str | None:
+        """Return the trial whose design a model of the tuner expects the most of; None if it has none."""
+        return None
+
     def score_trial(self, trial: Trial) -> None:
         """Set the score of a trial from its metrics."""
         super().score_trial(trial)
