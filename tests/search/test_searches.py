@@ -10,6 +10,7 @@ from fer_search.errors import UserError
 from fer_search.report import load_trials
 from fer_search.report.statistics.verdict import verdict
 from fer_search.report.tables.analysis import load_analysis
+from fer_search.runfolder.crash_marker import write_crash_marker
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.json_files import read_json
@@ -169,3 +170,11 @@ def test_the_recommended_design_is_named_and_confirmed_first(search, tmp_path):
     assert f"The tuner's model of all learning curves recommends trial {int(recommended)}" in text
     assert search(tmp_path, tuner="random", max_trials=1, overwrite=True) == 0
     assert read_json(run / "run.json")["recommended"] is None
+
+
+def test_a_crash_marker_that_could_not_be_removed_when_its_trial_ended_is_removed_later(search, state, tmp_path):
+    assert search(tmp_path, max_trials=2) == 0
+    before = state(tmp_path / "tiny")
+    write_crash_marker(tmp_path / "tiny" / "trial_0000", [[3, 0]], 1)
+    assert search(tmp_path, max_trials=2) == 0
+    assert state(tmp_path / "tiny") == before  # the names of all files included
