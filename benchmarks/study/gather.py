@@ -5,9 +5,10 @@
     python benchmarks/study/gather.py --folder ~/study --table-only                  # copies the table into this folder
 
 Runs one training after another with fer-search's own training code. If killed, the same command resumes and loses at
-most the current epoch. A row is appended to FOLDER/study.csv when a training run ends. The order is fixed: design 0 is
-the default, every third design differs from it in one to three choices ("neighbour"), and the others are drawn
-uniformly. Every eighth design has three seeds, to estimate the noise between seeds. 320 designs are 400 training runs
+most the current epoch. Several processes may share the folder, one for each core: each takes the next training run that
+no other has. A row is appended to FOLDER/study.csv when a training run ends. The order is fixed: design 0 is the
+default, every third design differs from it in one to three choices ("neighbour"), and the others are drawn uniformly.
+Every eighth design has three seeds, to estimate the noise between seeds. 320 designs are 400 training runs
 of about 75 seconds on one core each.
 """
 
@@ -20,6 +21,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,23 +83,40 @@ def gather(folder: Path, data: str, designs: int) -> None:
     settings = Settings(space=HERE / "space.py", data=data, limit_train=IMAGES, max_epochs=EPOCHS, seed=0)
     dataset, split = load_data(settings)
     seen = trial_data(dataset, split)
-    about = {"versions": backend.versions(), "backend": backend.start(), "device": backend.device()}
+    about: dict[str, Any] = {"versions": backend.versions(), "backend": backend.start(), "device": backend.device()}
     about |= {"images": IMAGES, "validation": len(split.validation), "data": dataset.fingerprint}
     (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     table = folder / "study.csv"
-    done = {(row["design"], row["seed"]) for row in read_table(table)}
     for number, origin, seed, hp in plan(space, designs):
-        if (str(number), str(seed)) in done:
-            continue
-        row = {"design": number, "origin": origin, "seed": seed, **hp.values}
-        row |= _train(space.design(hp.copy()), folder / f"design_{number:04d}_seed_{seed}", number, seed, seen)
-        append(table, columns(space), row)
+        trial_folder = folder / f"design_{number:04d}_seed_{seed}"
+        trial_folder.mkdir(exist_ok=True)
+        with lock(trial_folder, wait=False) as held:
+            if not held or (str(number), str(seed)) in _done(table):
+                continue
+            row: dict[str, Any] = {"design": number, "origin": origin, "seed": seed, **hp.values}
+            row |= _train(space.design(hp.copy()), trial_folder, number, seed, seen)
+            append(table, columns(space), row)
         print(f"design {number} ({origin}), seed {seed}: {row.get(f'val_acc_{EPOCHS}', row['failed'])}", flush=True)
+
+
+@contextmanager
+def lock(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Lock a folder against the other processes; yield whether it is held, which only ``wait=False`` can deny."""
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _done(table: Path) -> set[tuple[str, str]]:
+    return {(row["design"], row["seed"]) for row in read_table(table)}
 
 
 def _train(design: Any, folder: Path, number: int, seed: int, data: TrialData) -> dict[str, Any]:
     """Train a design; return its part of the row. Only epochs.csv is kept on disk."""
-    folder.mkdir(exist_ok=True)
     cost = measure_cost(design)
     about: dict[str, Any] = {"parameters": cost.parameters, "flops": cost.flops, "failed": ""}
     about["precision"] = resolve_precision(design.optimisation.precision)
@@ -112,26 +131,37 @@ def _train(design: Any, folder: Path, number: int, seed: int, data: TrialData) -
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the table; a last row truncated by a kill is removed."""
+    """Return the rows of the table, without a last one that is incomplete."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    complete = text[: text.rfind("\n") + 1]
-    if complete != text:
-        path.write_text(complete, encoding="utf-8")
-    return list(csv.DictReader(complete.splitlines()))
+    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
 
 
 def append(path: Path, names: list[str], row: dict[str, Any]) -> None:
-    """Append a row and sync it to disk."""
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
+    """Append a row and sync it to disk. A last row truncated by a kill is removed first."""
+    with lock(path.parent), path.open("a+", encoding="utf-8", newline="") as file:
+        file.seek(0)
+        text = file.read()
+        complete = text[: text.rfind("\n") + 1]
+        file.truncate(len(complete.encode()))
         writer = csv.DictWriter(file, names, lineterminator="\n")
-        if new:
+        if not complete:
             writer.writeheader()
         writer.writerow(row)
         file.flush()
         os.fsync(file.fileno())
+
+
+def copy_table(folder: Path) -> None:
+    """Copy the table, in the order of the designs, and what describes it into this folder."""
+    rows = read_table(folder / "study.csv")
+    rows.sort(key=lambda row: (int(row["design"]), int(row["seed"])))
+    with (HERE / "study.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    shutil.copy(folder / "about.json", HERE / "about.json")
 
 
 def main() -> None:
@@ -143,11 +173,8 @@ def main() -> None:
     options = parser.parse_args()
     if not options.table_only:
         options.folder.mkdir(parents=True, exist_ok=True)
-        with (options.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            gather(options.folder, options.data, options.designs)
-    for name in ("study.csv", "about.json"):
-        shutil.copy(options.folder / name, HERE / name)
+        gather(options.folder, options.data, options.designs)
+    copy_table(options.folder)
 
 
 if __name__ == "__main__":
