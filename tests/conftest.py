@@ -28,9 +28,12 @@ hypothesis.settings.load_profile("suite")
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FER_SEARCH_SHARED", ROOT.parent / "shared"))
 
+gc.disable()  # while the tests are collected, which imports Keras
+
 
 def pytest_collection_finish() -> None:
     """Exclude libraries and tests from the garbage collections of each trial, as ``backend.start`` does for a run."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
