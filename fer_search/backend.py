@@ -197,6 +197,7 @@ def gains_from_bfloat16() -> bool:
     return bool(_cpu_flags() & set(BFLOAT16_FLAGS))
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that affect a run's results."""
     versions = {"python": platform.python_version()}

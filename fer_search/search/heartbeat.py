@@ -30,7 +30,7 @@ class Heartbeat:
 
     def begin(self, begun: events.TrialBegun, progress: Progress) -> None:
         self.trials[begun.number] = begun, progress
-        self.write(force=True)
+        self.write(force=self.executor.slots == 1)  # with many workers a trial may begin every few milliseconds
 
     def progress(self, number: int, progress: Progress) -> None:
         self.trials[number] = self.trials[number][0], progress

@@ -121,7 +121,7 @@ class SearchLoop:
         """Make room for a trial's checkpoints, and show that it starts."""
         job, state = prepared.job, self.state
         self.running[job.trial_id] = prepared
-        state.prune(sum(max_trial_bytes(p.job.trial.design, p.parameters) for p in self.running.values()))
+        self._prune()
         own = completed_epochs(job.trial)
         if job.trial.parent is not None:
             self.without_checkpoint.add(job.trial_id)
@@ -190,7 +190,7 @@ class SearchLoop:
 
     def _after_commit(self, shown: TunerTrial | None = None) -> None:
         state = self.state
-        state.prune()
+        self._prune()
         update_predictions(state, self.executor.predict)
         if shown is not None:
             state.reporter.show(
@@ -207,6 +207,10 @@ class SearchLoop:
                 )
             )
         state.write_state("running")
+
+    def _prune(self) -> None:
+        """Remove checkpoints that are not needed, and leave room for those of the running trials."""
+        self.state.prune(sum(max_trial_bytes(p.job.trial.design, p.parameters) for p in self.running.values()))
 
     def _stop_running_jobs(self) -> None:
         """Stop what still trains; results that are complete by then are recorded."""
@@ -233,5 +237,5 @@ class SearchLoop:
         self.state.clock.end_epoch(number, row["seconds"])
         if (trial_id := f"{number:04d}") in self.without_checkpoint:
             self.without_checkpoint.remove(trial_id)
-            self.state.prune()
+            self._prune()
         self.state.reporter.show(events.EpochEnded(number, row, self.state.clock.left()))

@@ -23,7 +23,10 @@ def update_predictions(state: SearchState, predict: Callable[..., Any], wait: bo
         wait: Return only when they are stored.
     """
     best = state.oracle.best_trials(1)
-    if not best or predicted_trial(state.folder.path) == best[0]:
+    if not best or best[0] == state.predicted:
+        return
+    if predicted_trial(state.folder.path) == best[0]:
+        state.predicted = best[0]
         return
     try:
         design = Design.from_dict(read_design_json(state.folder.trial_path(best[0]))["design"])

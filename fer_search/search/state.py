@@ -18,11 +18,13 @@ from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.scheduling.budget import TrialBudgets, baseline_names, plan_budgets, trial_limit
 from fer_search.search.scheduling.clock import Clock
 from fer_search.search.settings import Settings
-from fer_search.search.trials.checkpoint_retention import prune_checkpoints
+from fer_search.search.trials.checkpoint_retention import Unpruned, prune_checkpoints
 from fer_search.search.trials.job_maker import JobMaker
 from fer_search.space import Space
 from fer_search.training.streaming import image_memory, select
 from fer_search.training.trial import TrialData
+
+INTERVAL = 1.0  # seconds between two writes of run.json while several workers train
 
 
 @dataclass
@@ -48,9 +50,11 @@ class SearchState:
         clock: Estimates the remaining time.
         workers: Number of trials that train at the same time.
         ahead: Maximum number of pending trials; None to commit results as they come (see ``window``).
-        cleaned: Ids of trials without checkpoints, for good.
+        unpruned: Trials that may have checkpoints.
+        predicted: Trial whose predictions are known to be stored.
         started: ``time.monotonic()`` at this start.
         seconds_before: Seconds that earlier starts took.
+        written: ``time.monotonic()`` when run.json was last written.
     """
 
     settings: Settings
@@ -71,9 +75,11 @@ class SearchState:
     ahead: int | None = 1
     info: dict[str, Any] = field(default_factory=dict)
     resumed: bool = False
-    cleaned: set[str] = field(default_factory=set)
+    unpruned: Unpruned = field(default_factory=Unpruned)
+    predicted: str | None = None
     started: float = 0.0
     seconds_before: float = 0.0
+    written: float = float("-inf")
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -84,7 +90,10 @@ class SearchState:
         return round(self.seconds_before + time.monotonic() - self.started, 1)
 
     def write_state(self, state: str) -> None:
-        """Write run.json: "running", or how the search ended."""
+        """Write run.json: "running", at most once a second with several workers, or how the search ended."""
+        if state == "running" and self.oracle.concurrent and time.monotonic() - self.written < INTERVAL:
+            return
+        self.written = time.monotonic()
         self.info |= {"state": state, "seconds": self.seconds()}
         self.info["recommended"] = None if state == "running" else self.oracle.recommended()
         self.folder.write_run_json(self.info)
@@ -93,7 +102,7 @@ class SearchState:
         """Remove checkpoints that are not needed, and keep ``reserve`` bytes below the limit free."""
         limit = self.settings.max_disk
         max_bytes = None if limit is None or limit == float("inf") else int(limit)
-        prune_checkpoints(self.folder, self.oracle, max_bytes, reserve, self.cleaned)
+        prune_checkpoints(self.folder, self.oracle, max_bytes, reserve, self.unpruned)
 
     def ended(self) -> int:
         """Return the number of trials that completed or failed."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fer_search.search.scheduling.estimate import SampledDesign, Speed
 
 POLL_SECONDS = 0.25  # longest wait for results before the driver looks at signals and news
+NEWS_SECONDS = 1.0  # between two questions for a worker's progress, at least
+NEWS_PER_SECOND = 16  # such questions to all workers, at most
 START_SECONDS = 600.0  # that workers have to start
 STOP_SECONDS = 120.0  # that workers have to save what they trained
 MAX_FAILED_STARTS = 3  # of a worker, in a row
@@ -118,9 +120,10 @@ class RayExecutor:
         done, _ = ray.wait(list(running), num_returns=len(running), timeout=0)
         ended = [self._take_result(running[future], listener) for future in done]
         self._hand_out()  # before the driver deals with the results
+        interval = max(NEWS_SECONDS, len(self.workers) / NEWS_PER_SECOND)
         for worker in self.workers:
             if worker.task is not None:
-                worker.take_news(listener)
+                worker.take_news(listener, interval)
         return ended
 
     def stop(self) -> None:

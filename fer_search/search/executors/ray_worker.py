@@ -18,7 +18,6 @@ from fer_search.search.executors.worker import News, Worker, WorkerInfo
 if TYPE_CHECKING:
     from fer_search.search.executors.executor import Listener, Task
 
-NEWS_SECONDS = 1.0  # between two questions for a worker's progress
 MAX_MEMORY_GROWTH = 2 * 2**30  # bytes, after which a worker is replaced when its trial has ended
 DEAD = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError)
 
@@ -136,11 +135,11 @@ class RayWorker:
         self.task, self.future = None, None
         return outcome
 
-    def take_news(self, listener: Listener) -> None:
-        """Ask for its progress once in a while, and pass on what it answered; never waits for it."""
+    def take_news(self, listener: Listener, interval: float) -> None:
+        """Ask for its progress every ``interval`` seconds, and pass on what it answered; never waits for it."""
         if self.asked is not None:
             self._take_answer(listener, timeout=0)
-        elif time.monotonic() - self.asked_at >= NEWS_SECONDS:
+        elif time.monotonic() - self.asked_at >= interval:
             self.asked = self.actor.news.options(concurrency_group="control").remote()
             self.asked_at = time.monotonic()
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -44,12 +44,25 @@ AVERAGE_BYTES = 4  # per parameter in addition, if the optimizer keeps an averag
 HDF5_OVERHEAD = 1.01  # size of a checkpoint relative to its numbers; 1.001 for Figure 1
 
 
+class Unpruned:
+    """The trials whose folders may hold checkpoints, so that a search of thousands of trials looks into few folders."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self._begun = 0
+
+    def update(self, start_order: Sequence[str]) -> None:
+        """Take in the trials that have begun since the last call."""
+        self.ids.update(start_order[self._begun :])
+        self._begun = len(start_order)
+
+
 def prune_checkpoints(
     folder: RunFolder,
     oracle: SafeOracle,
     max_bytes: int | None = None,
     reserve: int = 0,
-    cleaned: set[str] | None = None,
+    unpruned: Unpruned | None = None,
 ) -> None:
     """Remove the checkpoints that cannot matter any more, and the least promising ones beyond the limit.
 
@@ -59,32 +72,33 @@ def prune_checkpoints(
         folder: Run folder.
         oracle: Knows the trials.
         max_bytes: Limit on the size of all checkpoints together; None for no limit.
-        reserve: Bytes below the limit to keep free for the trials that are trained next.
-        cleaned: Ids of trials that earlier calls have cleaned for good, which are skipped; added to.
+        reserve: Bytes below the limit to keep free: the most that the running trials will take.
+        unpruned: Trials to look at, from the last call; None for all.
     """
-    cleaned = set() if cleaned is None else cleaned
+    unpruned = Unpruned() if unpruned is None else unpruned
+    unpruned.update(oracle.start_order)
     best = oracle.best_trials(KEPT_WEIGHTS)
     promotable = oracle.promotable() if isinstance(oracle, (GuidedOracle, HyperbandOracle)) else []
     pending = {trial.trial_id: trial for trial in oracle.pending()}
+    running = pending.keys() - oracle.recorded.keys()
     in_use = {trial_id for trial in pending.values() for trial_id in _in_use(folder, trial)}
-    kept = {*in_use, *promotable, *best, *pending}
-    for trial_id in oracle.trials.keys() - cleaned:
+    kept = {*in_use, *promotable, *best}
+    for trial_id in unpruned.ids - running:
         path = folder.trial_path(trial_id)
         if trial_id not in in_use and trial_id not in promotable:
             remove_other_checkpoints(path, ())
-        if trial_id not in pending or trial_id in oracle.recorded:
-            if trial_id in best:
-                _strip_optimizer_state(path / BEST_FILE)
-            else:
-                (path / BEST_FILE).unlink(missing_ok=True)
-            update_tuner_checkpoint(path)
-        if trial_id not in kept:
-            cleaned.add(trial_id)
+        if trial_id in best:
+            _strip_optimizer_state(path / BEST_FILE)
+        else:
+            (path / BEST_FILE).unlink(missing_ok=True)
+        update_tuner_checkpoint(path)
+    unpruned.ids &= kept
     if max_bytes is not None:
         removable = [path for i in reversed(promotable) if i not in in_use for path in _last(folder.trial_path(i))]
         removable += [folder.trial_path(i) / BEST_FILE for i in reversed(best[1:])]
-        folders = [folder.trial_path(trial_id) for trial_id in kept | _ancestors(oracle, pending)]
-        _shrink(folders, removable, max_bytes - reserve)
+        ended = [folder.trial_path(trial_id) for trial_id in (kept | _ancestors(oracle, pending)) - running]
+        if used_bytes(folder.path, ended) + 2 * reserve > max_bytes:  # the running trials take no more than ``reserve``
+            _shrink([*ended, *map(folder.trial_path, running)], removable, max_bytes - reserve)
 
 
 def max_trial_bytes(design: Design, parameters: int) -> int:
@@ -118,9 +132,10 @@ def used_bytes(run: Path, folders: Iterable[Path] | None = None) -> int:
 
 def _in_use(folder: RunFolder, pending: Trial) -> list[str]:
     """Return the pending trial, and its parent until it has a checkpoint of its own."""
-    begun = has_complete_epoch(folder.trial_path(pending.trial_id))
-    parent = None if begun else pending.hyperparameters.values.get("tuner/trial_id")
-    return [pending.trial_id, parent] if parent else [pending.trial_id]
+    parent = pending.hyperparameters.values.get("tuner/trial_id")
+    if parent and not has_complete_epoch(folder.trial_path(pending.trial_id)):
+        return [pending.trial_id, parent]
+    return [pending.trial_id]
 
 
 def _strip_optimizer_state(path: Path) -> None:
@@ -157,12 +172,16 @@ def _ancestors(oracle: SafeOracle, pending: Mapping[str, Trial]) -> set[str]:
     return ancestors
 
 
-def _stats(folder: Path) -> list[os.stat_result]:
-    """Return the status of a trial's checkpoints; a worker may remove one at any moment."""
+def _stats(folder: Path | str) -> list[os.stat_result]:
+    """Return the status of the checkpoints in a trial's folder and below; a worker may remove one at any moment."""
     stats = []
-    for file in folder.glob("**/*.h5"):
-        with contextlib.suppress(FileNotFoundError):
-            stats.append(file.stat())
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                stats += _stats(entry.path)
+            elif entry.name.endswith(".h5"):
+                with contextlib.suppress(FileNotFoundError):
+                    stats.append(os.stat(entry.path))
     return stats
 
 
