@@ -116,13 +116,29 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         path: Target file; its folder must exist.
         write: Writes the whole content to the temporary path it is given, which has the target's suffixes.
     """
-    handle, name = tempfile.mkstemp(prefix=TEMP_PREFIX, suffix="".join(path.suffixes), dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _replacement(path) as (handle, temporary):
+        os.close(handle)
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Replace a file atomically by the concatenated parts."""
+    with _replacement(path) as (handle, _), os.fdopen(handle, "wb") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _replacement(path: Path) -> Iterator[tuple[int, Path]]:
+    """Yield a new file, open, and its path; it replaces ``path`` if it could be written and synced."""
+    handle, name = tempfile.mkstemp(prefix=TEMP_PREFIX, suffix="".join(path.suffixes), dir=path.parent)
+    temporary = Path(name)
+    try:
+        yield handle, temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp creates private files
         check_write_guard()
         temporary.replace(path)
@@ -174,19 +190,12 @@ def write_hdf5(
     memory = MemoryFile()
     write(memory)
     content = memory.getbuffer()
-
-    def write_content(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            file.write(content)
-            if seal is not None:
-                file.write(seal(content))
-
-    write_atomic(path, write_content)
+    write_bytes(path, content, b"" if seal is None else seal(content))
 
 
 def write_text(path: Path, text: str) -> None:
     """Replace a text file atomically (UTF-8)."""
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, data: Any) -> None:
