@@ -29,6 +29,7 @@ class Lines:
     def __init__(self, console: Console, quiet: bool = False) -> None:
         self.console, self.quiet = console, quiet
         self.epochs: dict[int, int] = {}  # number of epochs of each running trial
+        self.several = False  # whether trials have trained at the same time; from then on every line names its trial
 
     def show(self, event: Event) -> None:
         if isinstance(event, (Note, SearchEnded)):
@@ -36,15 +37,15 @@ class Lines:
         elif isinstance(event, Preparing) and not self.quiet:
             self.say(f"{event.text} ...")
         elif isinstance(event, TrialEnded):
-            others = len(self.epochs.keys() - {event.number})
             self.epochs.pop(event.number, None)
             if event.status == "failed" or not self.quiet:
-                self.say(format_trial_end(event, named=others > 0))
+                self.say(format_trial_end(event, self.several))
         elif isinstance(event, TrialBegun) and not self.quiet:
             self.epochs[event.number] = event.epochs
+            self.several |= len(self.epochs) > 1
             self.say(format_trial_begin(event))
         elif isinstance(event, EpochEnded) and not self.quiet:
-            self.say(format_epoch(event, self.epochs[event.trial], named=len(self.epochs) > 1))
+            self.say(format_epoch(event, self.epochs[event.trial], self.several))
 
     def close(self) -> None:
         """Nothing to close."""

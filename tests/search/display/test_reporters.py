@@ -1,5 +1,6 @@
 """What a user sees of a search, and what is said about its time."""
 
+import dataclasses
 import io
 import json
 
@@ -116,10 +117,14 @@ PARALLEL = [
 
 def test_lines_of_several_trials_say_which_trial_they_are_of():
     out = io.StringIO()
-    told(Lines(Console(file=out, width=200)), [*PARALLEL, events.TrialEnded(1, None, "completed", 0.6, 3, "", BEST, 0)])
+    ended = events.TrialEnded(1, None, "completed", 0.6, 3, "", BEST, 0)
+    last = [events.EpochEnded(0, ROW, (0.0, 0.0)), dataclasses.replace(ended, number=0)]
+    told(Lines(Console(file=out, width=200)), [*PARALLEL, ended, *last])
     lines = out.getvalue().splitlines()
     assert lines[2].startswith("  trial 0: epoch 1 of 2: ")
     assert lines[3].startswith("  trial 1: validation accuracy 0.600 in epoch 3")
+    assert lines[4].startswith("  trial 0: epoch 1 of 2: ")  # also once it trains alone
+    assert lines[5].startswith("  trial 0: validation accuracy 0.600 in epoch 3")
 
 
 def test_the_live_panel_has_a_line_for_each_of_several_trials():
