@@ -105,17 +105,19 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--data", default="auto", help="FER2013 as csv or npz (default: auto)")
     parser.add_argument("--votes", type=Path, required=True, help="FER+'s fer2013new.csv")
-    parser.add_argument("--seeds", type=int, help="training runs per arm (default: 4)")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="(default: all)")
+    parser.add_argument("--seeds", type=int, help="training runs per arm (default: 3)")
     parser.add_argument("--folder", type=Path, help="folder for the training runs (default: results/bench_methods)")
     options = parser.parse_args()
-    options.seeds = options.seeds or (1 if options.quick else 4)
+    options.seeds = options.seeds or (1 if options.quick else 3)
     kept = "bench_methods_quick" if options.quick else "bench_methods"
     options.folder = options.folder or common.ROOT / "results" / kept
     backend.start()
     data, votes, name = make_data(options)
-    results: dict[str, list[dict[str, Any]]] = {arm: [] for arm in ARMS}
+    arms = list(dict.fromkeys([BASE, *options.arms]))
+    results: dict[str, list[dict[str, Any]]] = {arm: [] for arm in arms}
     for seed in range(options.seeds):
-        for arm in ARMS:
+        for arm in arms:
             results[arm].append(train_arm(arm, seed, data, votes, options))
             common.say(f"{arm}, seed {seed}: {results[arm][-1]['val_accuracy']:.4f}")
     table = common.Table(
