@@ -31,12 +31,6 @@ SHARED = Path(os.environ.get("FER_SEARCH_SHARED", ROOT.parent / "shared"))
 gc.disable()  # while the tests are collected, which imports Keras
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """With ``-n auto``, a worker more than there are cores: some tests wait for other processes."""
-    return backend.cores() + 1
-
-
 def pytest_collection_finish() -> None:
     """Exclude libraries and tests from the garbage collections of each trial, as ``backend.start`` does for a run."""
     gc.enable()
