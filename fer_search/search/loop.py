@@ -210,7 +210,7 @@ class SearchLoop:
 
     def _prune(self) -> None:
         """Remove checkpoints that are not needed, and leave room for those of the running trials."""
-        self.state.prune(sum(max_trial_bytes(p.job.trial.design, p.parameters) for p in self.running.values()))
+        self.state.prune({i: max_trial_bytes(p.job.trial.design, p.parameters) for i, p in self.running.items()})
 
     def _stop_running_jobs(self) -> None:
         """Stop what still trains; results that are complete by then are recorded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -98,11 +99,11 @@ class SearchState:
         self.info["recommended"] = None if state == "running" else self.oracle.recommended()
         self.folder.write_run_json(self.info)
 
-    def prune(self, reserve: int = 0) -> None:
-        """Remove checkpoints that are not needed, and keep ``reserve`` bytes below the limit free."""
+    def prune(self, running: Mapping[str, int] | None = None) -> None:
+        """Remove checkpoints that are not needed, with room for those of running trials (id -> largest size)."""
         limit = self.settings.max_disk
         max_bytes = None if limit is None or limit == float("inf") else int(limit)
-        prune_checkpoints(self.folder, self.oracle, max_bytes, reserve, self.unpruned)
+        prune_checkpoints(self.folder, self.oracle, max_bytes, running, self.unpruned)
 
     def ended(self) -> int:
         """Return the number of trials that completed or failed."""

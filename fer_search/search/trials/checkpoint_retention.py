@@ -61,7 +61,7 @@ def prune_checkpoints(
     folder: RunFolder,
     oracle: SafeOracle,
     max_bytes: int | None = None,
-    reserve: int = 0,
+    running: Mapping[str, int] | None = None,
     unpruned: Unpruned | None = None,
 ) -> None:
     """Remove the checkpoints that cannot matter any more, and the least promising ones beyond the limit.
@@ -72,7 +72,7 @@ def prune_checkpoints(
         folder: Run folder.
         oracle: Knows the trials.
         max_bytes: Limit on the size of all checkpoints together; None for no limit.
-        reserve: Bytes below the limit to keep free: the most that the running trials will take.
+        running: Running trials -> largest size of their checkpoints, which is kept free for them.
         unpruned: Trials to look at, from the last call; None for all.
     """
     unpruned = Unpruned() if unpruned is None else unpruned
@@ -80,10 +80,10 @@ def prune_checkpoints(
     best = oracle.best_trials(KEPT_WEIGHTS)
     promotable = oracle.promotable() if isinstance(oracle, (GuidedOracle, HyperbandOracle)) else []
     pending = {trial.trial_id: trial for trial in oracle.pending()}
-    running = pending.keys() - oracle.recorded.keys()
+    reserved = {} if running is None else running
     in_use = {trial_id for trial in pending.values() for trial_id in _in_use(folder, trial)}
     kept = {*in_use, *promotable, *best}
-    for trial_id in unpruned.ids - running:
+    for trial_id in unpruned.ids - (pending.keys() - oracle.recorded.keys()):
         path = folder.trial_path(trial_id)
         if trial_id not in in_use and trial_id not in promotable:
             remove_other_checkpoints(path, ())
@@ -96,9 +96,8 @@ def prune_checkpoints(
     if max_bytes is not None:
         removable = [path for i in reversed(promotable) if i not in in_use for path in _last(folder.trial_path(i))]
         removable += [folder.trial_path(i) / BEST_FILE for i in reversed(best[1:])]
-        ended = [folder.trial_path(trial_id) for trial_id in (kept | _ancestors(oracle, pending)) - running]
-        if used_bytes(folder.path, ended) + 2 * reserve > max_bytes:  # the running trials take no more than ``reserve``
-            _shrink([*ended, *map(folder.trial_path, running)], removable, max_bytes - reserve)
+        others = [folder.trial_path(i) for i in (kept | _ancestors(oracle, pending)) - reserved.keys()]
+        _shrink(others, removable, max_bytes - sum(reserved.values()))
 
 
 def max_trial_bytes(design: Design, parameters: int) -> int:
