@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: interleaved rounds and their statistics, workers, machine description, tables.
+"""Shared by the benchmarks: interleaved rounds, workers, machine description.
 
 Wall times on a shared machine drift, so arms are interleaved; reported are medians and ratios within rounds.
 """
@@ -12,43 +12,25 @@ import importlib.util
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tables import Spread as Spread
+from tables import Table as Table
+from tables import number as number
+from tables import ratios as ratios
+from tables import spread as spread
 
 from fer_search import backend
 
 ROOT = Path(__file__).resolve().parents[1]
 Round = Callable[[], float]  # runs once; returns seconds
-
-
-class Spread(NamedTuple):
-    """Median, minimum and maximum over rounds."""
-
-    median: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{number(self.median)} ({number(self.low)} to {number(self.high)})"
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Return the statistics over rounds; NaN if there are none."""
-    if not values:
-        return Spread(*[float("nan")] * 3)
-    return Spread(statistics.median(values), min(values), max(values))
-
-
-def ratios(of: Sequence[float], to: Sequence[float]) -> Spread:
-    """Return the spread of ``of`` / ``to``, round by round."""
-    return spread([a / b for a, b in zip(of, to, strict=True)])
 
 
 def interleave(rounds: int, arms: Mapping[str, Round]) -> dict[str, list[float]]:
@@ -76,9 +58,12 @@ class Worker:
     Args:
         spec: Input of ``serve``; "backend" is its Keras backend.
         environment: Additional environment variables.
+        wait: Whether to wait until it is ready; otherwise ``wait`` must be called before the first round.
     """
 
-    def __init__(self, spec: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, spec: Mapping[str, Any], environment: Mapping[str, str] | None = None, wait: bool = True
+    ) -> None:
         own = {"KERAS_BACKEND": spec["backend"], "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         own["PYTHONPATH"] = os.pathsep.join(paths)
@@ -91,7 +76,13 @@ class Worker:
             stderr=self.errors,
             text=True,
         )
-        self.about = self._answer()  # the worker's description of itself
+        self.about: dict[str, Any] = {}  # the worker's description of itself, once it is ready
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until the worker is ready for its first round."""
+        self.about = self._answer()
 
     def __call__(self) -> float:
         """Compute a round; return its seconds."""
@@ -151,15 +142,22 @@ def serve(prepare: Callable[[], Callable[[], Any]]) -> None:
 
 
 def start(specs: Mapping[str, Mapping[str, Any]], skipped: list[str]) -> dict[str, Worker]:
-    """Start a worker for each name, one after the other; those that cannot run are reported and added to skipped."""
+    """Start a worker for each name; those that cannot run are reported and added to skipped.
+
+    On a GPU machine they compile, on its many cores, at the same time; elsewhere one after the other.
+    """
+    started = {name: Worker(spec, wait=False) for name, spec in specs.items()} if device().gpu else {}
     workers = {}
     for name, spec in specs.items():
         try:
-            workers[name] = Worker(spec)
-            say(f"ready: {name}" + "".join(f", {key} {value}" for key, value in workers[name].about.items()))
+            worker = started.get(name) or Worker(spec, wait=False)
+            worker.wait()
         except WorkerFailed as error:
             say(f"LEFT OUT, {name}: {error}")
             skipped.append(f"{name}: {error}")
+            continue
+        workers[name] = worker
+        say(f"ready: {name}" + "".join(f", {key} {value}" for key, value in worker.about.items()))
     return workers
 
 
@@ -230,38 +228,6 @@ def describe(about: Mapping[str, Any]) -> str:
         f"{about['processor']}, {about['cores']} cores, {about['memory_gib']:.0f} GiB; computes on: {about['device']}; "
         f"{about['system']}; {versions}"
     )
-
-
-@dataclass
-class Table:
-    """A text table with notes below it."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def markdown(self) -> str:
-        """Return the table as GitHub Markdown with aligned columns."""
-        lines = [self.columns, *self.rows]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(self.columns))]
-        rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-        padded = [
-            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-            for line in (lines[0], rule, *lines[1:])
-        ]
-        text = "\n".join("| " + " | ".join(line) + " |" for line in padded)
-        return "\n\n".join([f"**{self.title}**", text, *self.notes]) + "\n"
-
-
-def number(value: float) -> str:
-    """Format a number with three digits and thousands separators."""
-    if value != value:
-        return "-"
-    digits = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
-    if digits > 3:
-        return f"{round(value, 3 - digits):,.0f}"
-    return f"{value:.{3 - digits}f}" if digits else f"{value:.3g}"
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

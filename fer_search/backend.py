@@ -25,6 +25,7 @@ BACKENDS = ("tensorflow", "jax")
 GPU_SHARE = "FER_SEARCH_GPU_SHARE"  # environment variable: fraction of a GPU that this process may use
 _gpus_hidden = False
 JAX_GPU_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
+DETERMINISM = "--xla_gpu_exclude_nondeterministic_ops"  # XLA's flag: equal trainings on a GPU end with equal weights
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")  # CPU features with bfloat16 faster than float32
 BFLOAT16_CAPABILITY = (8, 0)  # first NVIDIA compute capability with it
 
@@ -49,6 +50,9 @@ def start() -> str:
     Raises:
         UserError: The backend is unknown or not installed.
     """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if gpu_count() and DETERMINISM not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISM}=true".strip()  # read when JAX looks for its devices
     with suppressed_native_stderr():
         backend, _ = choose()
     os.environ["KERAS_BACKEND"] = backend
@@ -159,7 +163,7 @@ def describe_devices() -> list[str]:
     flags = sorted(_cpu_flags() & {"avx2", "avx512f", *BFLOAT16_FLAGS})
     lines = [
         f"CPU: {cores()} cores, {platform.machine()}{', ' + ' '.join(flags) if flags else ''}",
-        *(f"{name}: {_version(name)}" for name in ("tensorflow", "jax", "keras")),
+        *(f"{name}: {versions().get(name, 'not installed')}" for name in ("tensorflow", "jax", "keras")),
         f"Backend of a run: {backend} ({reason}).",
         f"Device: {device()}. Precision 'auto' means {precision} here.",
     ]
@@ -211,10 +215,6 @@ def _installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _version(name: str) -> str:
-    return versions().get(name, "not installed")
-
-
 def _cpu_flags() -> set[str]:
     """Return the CPU's feature flags on Linux; empty elsewhere."""
     try:
@@ -246,9 +246,12 @@ def _gpu_megabytes(gpu: Any) -> float:
     """Return 90% of a GPU's memory in MiB; the rest is for the CUDA contexts of the processes that share it."""
     index = int(gpu.name.rsplit(":", 1)[-1])
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    number = visible.split(",")[index] if visible else str(index)
-    command = ["nvidia-smi", f"--id={number}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    return 0.9 * float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return 0.9 * _total_megabytes(visible.split(",")[index] if visible else str(index))
+
+
+def _total_megabytes(gpu: str) -> int:
+    command = ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def _prepare_jax() -> None:
@@ -292,7 +295,5 @@ def device_memory() -> int:
     """Return the memory of the device that a run computes on, in bytes; the host's on a CPU."""
     if (_gpus_hidden and gpu_count()) or not device().startswith("CPU"):
         with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-            number = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
-            command = ["nvidia-smi", f"--id={number}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-            return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) * 2**20
+            return _total_megabytes(os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0") * 2**20
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,5 +1,6 @@
 """Start of the Keras backend."""
 
+import os
 import subprocess
 import sys
 
@@ -24,3 +25,21 @@ def test_packages_skipped_at_start_can_be_imported_afterwards():
         pytest.importorskip(name)
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("gpus", "given", "expected"),
+    [
+        ("0", "", "--xla_gpu_exclude_nondeterministic_ops=true"),
+        ("0", "--xla_gpu_exclude_nondeterministic_ops=false", "--xla_gpu_exclude_nondeterministic_ops=false"),
+        ("", "--xla_dump_hlo_as_text", "--xla_dump_hlo_as_text"),
+    ],
+)
+def test_trainings_on_a_gpu_are_deterministic_unless_the_user_prefers_speed(gpus, given, expected):
+    """Measured on an H200: without the flag two equal trainings differ from the first epoch on, with it in no bit."""
+    pytest.importorskip("jax")
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": gpus, "XLA_FLAGS": given, "KERAS_BACKEND": "jax"}
+    script = "import os; from fer_search import backend; backend.start(); import jax; jax.devices(); "
+    command = [sys.executable, "-c", script + "print(os.environ['XLA_FLAGS'])"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout.strip().splitlines()[-1:] == [expected], run.stderr

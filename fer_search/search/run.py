@@ -120,6 +120,7 @@ def _run(state: SearchState, executor: Executor, stop: Stop) -> int:
     _announce(state, executor)
     if state.settings.time_budget is not None:
         stop.deadline = time.monotonic() + state.settings.time_budget - state.seconds_before
+        state.clock.deadline = stop.deadline
         stop.grace, stop.time_to_end = GRACE * state.settings.time_budget, state.clock.time_to_end
     state.reporter.show(
         events.SearchBegun(
@@ -188,7 +189,7 @@ def _end(state: SearchState, ending: str, stop: Stop) -> int:
         state.settings,
         (ended, failed, state.budgets.trials),
         best,
-        state.clock.left(),
+        state.clock.work_left(),
         (state.consecutive_failures(), last_message),
     )
     if ending in ("finished", "out_of_time"):

@@ -14,6 +14,12 @@ def format_duration(seconds: float) -> str:
     return f"about {seconds / size:.{digits}f} {name}"
 
 
+def format_exactly(seconds: float) -> str:
+    """Return "90 s", "45 min", "1.5 h" or "2 days", as a user would have given it."""
+    name, size, _ = _unit(seconds)
+    return f"{seconds / size:.6g} {name}"
+
+
 def format_range(low: float, high: float) -> str:
     """Return a range of durations in seconds as "4 to 7 min" or "50 s to 2 min"; one number if both ends agree."""
     (low_name, low_size, low_digits), (name, size, digits) = _unit(low), _unit(high)

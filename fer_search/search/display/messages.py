@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from fer_search.search.display import events
-from fer_search.search.display.formatting import format_range, plural
+from fer_search.search.display.formatting import format_exactly, format_range, plural
 from fer_search.search.display.lines import format_best
 from fer_search.search.settings import Settings
 
@@ -44,9 +44,12 @@ def describe_plan(
     times = f", {settings.repeats} times each" if settings.repeats > 1 else ""
     baselines = f" (the baselines {first} first{times})" if first else ""
     trials, epochs = planned
+    limited = ""
+    if settings.time_budget is not None and seconds[1] > settings.time_budget:
+        limited = f"; --time-budget ends it after {format_exactly(settings.time_budget)}"
     lines.append(
-        f"Search: {settings.tuner}, {trials} trials{baselines}, {epochs} epochs of {images} images in total; "
-        f"estimated {format_range(*seconds)} on this device."
+        f"Search: {settings.tuner}, {plural(trials, 'trial')}{baselines}, {plural(epochs, 'epoch')} of {images:,} "
+        f"images in total; estimated {format_range(*seconds)} on this device{limited}."
     )
     return lines
 

@@ -45,6 +45,9 @@ class Clock:
         seconds: Seconds of each epoch trained before this start, per trial.
         workers: Number of trials that train at the same time.
         now: Monotonic clock, seconds.
+
+    Attributes:
+        deadline: Time of ``now`` at which the time budget ends; None for no limit.
     """
 
     def __init__(
@@ -61,7 +64,8 @@ class Clock:
         self.trials = [trial for trial in seconds or [] if trial]
         self.running: dict[int, _Running] = {}
         self._cached: tuple[float, Range] | None = None
-        self.overheads: list[float] = []  # seconds of a trial besides its epochs
+        self.overheads: list[float] = []  # seconds of a trial besides its epochs, and of compilation in its first one
+        self.deadline: float | None = None
 
     def begin_trial(self, number: int, done: int, epochs: float = float("inf")) -> None:
         """A trial of so many epochs starts, or resumes after ``done`` of them."""
@@ -80,17 +84,25 @@ class Clock:
         """A trial completed or failed; or, with ``ended`` False, its worker was lost."""
         trial = self.running.pop(number, None)
         if trial is not None and ended:
-            self.overheads.append(max(self.now() - trial.began - sum(trial.seconds), 0.0))
+            self.overheads.append(max(self.now() - trial.began - sum(trial.seconds), 0.0) + _compilation(trial.seconds))
         if trial is not None and trial.seconds:
             self.trials.append(trial.seconds)
         if ended:
             self.ended.add(number)
 
     def left(self) -> Range:
-        """Return the seconds left, low and high; with several workers computed at most once a second."""
+        """Return the seconds until all is trained or the time budget is used up, low and high."""
+        low, high = self.work_left()
+        if self.deadline is None:
+            return low, high
+        most = max(self.deadline - self.now(), 0.0)
+        return min(low, most), min(high, most)
+
+    def work_left(self) -> Range:
+        """Return the seconds that the rest takes, low and high; with several workers computed at most once a second."""
         if self.workers > 1 and self._cached is not None and self.now() - self._cached[0] < CACHE_SECONDS:
             return self._cached[1]
-        self._cached = self.now(), self._left()
+        self._cached = self.now(), self._work_left()
         return self._cached[1]
 
     def time_to_end(self) -> float:
@@ -102,7 +114,7 @@ class Clock:
         ends = ((trial.epochs - trial.done - trial.fraction) * trial.seconds[-1] for trial in known)
         return min(ends, default=float("inf"))
 
-    def _left(self) -> Range:
+    def _work_left(self) -> Range:
         running = {number: self._epochs_left(number) for number in self.running}
         waiting = [
             epochs
@@ -110,8 +122,8 @@ class Clock:
             if number not in self.ended and number not in running
         ]
         epochs = sum(running.values()) + sum(waiting)
-        rates = [float(np.mean(trial)) for trial in self.trials]
-        rates += [float(np.mean(trial.seconds)) for trial in self.running.values() if trial.seconds]
+        rates = [_rate(trial) for trial in self.trials]
+        rates += [_rate(trial.seconds) for trial in self.running.values() if trial.seconds]
         if not rates:
             part = epochs / max(self.budgets.epochs, 1)
             return self.estimate[0] * part, self.estimate[1] * part
@@ -126,7 +138,7 @@ class Clock:
         """Return the end of a list schedule of all epochs on the workers, and its uncertainty."""
         mean, spread = float(np.mean(rates)), _spread(rates)
         overhead = float(np.mean(self.overheads)) if self.overheads else 0.0
-        known = {n: float(np.mean(trial.seconds)) for n, trial in self.running.items() if trial.seconds}
+        known = {n: _rate(trial.seconds) for n, trial in self.running.items() if trial.seconds}
         free_at = [epochs * known.get(number, mean) for number, epochs in running.items()][: self.workers]
         free_at += [0.0] * (self.workers - len(free_at))
         heapq.heapify(free_at)
@@ -136,6 +148,16 @@ class Clock:
         uncertain = sum(waiting) + sum(epochs for number, epochs in running.items() if number not in known)
         error = spread * np.sqrt(1 / max(len(waiting), 1) + 1 / len(rates)) * uncertain / self.workers
         return max(float(middle - INTERVAL_WIDTH * error), 0.7 * middle), float(middle + INTERVAL_WIDTH * error)
+
+
+def _rate(seconds: list[float]) -> float:
+    """Return a trial's seconds per epoch; the first, which includes compilation, counts only if it is the only one."""
+    return float(np.mean(seconds[1:] or seconds))
+
+
+def _compilation(seconds: list[float]) -> float:
+    """Return by how much a trial's first epoch took longer than the others."""
+    return max(seconds[0] - _rate(seconds), 0.0) if seconds else 0.0
 
 
 def _spread(rates: list[float]) -> float:

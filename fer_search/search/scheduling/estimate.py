@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_search import backend
 from fer_search.data.spec import DataSpec
 from fer_search.design import IMAGE_SIZE, Backbone, Design
 from fer_search.files import storage_failed
@@ -26,10 +27,11 @@ from fer_search.search.scheduling.budget import TrialBudgets, baseline_names, pl
 from fer_search.search.settings import Settings
 from fer_search.space import Space
 from fer_search.training.batchnorm_stats import MAX_IMAGES
-from fer_search.training.trial import Stopped, Trial, TrialData, TrialHooks, train
+from fer_search.training.trial import Progress, Stopped, Trial, TrialData, TrialHooks, train
 
 SAMPLES = 8  # random designs whose FLOPs are counted, besides the baselines
 TIMING_SECONDS = 2.0  # training time that a measurement aims at
+DEVICE_STEPS = 64  # batches to time on a GPU or TPU, at most
 DEFAULT_THROUGHPUT = 3e10  # FLOP/s assumed before anything is measured: a few CPU cores
 FORWARD_COST = 1 / 3  # of a training image's time: for a validated image, or one for batch normalisation's statistics
 SPREAD = (0.8, 1.4)  # observed time of later epochs relative to a measurement: clock speed, caches, other processes
@@ -113,7 +115,7 @@ def time_designs(
     devices: int = 1,
     expensive: bool = True,
 ) -> Speed:
-    """Train a cheap and an expensive design for two short epochs each; return the fitted time model.
+    """Train a cheap and an expensive design for some seconds each; return the fitted time model.
 
     A design that cannot be trained contributes nothing; the search will report why. If that is the cheap one, the
     result is a guess.
@@ -202,19 +204,52 @@ def _time(
     sampled: SampledDesign, data: TrialData, throughput: float, stop: Callable[[], bool], devices: int
 ) -> tuple[float, float]:
     """Return the seconds per training image, and the seconds of a trial besides its images."""
-    batch = sampled.design.optimisation.batch_size
-    wanted = TIMING_SECONDS * throughput / (3 * max(sampled.cost.flops, 1))
-    count = int(np.clip(wanted, 8, min(8 * batch, 2048, len(data.labels))))
+    count = _timed_images(sampled, len(data.labels), throughput)
     parts = data.images[:count], data.labels[:count], data.images[:8], data.labels[:8]
     short = TrialData(*parts, class_names=data.class_names)
+    watch = _Stopwatch()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         design = _without_pretrained_weights(sampled.design)
         trial = Trial(design, epochs=3, folder=Path(folder), seed=0, number=0, devices=devices)
-        rows = train(trial, short, TrialHooks(should_stop=stop))
+        hooks = TrialHooks(should_stop=lambda: stop() or watch.seconds > TIMING_SECONDS, on_progress=watch)
+        try:
+            rows = train(trial, short, hooks)
+        except Stopped:
+            if stop():
+                raise
+            return watch.seconds / watch.images, time.perf_counter() - began - watch.seconds
     wall = time.perf_counter() - began
     epoch = min(rows[1]["seconds"], rows[2]["seconds"])
     return epoch / equivalent_images(count, 8), max(wall - 3 * epoch, 0.0)
+
+
+def _timed_images(sampled: SampledDesign, images: int, throughput: float) -> int:
+    """Return how many images to time a design on.
+
+    On a CPU about as many as take ``TIMING_SECONDS``, fewer than a batch where need be. On other devices many batches,
+    since a step of few images takes as long as a full one there; the stopwatch ends the measurement.
+    """
+    batch = sampled.design.optimisation.batch_size
+    if not backend.device().startswith("CPU"):
+        return min(DEVICE_STEPS * batch, images)
+    wanted = TIMING_SECONDS * throughput / (3 * max(sampled.cost.flops, 1))
+    return int(np.clip(wanted, 8, min(8 * batch, 2048, images)))
+
+
+class _Stopwatch:
+    """Sums the seconds and images between the reports of progress of each epoch; the first one includes compilation."""
+
+    def __init__(self) -> None:
+        self.seconds, self.images = 0.0, 0
+        self.last: tuple[float, Progress] | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.perf_counter()
+        if self.last is not None and self.last[1].epoch == progress.epoch:
+            self.seconds += now - self.last[0]
+            self.images += progress.done - self.last[1].done
+        self.last = now, progress
 
 
 def _cost(design: Design, spec: DataSpec) -> Cost:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fer_search.search.display.formatting import format_duration
+from fer_search.search.display.formatting import format_duration, format_exactly
 from fer_search.search.scheduling.estimate import SPREAD, Speed
 from fer_search.training.trial import TrialFailed
 
@@ -49,8 +49,8 @@ class TimeLimits:
         lowest = SPREAD[0] * (self.speed.trial + epochs * epoch)
         if self.time_budget is not None and lowest > self.time_budget:
             raise TrialFailed(
-                f"its {epochs} epochs take an estimated {format_duration(epochs * epoch)}, more than --time-budget "
-                f"{format_duration(self.time_budget)}"
+                f"its {epochs} epochs are estimated to take {format_duration(epochs * epoch)}, more than --time-budget "
+                f"{format_exactly(self.time_budget)}"
             )
 
 

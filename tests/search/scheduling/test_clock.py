@@ -67,3 +67,30 @@ def test_two_workers_take_half_as_long_and_the_last_trial_is_not_divided():
     now[0] += 2.0
     clock.end_trial(2, ended=False)  # its worker was lost: all of it is still to be done
     assert clock.left()[1] >= 40
+
+
+def test_compilation_in_the_first_epoch_is_not_taken_for_the_speed_of_later_ones():
+    """30 s of compilation and epochs of 1 s: eight of these are left, then a trial of ten with its own compilation."""
+    now = [0.0]
+    clock = Clock(TrialBudgets((10, 10)), (1.0, 2.0), now=lambda: now[0])
+    clock.begin_trial(0, 0)
+    for seconds in (31.0, 1.0):
+        now[0] += seconds
+        clock.end_epoch(0, seconds)
+    assert clock.left()[1] < 30
+    for _ in range(8):
+        now[0] += 1
+        clock.end_epoch(0, 1.0)
+    clock.end_trial(0)
+    low, high = clock.left()
+    assert low < 40 <= high < 50
+
+
+def test_the_time_budget_limits_what_is_left_of_the_search_but_not_of_its_work():
+    now = [0.0]
+    clock = Clock(TrialBudgets((10, 10)), (100.0, 200.0), now=lambda: now[0])
+    clock.deadline = 150.0
+    assert clock.left() == (100.0, 150.0)
+    assert clock.work_left() == (100.0, 200.0)
+    now[0] = 160.0
+    assert clock.left() == (0.0, 0.0)

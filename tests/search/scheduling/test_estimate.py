@@ -1,7 +1,11 @@
 """Estimating the run time from a small and a large design."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
+from fer_search import backend
 from fer_search.design import Design, Optimisation, Residual
 from fer_search.models import Cost
 from fer_search.search.scheduling import estimate
@@ -14,6 +18,7 @@ from fer_search.search.scheduling.estimate import (
     time_designs,
     training_flops,
 )
+from fer_search.training.trial import Progress, Stopped, TrialData
 
 
 def test_epochs_at_low_resolution_cost_less():
@@ -59,3 +64,51 @@ def test_the_estimate_is_trials_plus_images_over_speed():
     low, high = estimate_seconds(designs, speed, budgets, 1, 70, 20)
     seconds = 4 * 1.0 + 14 * 0.01 * (70 + (20 + 70) / 3)
     assert (low, high) == (pytest.approx(0.8 * seconds), pytest.approx(1.4 * seconds))
+
+
+class SimulatedGpu:
+    """Trains in simulated time: 20 s of compilation, 10 ms per epoch besides its steps, 4 ms per step of any size."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def train(self, trial, data, hooks):
+        batch, seconds = trial.design.optimisation.batch_size, []
+        self.now += 20
+        for epoch in range(1, trial.epochs + 1):
+            began, done, chunk = self.now, 0, 1 if epoch == 1 else 64
+            self.now += 0.01
+            while done < len(data.labels):
+                self.now += 0.004 * chunk
+                done = min(done + chunk * batch, len(data.labels))
+                chunk *= 2
+                hooks.on_progress(Progress(epoch, done, len(data.labels), 1.0, 0.5))
+                if hooks.should_stop():
+                    raise Stopped
+            seconds.append({"seconds": self.now - began})
+        return seconds
+
+
+@pytest.mark.parametrize("aim", [0.05, 100.0])
+def test_gpus_are_timed_on_full_batches_and_without_compilation(monkeypatch, aim):
+    """Whether or not all three epochs end before the stopwatch does."""
+    gpu = SimulatedGpu()
+    monkeypatch.setattr(backend, "device", lambda: "A GPU")
+    monkeypatch.setattr(estimate, "train", gpu.train)
+    monkeypatch.setattr(estimate, "time", SimpleNamespace(perf_counter=lambda: gpu.now))
+    monkeypatch.setattr(estimate, "TIMING_SECONDS", aim)
+    design = Design(optimisation=Optimisation(batch_size=100))
+    images, labels = np.zeros((28_000, 48, 48), np.uint8), np.zeros(28_000, np.int32)
+    data = TrialData(images, labels, images[:8], labels[:8])
+    speed = time_designs([SampledDesign("", design, Cost(5, 10**9))], data)
+    assert pytest.approx(28_000 * speed.image(10**9), rel=0.15) == 280 * 0.004
+    assert speed.trial == pytest.approx(20, rel=0.05)
+
+
+def test_a_measurement_stopped_by_the_user_is_no_measurement(monkeypatch):
+    gpu = SimulatedGpu()
+    monkeypatch.setattr(estimate, "train", gpu.train)
+    images, labels = np.zeros((900, 48, 48), np.uint8), np.zeros(900, np.int32)
+    data = TrialData(images, labels, images[:8], labels[:8])
+    with pytest.raises(Stopped):
+        time_designs([SampledDesign("", Design(), Cost(5, 10**6))], data, stop=lambda: True)
