@@ -120,7 +120,7 @@ def generator_feeds(images: np.ndarray, labels: np.ndarray, batch: int) -> dict[
     for workers in (1, max(2, cores())):
         flow = generator.flow(images[..., None].astype(np.float32), labels, batch_size=batch, seed=0)
         flow.workers = workers
-        feeds[f"by {workers} workers"] = flow
+        feeds[f"by {workers} worker" + "s" * (workers > 1)] = flow
     return feeds
 
 

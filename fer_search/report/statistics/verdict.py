@@ -80,9 +80,8 @@ def _significance(info: RunInfo, scored: pd.DataFrame) -> str:
     equals = int(scored["indistinguishable_from_best"].sum()) - 1
     test = f"(95%, Bonferroni, {info.validation:,} validation images)"
     if equals <= 0:
-        return f"All {formatting.plural(others, 'other design')} are significantly worse {test}.{trained}".replace(
-            "All 1 other design are", "The other design is"
-        )
+        which = {1: "The other design is", 2: "Both other designs are"}.get(others, f"All {others:,} other designs are")
+        return f"{which} significantly worse {test}.{trained}"
     verb = "is" if equals == 1 else "are"
     which = f"{equals} of the other {formatting.plural(others, 'design')}"
     return f"{which} {verb} not significantly different {test}.{trained}"

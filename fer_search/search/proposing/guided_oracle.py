@@ -1,6 +1,7 @@
 """The guided oracle: which design is trained next, and how far, decided by a model of all learning curves so far.
 
-A search begins with the baselines and a few random designs, each trained to the first rung. From then on every proposal
+A search begins with the baselines, the space's default design if it is none of them, and a few random designs, each
+trained to the first rung. From then on every proposal
 is the likeliest improvement on the best fully trained design: either a new design, trained to the first rung, or one
 whose training was stopped, resumed from its checkpoint to the next rung. Nothing is discarded: a design that was
 stopped is resumed as soon as the model expects more of it than of any other.
@@ -99,6 +100,8 @@ class GuidedOracle(SafeOracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         trainings = self.trainings()
         rng = np.random.default_rng([self.seed, len(self.trials)])
+        if all(training.baseline for training in trainings) and (values := self._default_values()) is not None:
+            return {"status": TrialStatus.RUNNING, "values": values | self._budget(0, "")}
         if len(trainings) < RANDOM or not any(training.scores for training in trainings):
             return self._random()
         with threadpool_limits(1, user_api="blas"):  # the matrices are small: more threads only wait for each other
@@ -170,6 +173,15 @@ class GuidedOracle(SafeOracle):
             "tuner/round": rung,
         }
         return budget | ({PARENT: parent} if parent else {})
+
+    def _default_values(self) -> dict[str, Any] | None:
+        """Return the space's defaults, which its author considers good; None if they were tried."""
+        defaults = kt.HyperParameters()
+        for choice in self.hyperparameters.space:
+            defaults.merge([choice])
+            if defaults.is_active(choice):
+                defaults.values[choice.name] = choice.default
+        return None if self._duplicate(defaults.values) else defaults.values
 
     def _random(self) -> dict[str, Any]:
         values = self._random_values()

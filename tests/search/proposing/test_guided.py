@@ -210,3 +210,19 @@ def test_a_small_space_ends(tmp_path):
         count += 1
         assert count <= 6
     assert count >= 3
+
+
+@pytest.mark.parametrize("known", [[], [{"rate": 1e-2}], [{}], [{"rate": 1e-2}, {}]])
+def test_the_default_design_is_tried_first_unless_it_is_a_baseline(tmp_path, known):
+    oracle = make(tmp_path)
+    for values in known:
+        finish(oracle, oracle.adopt_baseline(baseline(**values)))
+    defaults = baseline().values
+    proposed = []
+    for _ in range(3):
+        trial = oracle.propose()
+        finish(oracle, trial)
+        values = trial.hyperparameters.values
+        proposed.append({name: value for name, value in values.items() if not name.startswith("tuner/")})
+    expected = [] if {} in known else [0]
+    assert [k for k, values in enumerate(proposed) if values == defaults] == expected

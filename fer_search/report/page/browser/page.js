@@ -12,7 +12,8 @@ function update() {
   if (form) {
     writeHash();
     const total = table.trial.length, count = now.shown.length === total ? "" : ` of ${total.toLocaleString("en")}`;
-    document.getElementById("count").textContent = `${now.shown.length.toLocaleString("en")}${count} designs`;
+    const noun = total === 1 ? "design" : "designs";
+    document.getElementById("count").textContent = `${now.shown.length.toLocaleString("en")}${count} ${noun}`;
     drawLegend(state);
     for (const box of form.querySelectorAll("fieldset"))
       box.classList.toggle("used", [...box.elements].some(one => one.checked));

@@ -48,7 +48,7 @@ def _cost(analysis: RunAnalysis) -> list[Chart]:
 
 def _promotions(analysis: RunAnalysis) -> tuple[Markup | None, list[Chart]]:
     summary = promotions(analysis.trials)
-    if summary.empty:
+    if not summary.duplicated("bracket").any():  # no bracket has a second rung
         return None, []
     brackets = [int(b) for b in dict.fromkeys(summary["bracket"]) if (summary["bracket"] == b).sum() > 1]
     charts = [
@@ -64,14 +64,14 @@ def _promotions(analysis: RunAnalysis) -> tuple[Markup | None, list[Chart]]:
         lines.append((*cells, formatting.percent(row.best)))
     heads = ["bracket", "epochs", "trials", "promoted"]
     heads += ["rank correlation with the next rung", "best"] if correlated else ["best"]
-    text = "Vermilion: promoted."
+    text = "Vermilion: promoted to the next rung."
     if correlated:
         text += (
-            " Where a rung's ranks correlate little with the next one's, Hyperband stops the wrong trials: raise the "
+            " Where a rung's ranks correlate little with the next one's, the search stops the wrong trials: raise the "
             "epochs of the first rung. The correlation is over at least four promoted trials."
         )
     panels = tag("div", *(chart.placeholder() for chart in charts), class_="charts")
-    return folded("Hyperband's promotions", note(text), panels, table(heads, lines, range(1, len(heads)))), charts
+    return folded("Rungs and promotions", note(text), panels, table(heads, lines, range(1, len(heads)))), charts
 
 
 def _failures(analysis: RunAnalysis) -> Markup | None:
