@@ -19,13 +19,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fer_search import xla_flags
 from fer_search.errors import UserError
 
 BACKENDS = ("tensorflow", "jax")
 GPU_SHARE = "FER_SEARCH_GPU_SHARE"  # environment variable: fraction of a GPU that this process may use
 _gpus_hidden = False
 JAX_GPU_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
-DETERMINISM = "--xla_gpu_exclude_nondeterministic_ops"  # XLA's flag: equal trainings on a GPU end with equal weights
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")  # CPU features with bfloat16 faster than float32
 BFLOAT16_CAPABILITY = (8, 0)  # first NVIDIA compute capability with it
 
@@ -50,9 +50,8 @@ def start() -> str:
     Raises:
         UserError: The backend is unknown or not installed.
     """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if gpu_count() and DETERMINISM not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISM}=true".strip()  # read when JAX looks for its devices
+    if gpu_count():
+        xla_flags.make_gpu_deterministic()
     with suppressed_native_stderr():
         backend, _ = choose()
     os.environ["KERAS_BACKEND"] = backend
@@ -256,6 +255,8 @@ def _total_megabytes(gpu: str) -> int:
 
 def _prepare_jax() -> None:
     """Cache compiled programs in the user's cache folder, so that trials of equal shapes compile only once."""
+    if not gpu_count():
+        xla_flags.disable_ynnpack()
     import jax
 
     from fer_search.data.cache import cache_folder
