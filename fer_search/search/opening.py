@@ -240,7 +240,8 @@ def _start_clock(state: SearchState) -> Clock:
     seconds = [[row["seconds"] for row in rows] for rows in tables]
     low, high = (estimated / state.workers for estimated in state.info["estimate_seconds"])
     ended = [int(trial_id) for trial_id in (*state.oracle.end_order, *state.oracle.recorded)]
-    return Clock(state.budgets, (low, high), ended, seconds, state.workers)
+    speed = speed_from_json(state.info.get("speed"))
+    return Clock(state.budgets, (low, high), ended, seconds, state.workers, speed.trial if speed else 0.0)
 
 
 def _names(skipped: list[dict[str, str]]) -> str:

@@ -13,6 +13,7 @@ from fer_search.search.display.events import Range
 from fer_search.search.scheduling.budget import TrialBudgets
 
 CACHE_SECONDS = 1.0
+LEAST_TRAINING = 0.2  # of a first epoch, whatever the estimate of its compilation
 INTERVAL_WIDTH = 1.3  # standard deviations: the interval covers about 80% of outcomes
 
 
@@ -44,6 +45,7 @@ class Clock:
         ended: Numbers of the trials that ended before this start.
         seconds: Seconds of each epoch trained before this start, per trial.
         workers: Number of trials that train at the same time.
+        compilation: Seconds of compilation in a trial's first epoch, as estimated.
         now: Monotonic clock, seconds.
 
     Attributes:
@@ -57,9 +59,11 @@ class Clock:
         ended: Collection[int] = (),
         seconds: list[list[float]] | None = None,
         workers: int = 1,
+        compilation: float = 0.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budgets, self.estimate, self.workers, self.now = budgets, estimate, workers, now
+        self.compilation = compilation
         self.ended = set(ended)
         self.trials = [trial for trial in seconds or [] if trial]
         self.running: dict[int, _Running] = {}
@@ -84,7 +88,8 @@ class Clock:
         """A trial completed or failed; or, with ``ended`` False, its worker was lost."""
         trial = self.running.pop(number, None)
         if trial is not None and ended:
-            self.overheads.append(max(self.now() - trial.began - sum(trial.seconds), 0.0) + _compilation(trial.seconds))
+            outside = max(self.now() - trial.began - sum(trial.seconds), 0.0)
+            self.overheads.append(outside + self._compilation(trial.seconds))
         if trial is not None and trial.seconds:
             self.trials.append(trial.seconds)
         if ended:
@@ -122,8 +127,8 @@ class Clock:
             if number not in self.ended and number not in running
         ]
         epochs = sum(running.values()) + sum(waiting)
-        rates = [_rate(trial) for trial in self.trials]
-        rates += [_rate(trial.seconds) for trial in self.running.values() if trial.seconds]
+        rates = [self._rate(trial) for trial in self.trials]
+        rates += [self._rate(trial.seconds) for trial in self.running.values() if trial.seconds]
         if not rates:
             part = epochs / max(self.budgets.epochs, 1)
             return self.estimate[0] * part, self.estimate[1] * part
@@ -138,7 +143,7 @@ class Clock:
         """Return the end of a list schedule of all epochs on the workers, and its uncertainty."""
         mean, spread = float(np.mean(rates)), _spread(rates)
         overhead = float(np.mean(self.overheads)) if self.overheads else 0.0
-        known = {n: _rate(trial.seconds) for n, trial in self.running.items() if trial.seconds}
+        known = {n: self._rate(trial.seconds) for n, trial in self.running.items() if trial.seconds}
         free_at = [epochs * known.get(number, mean) for number, epochs in running.items()][: self.workers]
         free_at += [0.0] * (self.workers - len(free_at))
         heapq.heapify(free_at)
@@ -149,15 +154,15 @@ class Clock:
         error = spread * np.sqrt(1 / max(len(waiting), 1) + 1 / len(rates)) * uncertain / self.workers
         return max(float(middle - INTERVAL_WIDTH * error), 0.7 * middle), float(middle + INTERVAL_WIDTH * error)
 
+    def _rate(self, seconds: list[float]) -> float:
+        """Return a trial's seconds per epoch; the first, which includes compilation, counts only if it is alone."""
+        if len(seconds) > 1:
+            return float(np.mean(seconds[1:]))
+        return max(seconds[0] - self.compilation, LEAST_TRAINING * seconds[0])
 
-def _rate(seconds: list[float]) -> float:
-    """Return a trial's seconds per epoch; the first, which includes compilation, counts only if it is the only one."""
-    return float(np.mean(seconds[1:] or seconds))
-
-
-def _compilation(seconds: list[float]) -> float:
-    """Return by how much a trial's first epoch took longer than the others."""
-    return max(seconds[0] - _rate(seconds), 0.0) if seconds else 0.0
+    def _compilation(self, seconds: list[float]) -> float:
+        """Return by how much a trial's first epoch takes longer than the others."""
+        return max(seconds[0] - self._rate(seconds), 0.0) if seconds else 0.0
 
 
 def _spread(rates: list[float]) -> float:

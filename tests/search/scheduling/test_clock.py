@@ -94,3 +94,13 @@ def test_the_time_budget_limits_what_is_left_of_the_search_but_not_of_its_work()
     assert clock.work_left() == (100.0, 200.0)
     now[0] = 160.0
     assert clock.left() == (0.0, 0.0)
+
+
+def test_the_first_epoch_of_all_is_corrected_by_the_estimate_of_its_compilation():
+    now = [0.0]
+    clock = Clock(TrialBudgets((30,)), (1.0, 2.0), compilation=25.0, now=lambda: now[0])
+    clock.begin_trial(0, 0)
+    clock.end_epoch(0, 28.0)
+    assert clock.left() == pytest.approx((29 * 5.6, 29 * 5.6))  # at least a fifth of it was training
+    clock.end_epoch(0, 1.0)
+    assert clock.left() == pytest.approx((28, 28))
