@@ -15,9 +15,11 @@ def format_duration(seconds: float) -> str:
 
 
 def format_exactly(seconds: float) -> str:
-    """Return "90 s", "45 min", "1.5 h" or "2 days", as a user would have given it."""
-    name, size, _ = _unit(seconds)
-    return f"{seconds / size:.6g} {name}"
+    """Return "100 s", "45 min", "1.5 h" or "2 days": in the largest unit that needs at most one decimal."""
+    for name, size, _ in UNITS:
+        if seconds >= size and (10 * seconds / size).is_integer():
+            return f"{seconds / size:g} {name}"
+    return f"{seconds:g} s"
 
 
 def format_range(low: float, high: float) -> str:

@@ -91,8 +91,8 @@ def describe_end(
         return f"Done: {plural(done, 'trial')}{failed_text}; best {best_text}.{why} {report}"
     if state == "out_of_time":
         return (
-            f"Time budget used up: {so_far}, {format_range(*left)} left. Add --extend with a longer --time-budget to "
-            "continue."
+            f"Time budget used up: {so_far}, {format_range(*left)} of training left. Add --extend with a longer "
+            "--time-budget to continue."
         )
     if state == "failing":
         number, message = failures

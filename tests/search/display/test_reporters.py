@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from fer_search.search.display import events
-from fer_search.search.display.formatting import format_duration, format_range
+from fer_search.search.display.formatting import format_duration, format_exactly, format_range
 from fer_search.search.display.json_lines import JsonLines
 from fer_search.search.display.lines import Lines
 from fer_search.search.display.live import Live, sparkline
@@ -104,6 +104,14 @@ def test_ranges_are_said_as_people_do(low, high, words):
 )
 def test_durations_have_the_unit_that_people_use(seconds, text):
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(100.0, "100 s"), (90.0, "1.5 min"), (300.0, "5 min"), (5400.0, "1.5 h"), (172800.0, "2 days"), (0.5, "0.5 s")],
+)
+def test_time_budgets_are_given_exactly(seconds, text):
+    assert format_exactly(seconds) == text
 
 
 PARALLEL = [
