@@ -8,7 +8,8 @@ Nothing is trained: a surrogate fitted to the table (``study/surrogate.py``) pre
 of the space. Our tuners, Keras Tuner's and Optuna's run their own code (``study/contestants.py``).
 
 Scenarios: "good" uses the space's baselines including the default; "poor" four designs of about median accuracy, which
-differ between replays; "none" no baselines. Epochs of baselines count. "Observed" is the best accuracy so far;
+differ between replays; "none" no baselines. With poor baselines the first of them is the space's default, without any a
+random design is, since "guided" tries the default. Epochs of baselines count. "Observed" is the best accuracy so far;
 "noise-free" is the accuracy, without training noise, of the design that the method recommends (guided: by its own rule;
 others: the best observed one). An epoch of micro_table.csv has 79 steps: "guided" decides after one epoch (--min-steps
 75), "hyperband" after three (--min-steps 300), "as it was" after one, with its baselines fully trained first. A method
@@ -85,11 +86,19 @@ class Task:
         band = np.flatnonzero((self.true >= low) & (self.true <= high))
         return [self.drawn[k] for k in np.random.default_rng([seed, 2]).choice(band, 4, replace=False)]
 
+    def choices_with_default(self, scenario: str, known: list[dict[str, Any]], seed: int) -> kt.HyperParameters:
+        """Return the choices, in "poor" and "none" with another design as the space's default."""
+        if scenario == "good":
+            return self.choices
+        drawn = self.drawn[np.random.default_rng([seed, 3]).integers(len(self.drawn))]
+        return with_default(self.choices, known[0] if known else drawn)
+
     def replay(self, method: Method, scenario: str, seed: int, epochs: int) -> dict[str, Any]:
         """Return the figures of one replay."""
         marks = tuple(mark for mark in MARKS if mark <= epochs)
         known = self.baselines(scenario, seed)
-        done = contestants.run(method, Replay(self.surrogate, self.choices, known, seed, epochs, marks))
+        choices = self.choices_with_default(scenario, known, seed)
+        done = contestants.run(method, Replay(self.surrogate, choices, known, seed, epochs, marks))
         bar = max((float(done.curve(values).max()) for values in known), default=1.0)
         figures: dict[str, Any] = {"seconds": done.seconds}
         for mark in marks:
@@ -110,6 +119,16 @@ class Task:
                 best = step.best
                 epochs = step.spent if self.surrogate.true(step.design) >= self.best - 0.01 else float("inf")
         return epochs
+
+
+def with_default(choices: kt.HyperParameters, values: dict[str, Any]) -> kt.HyperParameters:
+    """Return the choices with a design's values as their defaults."""
+    changed = choices.copy()
+    for k, choice in enumerate(changed.space):
+        if choice.name in values:
+            changed.space[k] = type(choice).from_config(choice.get_config() | {"default": values[choice.name]})
+    changed.values = dict(values)
+    return changed
 
 
 def _wasted(done: Replay) -> float:

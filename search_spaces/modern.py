@@ -150,6 +150,6 @@ references = {
     "vgg19_bn": 0.7311,  # private test, epoch selected on it
     "resnet18_mixup": 0.7370,  # private test, epoch selected on it
     "Residual Masking Network, ImageNet weights, 224 px": 0.7414,  # private test (Pham et al. 2021)
-    "the same in an ensemble": 0.7682,
+    "Residual Masking Network in an ensemble": 0.7682,
     "people, about": 0.65,  # Goodfellow et al. 2013, arXiv:1307.0414
 }
