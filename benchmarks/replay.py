@@ -3,6 +3,7 @@
     python benchmarks/replay.py                            # 200 replays of all methods on micro_table.csv
     python benchmarks/replay.py --only guided hyperband --replays 40 --scenarios poor
     python benchmarks/replay.py --table study              # on the larger table, as far as it is complete
+    python benchmarks/replay.py --fixed-cost 3 --epochs 300 --only guided "guided, --min-steps 300"  # as on a GPU
 
 Nothing is trained: a surrogate fitted to the table (``study/surrogate.py``) predicts the learning curve of every design
 of the space. Our tuners, Keras Tuner's and Optuna's run their own code (``study/contestants.py``).
@@ -40,7 +41,7 @@ from surrogate import Surrogate  # noqa: E402
 
 from fer_search.space import load_space  # noqa: E402
 
-MARKS = (48, 75, 111, 186)
+MARKS = (48, 75, 111, 186, 300)
 POOR = (0.45, 0.55)  # poor baselines lie between these quantiles of random designs' noise-free accuracy
 TABLES = {"micro": ("micro_table.csv", "micro_space.py"), "study": ("study.csv", "space.py")}
 
@@ -93,12 +94,12 @@ class Task:
         drawn = self.drawn[np.random.default_rng([seed, 3]).integers(len(self.drawn))]
         return with_default(self.choices, known[0] if known else drawn)
 
-    def replay(self, method: Method, scenario: str, seed: int, epochs: int) -> dict[str, Any]:
+    def replay(self, method: Method, scenario: str, seed: int, epochs: int, fixed_cost: int = 0) -> dict[str, Any]:
         """Return the figures of one replay."""
         marks = tuple(mark for mark in MARKS if mark <= epochs)
         known = self.baselines(scenario, seed)
         choices = self.choices_with_default(scenario, known, seed)
-        done = contestants.run(method, Replay(self.surrogate, choices, known, seed, epochs, marks))
+        done = contestants.run(method, Replay(self.surrogate, choices, known, seed, epochs, marks, fixed_cost))
         bar = max((float(done.curve(values).max()) for values in known), default=1.0)
         figures: dict[str, Any] = {"seconds": done.seconds}
         for mark in marks:
@@ -150,7 +151,10 @@ def main() -> None:
     parser.add_argument("--replays", type=int, help="replays per method and scenario (default: 200)")
     parser.add_argument("--scenarios", nargs="+", choices=["good", "poor", "none"], default=["good", "poor", "none"])
     parser.add_argument("--only", nargs="+", help="methods")
-    parser.add_argument("--epochs", type=int, default=MARKS[-1], help="epochs per search")
+    parser.add_argument("--epochs", type=int, default=186, help="epochs per search")
+    parser.add_argument(
+        "--fixed-cost", type=int, default=0, help="epochs that a new design costs besides its own: compilation on a GPU"
+    )
     options = parser.parse_args()
     count = options.replays or (3 if options.quick else 200)
     task, chosen = Task(options.table), methods()
@@ -163,7 +167,9 @@ def main() -> None:
         )
         for name in names:
             began = time.perf_counter()
-            figures = [task.replay(chosen[name], scenario, seed, options.epochs) for seed in range(count)]
+            figures = [
+                task.replay(chosen[name], scenario, seed, options.epochs, options.fixed_cost) for seed in range(count)
+            ]
             table.rows.append(row(name, scenario, figures))
             raw[f"{scenario}/{name}"] = {
                 key: [round(float(f[key]), 4) for f in figures] for key in figures[0] if key != "seconds"

@@ -53,6 +53,7 @@ class Replay:
         seed: Random seed for training runs and method.
         epochs: Budget in epochs.
         marks: Numbers of spent epochs at which the recommended design is recorded.
+        fixed_cost: Epochs that a new design costs besides those that it is trained for.
     """
 
     surrogate: Surrogate
@@ -61,6 +62,7 @@ class Replay:
     seed: int
     epochs: int
     marks: tuple[int, ...]
+    fixed_cost: int = 0
     spent: int = 0
     steps: list[Step] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -79,13 +81,14 @@ class Replay:
         Raises:
             BudgetSpent: Not enough epochs are left.
         """
-        while self.marks_due(self.spent + end - start):
-            self.recommended[self.marks_due(self.spent + end - start)] = self.recommend() or self.best_design()
-        if self.spent + end - start > self.epochs:
+        spent = self.spent + end - start + (self.fixed_cost if start == 0 else 0)
+        while self.marks_due(spent):
+            self.recommended[self.marks_due(spent)] = self.recommend() or self.best_design()
+        if spent > self.epochs:
             raise BudgetSpent
         design = {k: v for k, v in values.items() if not k.startswith("tuner/")}
         curve = self.curve(design)
-        self.spent += end - start
+        self.spent = spent
         self.steps.append(Step(self.spent, design, float(curve[:end].max()), baseline))
         return curve[start:end]
 
