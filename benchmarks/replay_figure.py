@@ -12,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+SHOWN = ("guided", "hyperband", "bayesian", "random", "Optuna TPE + median", "Optuna TPE + Hyperband")
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#7f7f7f", "#cc79a7", "#e69f00")
 WIDTH, HEIGHT, LEFT, TOP = 720, 300, 60, 40
 PANEL = {"poor": "poor baselines", "none": "no baselines", "good": "good baselines"}
 
 
 def draw(raw: Mapping[str, Mapping[str, list[float]]]) -> str:
-    """Return the figure as SVG, with a panel per scenario and a line per method."""
+    """Return the figure as SVG, with a panel per scenario and a line for each of the methods SHOWN."""
     scenarios = [name for name in PANEL if any(key.startswith(f"{name}/") for key in raw)]
-    methods = list(dict.fromkeys(key.split("/", 1)[1] for key in raw))
+    methods = [name for name in SHOWN if any(key.split("/", 1)[1] == name for key in raw)]
     marks = sorted({int(key.split()[1]) for row in raw.values() for key in row if key.startswith("observed")})
     points = {
         (s, m): [100 * float(np.mean(raw[f"{s}/{m}"][f"observed {mark}"])) for mark in marks]
@@ -56,10 +57,10 @@ def draw(raw: Mapping[str, Mapping[str, list[float]]]) -> str:
             line = " ".join(place(m, v) for m, v in zip(marks, points[scenario, method], strict=True))
             thick = 3 if method == "guided" else 1.5
             parts.append(f'<polyline points="{line}" fill="none" stroke="{COLOURS[index]}" stroke-width="{thick}"/>')
-    step = (WIDTH - LEFT) / max(len(methods), 1)
+    x = LEFT
     for index, method in enumerate(methods):
-        x = LEFT + index * step
         parts.append(f'<text x="{x}" y="{HEIGHT + 18}" fill="{COLOURS[index]}">{method}</text>')
+        x += 7 * len(method) + 22  # a letter is about 7 wide
     parts.append(f'<text x="14" y="{HEIGHT / 2}" transform="rotate(-90 14 {HEIGHT / 2})">best observed, %</text></svg>')
     return "\n".join(parts) + "\n"
 
