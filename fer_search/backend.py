@@ -255,12 +255,12 @@ def _total_megabytes(gpu: str) -> int:
 
 def _prepare_jax() -> None:
     """Cache compiled programs in the user's cache folder, so that trials of equal shapes compile only once."""
-    if not gpu_count():
-        xla_flags.disable_ynnpack()
     import jax
 
     from fer_search.data.cache import cache_folder
 
+    if not gpu_count():
+        xla_flags.disable_ynnpack()
     config: Any = jax.config
     if _gpus_hidden:
         config.update("jax_platforms", "cpu")

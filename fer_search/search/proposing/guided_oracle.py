@@ -1,10 +1,10 @@
 """The guided oracle: which design is trained next, and how far, decided by a model of all learning curves so far.
 
 A search begins with the baselines, the space's default design if it is none of them, and a few random designs, each
-trained to the first rung. From then on every proposal
-is the likeliest improvement on the best fully trained design: either a new design, trained to the first rung, or one
-whose training was stopped, resumed from its checkpoint to the next rung. Nothing is discarded: a design that was
-stopped is resumed as soon as the model expects more of it than of any other.
+trained to the first rung. From then on every proposal is the likeliest improvement on the best fully trained design:
+either a new design, trained to the first rung, or one whose training was stopped, resumed from its checkpoint to the
+next rung. Nothing is discarded: a design that was stopped is resumed as soon as the model expects more of it than of
+any other.
 """
 
 from __future__ import annotations
