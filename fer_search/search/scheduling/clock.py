@@ -45,7 +45,7 @@ class Clock:
         ended: Numbers of the trials that ended before this start.
         seconds: Seconds of each epoch trained before this start, per trial.
         workers: Number of trials that train at the same time.
-        overhead: Estimated seconds of a trial besides its epochs, most of them for compilation in its first one.
+        estimated_overhead: Seconds of a trial besides its epochs, most of them for compilation in its first one.
         now: Monotonic clock, seconds.
 
     Attributes:
@@ -59,11 +59,11 @@ class Clock:
         ended: Collection[int] = (),
         seconds: list[list[float]] | None = None,
         workers: int = 1,
-        overhead: float = 0.0,
+        estimated_overhead: float = 0.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budgets, self.estimate, self.workers, self.now = budgets, estimate, workers, now
-        self.overhead = overhead
+        self.estimated_overhead = estimated_overhead
         self.ended = set(ended)
         self.trials = [trial for trial in seconds or [] if trial]
         self.running: dict[int, _Running] = {}
@@ -142,7 +142,7 @@ class Clock:
     def _schedule(self, running: Mapping[int, float], waiting: list[int], rates: list[float]) -> Range:
         """Return the end of a list schedule of all epochs on the workers, and its uncertainty."""
         mean, spread = float(np.mean(rates)), _spread(rates)
-        overhead = float(np.mean(self.overheads)) if self.overheads else self.overhead
+        overhead = float(np.mean(self.overheads)) if self.overheads else self.estimated_overhead
         known = {n: self._rate(trial.seconds) for n, trial in self.running.items() if trial.seconds}
         free_at = [epochs * known.get(number, mean) for number, epochs in running.items()][: self.workers]
         free_at += [0.0] * (self.workers - len(free_at))
@@ -158,7 +158,7 @@ class Clock:
         """Return a trial's seconds per epoch; the first, which includes compilation, counts only if it is alone."""
         if len(seconds) > 1:
             return float(np.mean(seconds[1:]))
-        return max(seconds[0] - self.overhead, LEAST_TRAINING * seconds[0])
+        return max(seconds[0] - self.estimated_overhead, LEAST_TRAINING * seconds[0])
 
     def _compilation(self, seconds: list[float]) -> float:
         """Return by how much a trial's first epoch takes longer than the others."""

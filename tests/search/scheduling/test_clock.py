@@ -98,7 +98,7 @@ def test_the_time_budget_limits_what_is_left_of_the_search_but_not_of_its_work()
 
 def test_the_first_epoch_of_all_is_corrected_by_the_estimate_of_its_compilation():
     now = [0.0]
-    clock = Clock(TrialBudgets((30,)), (1.0, 2.0), overhead=25.0, now=lambda: now[0])
+    clock = Clock(TrialBudgets((30,)), (1.0, 2.0), estimated_overhead=25.0, now=lambda: now[0])
     clock.begin_trial(0, 0)
     clock.end_epoch(0, 28.0)
     assert clock.left() == pytest.approx((29 * 5.6, 29 * 5.6))  # at least a fifth of it was training
@@ -108,7 +108,7 @@ def test_the_first_epoch_of_all_is_corrected_by_the_estimate_of_its_compilation(
 
 def test_the_estimated_overhead_counts_until_a_trial_has_ended():
     now = [0.0]
-    clock = Clock(TrialBudgets((1, 1, 1)), (1.0, 2.0), overhead=20.0, now=lambda: now[0])
+    clock = Clock(TrialBudgets((1, 1, 1)), (1.0, 2.0), estimated_overhead=20.0, now=lambda: now[0])
     clock.begin_trial(0, 0)
     now[0] += 10
     clock.progress(0, 1.0)
