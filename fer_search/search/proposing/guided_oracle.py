@@ -19,6 +19,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from threadpoolctl import threadpool_limits
 
+from fer_search.choices import fill_defaults
 from fer_search.search.proposing.encoding import Encoding
 from fer_search.search.proposing.learning_curves import LearningCurves, Observations, expected_improvement
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
@@ -176,12 +177,10 @@ class GuidedOracle(SafeOracle):
 
     def _default_values(self) -> dict[str, Any] | None:
         """Return the space's defaults, which its author considers good; None if they were tried."""
-        defaults = kt.HyperParameters()
-        for choice in self.hyperparameters.space:
-            defaults.merge([choice])
-            if defaults.is_active(choice):
-                defaults.values[choice.name] = choice.default
-        return None if self._duplicate(defaults.values) else defaults.values
+        defaults = self.hyperparameters.copy()
+        defaults.values = {}
+        values: dict[str, Any] = fill_defaults(defaults).values
+        return None if self._duplicate(values) else values
 
     def _random(self) -> dict[str, Any]:
         values = self._random_values()
