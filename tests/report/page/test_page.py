@@ -87,6 +87,12 @@ def test_page_of_a_search(tmp_path: Path) -> None:
     assert "out of memory" in reader.text
 
 
+@pytest.mark.parametrize(("run", "several"), [("report_search_cpu", True), ("modern_gpu", False)])
+def test_rungs_are_shown_where_there_are_several(tmp_path: Path, run: str, several: bool) -> None:
+    page = report.write_report(Path(__file__).parents[3] / "results" / run, tmp_path / "page.html", plotly="cdn")
+    assert ("Rungs and promotions" in page.read_text()) == several
+
+
 def test_the_page_loads_no_external_resources(tmp_path: Path) -> None:
     text = report.write_report(runs.write_random(tmp_path / "run")).read_text()
     assert "default-src &#x27;none&#x27;" in text
