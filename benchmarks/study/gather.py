@@ -3,10 +3,12 @@
     python benchmarks/study/gather.py --data fer2013.csv --folder ~/study            # resumes where it stopped
     TF_NUM_INTRAOP_THREADS=1 nice -n 19 python benchmarks/study/gather.py ...        # in the background, for days
     python benchmarks/study/gather.py --folder ~/study --table-only                  # copies the table into this folder
+    python benchmarks/study/gather.py --folder ~/study ~/gpu_study --table-only      # joins what two machines recorded
 
 Runs one training after another with fer-search's own training code. If killed, the same command resumes and loses at
 most the current epoch. Several processes may share the folder, one for each core: each takes the next training run that
-no other has. A row is appended to FOLDER/study.csv when a training run ends. The order is fixed: design 0 is the
+no other has. Another machine begins with a later design (``--first``) and needs a folder of its own. A row is appended
+to FOLDER/study.csv when a training run ends. The order is fixed: design 0 is the
 default, every third design differs from it in one to three choices ("neighbour"), and the others are drawn uniformly.
 Every eighth design has three seeds, to estimate the noise between seeds. 320 designs are 400 training runs
 of about 75 seconds on one core each.
@@ -19,7 +21,6 @@ import csv
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,8 +78,8 @@ def columns(space: Space) -> list[str]:
     return ["design", "origin", "seed", *choices, "parameters", "flops", "precision", "failed", *curves]
 
 
-def gather(folder: Path, data: str, designs: int) -> None:
-    """Run all training runs that are not in the table yet."""
+def gather(folder: Path, data: str, designs: range) -> None:
+    """Run all training runs of some designs that are not in the table yet."""
     space = load_space(HERE / "space.py")
     settings = Settings(space=HERE / "space.py", data=data, limit_train=IMAGES, max_epochs=EPOCHS, seed=0)
     dataset, split = load_data(settings)
@@ -87,7 +88,9 @@ def gather(folder: Path, data: str, designs: int) -> None:
     about |= {"images": IMAGES, "validation": len(split.validation), "data": dataset.fingerprint}
     (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     table = folder / "study.csv"
-    for number, origin, seed, hp in plan(space, designs):
+    for number, origin, seed, hp in plan(space, designs.stop):
+        if number not in designs:
+            continue
         trial_folder = folder / f"design_{number:04d}_seed_{seed}"
         trial_folder.mkdir(exist_ok=True)
         with lock(trial_folder, wait=False) as held:
@@ -153,28 +156,44 @@ def append(path: Path, names: list[str], row: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def copy_table(folder: Path) -> None:
-    """Copy the table, in the order of the designs, and what describes it into this folder."""
-    rows = read_table(folder / "study.csv")
-    rows.sort(key=lambda row: (int(row["design"]), int(row["seed"])))
+def join_tables(folders: list[Path]) -> list[dict[str, str]]:
+    """Return the rows of several folders' tables, with the device that each was recorded on, ordered by design.
+
+    Of a training run that several have, the first folder's row is kept.
+    """
+    rows: dict[tuple[int, int], dict[str, str]] = {}
+    for folder in folders:
+        device = json.loads((folder / "about.json").read_text(encoding="utf-8"))["device"]
+        for row in read_table(folder / "study.csv"):
+            rows.setdefault((int(row["design"]), int(row["seed"])), row | {"device": device})
+    return [rows[key] for key in sorted(rows)]
+
+
+def copy_tables(folders: list[Path]) -> None:
+    """Copy the joined table, and what describes each folder, into this folder."""
+    rows = join_tables(folders)
     with (HERE / "study.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    shutil.copy(folder / "about.json", HERE / "about.json")
+    abouts = [json.loads((folder / "about.json").read_text(encoding="utf-8")) for folder in folders]
+    (HERE / "about.json").write_text(json.dumps(abouts, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="auto", help="FER2013 in any format that fer-search reads")
-    parser.add_argument("--folder", type=Path, default=Path("study"), help="folder for training runs and the table")
+    parser.add_argument("--folder", type=Path, nargs="+", default=[Path("study")], help="training runs and the table")
+    parser.add_argument("--first", type=int, default=0, help="number of the first design (default: 0)")
     parser.add_argument("--designs", type=int, default=DESIGNS, help=f"number of designs (default: {DESIGNS})")
-    parser.add_argument("--table-only", action="store_true", help="train nothing: copy the table into benchmarks/study")
+    parser.add_argument("--table-only", action="store_true", help="train nothing: copy the tables into this folder")
     options = parser.parse_args()
-    if not options.table_only:
-        options.folder.mkdir(parents=True, exist_ok=True)
-        gather(options.folder, options.data, options.designs)
-    copy_table(options.folder)
+    if options.table_only:
+        copy_tables(options.folder)
+        return
+    (folder,) = options.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    gather(folder, options.data, range(options.first, options.designs))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Surrogate:
         self._weights = np.linalg.solve(gram, centred.T @ (self.curves - self._mean))
         self._forest = RandomForestRegressor(TREES, min_samples_leaf=LEAF, random_state=0)
         self._forest.fit(x, self.curves - self._linear(x))
-        left = self.curves - self._linear(x) - self._forest.predict(x)
+        left = self.curves - self._predict(x)
         self._noise = np.linalg.cholesky(left.T @ left / len(left) + 1e-10 * np.eye(self.epochs))
         self._known: dict[tuple, np.ndarray] = {}
 
@@ -52,8 +52,7 @@ class Surrogate:
         keys = [tuple(values.get(choice.name) for choice in self.choices) for values in designs]
         if new := {key: values for key, values in zip(keys, designs, strict=True) if key not in self._known}:
             x = np.stack([self._features(values) for values in new.values()])
-            curves = self._linear(x) + self._forest.predict(x)
-            self._known |= dict(zip(new, curves, strict=True))
+            self._known |= dict(zip(new, self._predict(x), strict=True))
         return np.stack([self._known[key] for key in keys])
 
     def true(self, values: Mapping[str, Any]) -> float:
@@ -72,6 +71,12 @@ class Surrogate:
 
     def _linear(self, x: np.ndarray) -> np.ndarray:
         return self._mean + (x - self._centre) @ self._weights
+
+    def _predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the mean curves; for single designs the forest's own predict takes ten times as long as its trees."""
+        inputs = x.astype(np.float32)
+        trees = sum(tree.tree_.predict(inputs)[:, :, 0] for tree in self._forest.estimators_)
+        return self._linear(x) + trees / len(self._forest.estimators_)
 
     def _features(self, values: Mapping[str, Any]) -> np.ndarray:
         return np.concatenate([encode(choice, values.get(choice.name)) for choice in self.choices])

@@ -79,7 +79,7 @@ def run(
     min_steps: Annotated[
         int | None,
         typer.Option(
-            help="Guided, hyperband: training steps before a trial may be stopped. [default: guided 75, hyperband 300]"
+            help="Guided, hyperband: training steps before a trial may be stopped. [default: guided 150, hyperband 300]"
         ),
     ] = None,
     baselines: Annotated[
@@ -243,7 +243,7 @@ def _parse_settings(options: dict[str, Any]) -> Settings:
     }
     recorded = {} if given["overwrite"] else recorded_defaults(_folder(given, space))
     parsed |= {"tuner": given["tuner"] or recorded.get("tuner", "guided")}
-    parsed |= {"min_steps": recorded.get("min_steps", given["min_steps"])}
+    parsed |= {"min_steps": recorded.get("min_steps") if given["min_steps"] is None else given["min_steps"]}
     names = {field.name for field in dataclasses.fields(parsing.Settings)}
     return parsing.Settings(**{name: value for name, value in given.items() if name in names} | parsed)
 

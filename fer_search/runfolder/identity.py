@@ -81,7 +81,7 @@ def recorded_defaults(path: Path) -> dict[str, Any]:
     """Return the options whose defaults have changed since the run in a folder began; empty if there is no run."""
     try:
         tuner = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))["tuner"]
-        return {"tuner": str(tuner["name"])} | ({} if "min_steps" in tuner else {"min_steps": 0})
+        return {"tuner": str(tuner["name"]), "min_steps": int(tuner.get("min_steps", 0))}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -28,8 +28,8 @@ MIN_VALUES |= {"max_params": 1, "max_failures": 1, "repeats": 1, "workers": 1}
 
 
 # Training steps before the first decision. Hyperband compares accuracies, whose ranks mean little before some 300
-# steps; the guided tuner's model knows how little they mean (benchmarks/replay.py).
-MIN_STEPS = {"guided": 75, "hyperband": 300}
+# steps; the guided tuner's model knows how little they mean (benchmarks/study/replays.md).
+MIN_STEPS = {"guided": 150, "hyperband": 300}
 
 
 @dataclass(frozen=True)

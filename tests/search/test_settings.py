@@ -37,7 +37,7 @@ def test_an_invalid_option_is_named(tmp_path, options, named):
 
 def test_tuners_that_never_end_get_a_trial_limit(tmp_path):
     assert Settings(space=tmp_path / "s.py").tuner == "guided"
-    assert Settings(space=tmp_path / "s.py").min_steps == 75
+    assert Settings(space=tmp_path / "s.py").min_steps == 150
     assert Settings(space=tmp_path / "s.py", tuner="hyperband").min_steps == 300
     assert Settings(space=tmp_path / "s.py").max_trials == 50
     assert Settings(space=tmp_path / "s.py", tuner="random").max_trials == 50

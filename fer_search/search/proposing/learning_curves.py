@@ -24,15 +24,15 @@ from scipy.special import ndtr
 
 from fer_search.search.proposing.gaussian_process import pairwise_squares
 
-# Relative to the variance of the final scores of random designs. They were chosen on benchmarks/replay.py's surrogate
-# of micro_table.csv.
-EFFECT_LENGTH = 0.7  # length scale of a choice's own effect; the ends of a range, and two values of a list, are 1 apart
-INTERACTION_LENGTH = 0.38  # length scale of interactions, times the square root of the number of choices
-EFFECTS = 0.7  # fraction of f that is the sum of one effect per choice
-OWN, SEED = 0.05, 0.1
-GROWTH, DECORRELATION = 0.25, 0.15
+# Relative to the variance of the final scores of random designs: between the likeliest values for the two tables
+# of benchmarks/study (likelihood.py there).
+EFFECT_LENGTH = 0.3  # length scale of a choice's own effect; the ends of a range, and two values of a list, are 1 apart
+INTERACTION_LENGTH = 0.4  # length scale of interactions, times the square root of the number of choices
+EFFECTS = 0.45  # fraction of f that is the sum of one effect per choice
+OWN, SEED = 0.02, 0.045
+GROWTH, DECORRELATION = 0.3, 0.2
 LEVEL, RUNG_LEVEL = 0.5, 4.0  # of the mean of all scores, and of each rung's
-LAST_NOISE, FIRST_NOISE = 0.08, 0.3
+LAST_NOISE, FIRST_NOISE = 0.04, 0.09
 # Standard deviations of final accuracies, and factors on SEED and the noise: the likeliest are taken. Their prior is
 # lognormal around 0.05 and 1, and narrow: from a dozen scores neither can be told.
 SCALES = np.array([0.02, 0.035, 0.05, 0.07, 0.1])
@@ -76,16 +76,22 @@ class LearningCurves:
         noise = np.diag(LAST_NOISE + FIRST_NOISE * (1 - seen.fraction) ** 2)
         centred = seen.score - self.mean
         best = -np.inf
-        for scale in SCALES:
-            for factor in NOISES:
-                kernel = smooth + fixed + (OWN + factor * SEED) * same + factor * noise
-                cholesky = cho_factor(kernel, lower=True)
-                weights = cho_solve(cholesky, centred / scale)
-                likelihood = -0.5 * centred @ weights / scale - np.log(np.diag(cholesky[0])).sum()
+        for factor in NOISES:
+            kernel = smooth + fixed + (OWN + factor * SEED) * same + factor * noise
+            cholesky = cho_factor(kernel, lower=True)
+            weights = cho_solve(cholesky, centred)
+            misfit, volume = 0.5 * centred @ weights, np.log(np.diag(cholesky[0])).sum()
+            for scale in SCALES:
+                likelihood = -misfit / scale**2 - volume - len(centred) * np.log(scale)
                 away = np.log([scale / MEDIAN_SCALE, factor]) / LOG_SPREAD
-                likelihood -= len(centred) * np.log(scale) + 0.5 * away @ away
+                likelihood -= 0.5 * away @ away
                 if likelihood > best:
-                    best, self.scale, self.weights, self._cholesky = likelihood, float(scale), weights, cholesky[0]
+                    best, self.scale, self.weights, self._cholesky = (
+                        likelihood,
+                        float(scale),
+                        weights / scale,
+                        cholesky[0],
+                    )
                     self.training_noise = self.scale * float(np.sqrt(factor * (SEED + LAST_NOISE)))
 
     def predict(
