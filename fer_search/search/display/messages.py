@@ -40,9 +40,9 @@ def describe_plan(
             f"--max-trials {limit} is used up by the space's {len(names)} baselines before the tuner proposes "
             "anything; --baselines none leaves them out."
         )
-    first = ", ".join(dict.fromkeys(names[:limit]))
-    times = f", {settings.repeats} times each" if settings.repeats > 1 else ""
-    baselines = f" (the baselines {first} first{times})" if first else ""
+    first = list(dict.fromkeys(names[:limit]))
+    times = f", {settings.repeats} times{' each' if len(first) > 1 else ''}" if settings.repeats > 1 else ""
+    baselines = f" (the baseline{'s' if len(first) > 1 else ''} {', '.join(first)} first{times})" if first else ""
     trials, epochs = planned
     limited = ""
     if settings.time_budget is not None and seconds[1] > settings.time_budget:

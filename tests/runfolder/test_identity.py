@@ -1,0 +1,23 @@
+"""The identity of a run: what is taken over from its record when the same command resumes it."""
+
+import json
+
+import pytest
+
+from fer_search.runfolder.identity import recorded_defaults
+
+
+@pytest.mark.parametrize(
+    ("tuner", "defaults"),
+    [
+        ({"name": "hyperband"}, {"tuner": "hyperband", "min_steps": 0}),  # from before --min-steps
+        ({"name": "guided", "min_steps": 75}, {"tuner": "guided", "min_steps": 75}),  # the default once
+    ],
+)
+def test_a_run_keeps_the_defaults_with_which_it_began(tmp_path, tuner, defaults):
+    (tmp_path / "run.json").write_text(json.dumps({"tuner": tuner}))
+    assert recorded_defaults(tmp_path) == defaults
+
+
+def test_a_new_run_has_no_recorded_defaults(tmp_path):
+    assert recorded_defaults(tmp_path) == {}
