@@ -15,6 +15,7 @@ import numpy as np
 SHOWN = ("guided", "hyperband", "bayesian", "random", "Optuna TPE + median", "Optuna TPE + Hyperband")
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#7f7f7f", "#cc79a7", "#e69f00")
 WIDTH, HEIGHT, LEFT, TOP = 720, 300, 60, 40
+LABEL_WIDTH = 22
 PANEL = {"poor": "poor baselines", "none": "no baselines", "good": "good baselines"}
 
 
@@ -48,9 +49,12 @@ def draw(raw: Mapping[str, Mapping[str, list[float]]]) -> str:
             x, y = place(marks[0], value).split(",")
             parts.append(f'<line x1="{x}" y1="{y}" x2="{float(x) + width - 50}" y2="{y}" stroke="#ddd"/>')
             parts.append(f'<text x="{float(x) - 6}" y="{float(y) + 4}" text-anchor="end">{value:.0f}</text>')
+        labelled = -np.inf
         for mark in marks:
             x, _ = place(mark, low).split(",")
-            parts.append(f'<text x="{x}" y="{HEIGHT - 10}" text-anchor="middle">{mark}</text>')
+            if float(x) - labelled >= LABEL_WIDTH:
+                labelled = float(x)
+                parts.append(f'<text x="{x}" y="{HEIGHT - 10}" text-anchor="middle">{mark}</text>')
         for index, method in enumerate(methods):
             if (scenario, method) not in points:
                 continue
