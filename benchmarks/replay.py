@@ -3,6 +3,7 @@
     python benchmarks/replay.py                            # 200 replays of all methods on micro_table.csv
     python benchmarks/replay.py --only guided hyperband --replays 40 --scenarios poor
     python benchmarks/replay.py --table study              # on the larger table, as far as it is complete
+    python benchmarks/replay.py --table study --scrambled --only guided random    # where the choices tell nothing
     python benchmarks/replay.py --fixed-cost 3 --epochs 300 --only guided "guided, --min-steps 300"  # as on a GPU
 
 Nothing is trained: a surrogate fitted to the table (``study/surrogate.py``) predicts the learning curve of every design
@@ -37,7 +38,7 @@ import contestants  # noqa: E402
 import keras_tuner as kt  # noqa: E402
 import numpy as np  # noqa: E402
 from contestants import Method, Replay, ours  # noqa: E402
-from surrogate import Surrogate  # noqa: E402
+from surrogate import ScrambledSurrogate, Surrogate  # noqa: E402
 
 from fer_search.space import load_space  # noqa: E402
 
@@ -68,11 +69,11 @@ def methods() -> dict[str, Method]:
 class Task:
     """A table's space and surrogate with the baselines of each scenario."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, scrambled: bool = False) -> None:
         csv, space = TABLES[table]
         self.space = load_space(STUDY / space)
         self.choices = self.space.choices()
-        self.surrogate = Surrogate(STUDY / csv, self.choices)
+        self.surrogate = (ScrambledSurrogate if scrambled else Surrogate)(STUDY / csv, self.choices)
         rng = np.random.default_rng(0)
         self.drawn = [dict(self.space.sample(rng).values) for _ in range(2000)]
         self.true = self.surrogate.mean_curves(self.drawn)[:, -1]
@@ -156,9 +157,12 @@ def main() -> None:
     parser.add_argument(
         "--fixed-cost", type=int, default=0, help="epochs that a new design costs besides its own: compilation on a GPU"
     )
+    parser.add_argument(
+        "--scrambled", action="store_true", help="give designs the curves of random ones: nothing to learn"
+    )
     options = parser.parse_args()
     count = options.replays or (3 if options.quick else 200)
-    task, chosen = Task(options.table), methods()
+    task, chosen = Task(options.table, options.scrambled), methods()
     names = options.only or list(chosen)
     raw: dict[str, Any] = {}
     tables = []
