@@ -185,13 +185,15 @@ def main() -> None:
     parser.add_argument("--data", default="auto", help="FER2013 in any format that fer-search reads")
     parser.add_argument("--folder", type=Path, nargs="+", default=[Path("study")], help="training runs and the table")
     parser.add_argument("--first", type=int, default=0, help="number of the first design (default: 0)")
-    parser.add_argument("--designs", type=int, default=DESIGNS, help=f"number of designs (default: {DESIGNS})")
+    parser.add_argument("--designs", type=int, default=DESIGNS, help=f"design to stop before (default: {DESIGNS})")
     parser.add_argument("--table-only", action="store_true", help="train nothing: copy the tables into this folder")
     options = parser.parse_args()
     if options.table_only:
         copy_tables(options.folder)
         return
-    (folder,) = options.folder
+    if len(options.folder) > 1:
+        parser.error("several folders only go with --table-only")
+    folder = options.folder[0]
     folder.mkdir(parents=True, exist_ok=True)
     gather(folder, options.data, range(options.first, options.designs))
 

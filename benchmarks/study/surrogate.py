@@ -45,7 +45,7 @@ class Surrogate:
         self._forest = RandomForestRegressor(TREES, min_samples_leaf=LEAF, random_state=0)
         self._forest.fit(x, self.curves - self._linear(x))
         left = self.curves - self._predict(x)
-        self._noise = np.linalg.cholesky(left.T @ left / len(left) + 1e-10 * np.eye(self.epochs))
+        self.noise = np.linalg.cholesky(left.T @ left / len(left) + 1e-10 * np.eye(self.epochs))
         self._known: dict[tuple, np.ndarray] = {}
 
     def mean_curves(self, designs: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -63,7 +63,7 @@ class Surrogate:
     def curve(self, values: Mapping[str, Any], *seed: int) -> np.ndarray:
         """Return the accuracies of a training run of a design, float (epochs,)."""
         mean = self.mean_curves([values])[0]
-        return np.clip(mean + self._noise @ np.random.default_rng(seed).normal(size=self.epochs), 0.0, 1.0)
+        return np.clip(mean + self.noise @ np.random.default_rng(seed).normal(size=self.epochs), 0.0, 1.0)
 
     def key(self, values: Mapping[str, Any]) -> tuple[int, ...]:
         """Return the seed of a design's training runs: one integer per choice."""
@@ -86,16 +86,9 @@ class Surrogate:
 class ScrambledSurrogate(Surrogate):
     """Learning curves that the choices tell nothing about: each design has the mean curve of a random recorded one."""
 
-    def __init__(self, table: Path, space: kt.HyperParameters) -> None:
-        super().__init__(table, space)
-        self._recorded = super()._predict(np.stack([self._features(values) for values in self.designs]))
-
-    def _predict(self, x: np.ndarray) -> np.ndarray:
-        if not hasattr(self, "_recorded"):  # while fitting
-            return super()._predict(x)
-        drawn = [zlib.crc32(np.round(row, 6).tobytes()) % len(self._recorded) for row in x]
-        curves: np.ndarray = self._recorded[drawn]
-        return curves
+    def mean_curves(self, designs: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        drawn = [zlib.crc32(repr(self.key(values)).encode()) % len(self.designs) for values in designs]
+        return super().mean_curves([self.designs[k] for k in drawn])
 
 
 def encode(choice: Any, value: Any) -> np.ndarray:

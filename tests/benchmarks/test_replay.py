@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from fer_search.space import load_space
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -28,3 +31,14 @@ def test_methods_are_replayed_on_the_recorded_table(tmp_path, module):
     picture = module("replay_figure").draw(raw)
     assert picture.count("<polyline") == 2
     assert "poor baselines" in picture
+
+
+def test_scrambled_curves_are_recorded_ones_that_the_choices_tell_nothing_about(module):
+    surrogate, space = module("study.surrogate"), load_space(BENCHMARKS / "study" / "micro_space.py")
+    table = BENCHMARKS / "study" / "micro_table.csv"
+    scrambled = surrogate.ScrambledSurrogate(table, space.choices())
+    recorded = surrogate.Surrogate(table, space.choices()).mean_curves(scrambled.designs)
+    found = scrambled.mean_curves(scrambled.designs)
+    assert all((recorded == curve).all(axis=1).any() for curve in found)
+    assert abs(np.corrcoef(found[:, -1], recorded[:, -1])[0, 1]) < 0.5
+    assert (scrambled.mean_curves(scrambled.designs) == found).all()

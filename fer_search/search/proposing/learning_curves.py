@@ -86,12 +86,8 @@ class LearningCurves:
                 away = np.log([scale / MEDIAN_SCALE, factor]) / LOG_SPREAD
                 likelihood -= 0.5 * away @ away
                 if likelihood > best:
-                    best, self.scale, self.weights, self._cholesky = (
-                        likelihood,
-                        float(scale),
-                        weights / scale,
-                        cholesky[0],
-                    )
+                    best, self.scale = likelihood, float(scale)
+                    self.weights, self._cholesky = weights / scale, cholesky[0]
                     self.training_noise = self.scale * float(np.sqrt(factor * (SEED + LAST_NOISE)))
 
     def predict(
