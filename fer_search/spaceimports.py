@@ -53,6 +53,8 @@ def reload_local_modules(folder: Path, files: Sequence[str]) -> None:
         folder: Folder of the space file.
         files: Result of ``local_imports``.
     """
+    if not files:
+        return
     names = {file.split("/")[0].removesuffix(".py") for file in files}
     for known, module in list(sys.modules.items()):
         if known.split(".")[0] in names and (known.split(".")[0] in _finder.folders or _lies_in(module, folder)):

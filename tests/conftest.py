@@ -50,6 +50,31 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     backend.start()  # before any test computes: it sets up how
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _fast_start_of_trials(_own_cache: None) -> None:
+    """Start trials faster than a run does, because most tests train for a few steps.
+
+    More traced programs are kept, as many tests train the same few networks; and graphs are run as they were traced,
+    because optimising them takes longer than running them. ``make soak`` and subprocesses do as a run does.
+    """
+    if backend.choose()[0] != "tensorflow" or os.environ.get("FER_SEARCH_SOAK"):
+        return
+    import tensorflow as tf
+
+    from fer_search.training import tensorflow_programs
+
+    tensorflow_programs.MAX_SHARED = 60
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_garbage_collections() -> Iterator[None]:
+    """Exclude what a module's tests imported, as above: each trial ends with a collection."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _forget_oracles() -> Iterator[None]:
     """Let the oracles of a test go: Keras Tuner keeps all of a process, which make each garbage collection slower."""

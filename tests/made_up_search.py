@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from fer_search.data.split import make_split
 from fer_search.files import write_atomic
 from fer_search.runfolder.epochs import METRIC_COLUMNS, append_epoch, read_epochs, rewrite_epochs
 from fer_search.runfolder.json_files import read_json
@@ -81,10 +82,22 @@ def fake_train(trial, data, hooks):
     return rows
 
 
+_splits = {}
+
+
+def split_once(dataset, **options):
+    """Do what ``make_split`` does, which depends on its arguments alone, once for all searches of such a data set."""
+    key = (dataset.fingerprint, *options.items())
+    if key not in _splits:
+        _splits[key] = make_split(dataset, **options)
+    return _splits[key]
+
+
 @pytest.fixture
 def made_up(monkeypatch, faces):
     """Make searches train nothing."""
     monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
+    monkeypatch.setattr(run_module, "make_split", split_once)
     monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
     monkeypatch.setattr(here, "store_predictions", lambda *arguments: None)
     monkeypatch.setattr(pretrained, "SAMPLES", 10)  # designs looked through for backbones, of which there are none

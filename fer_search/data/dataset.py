@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Dataset:
         """Image size, channels and class names."""
         return DataSpec(self.images.shape[1], 3 if self.images.ndim == 4 else 1, self.classes)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of the sha256 of images, labels, splits and class names.
 

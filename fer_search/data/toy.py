@@ -8,6 +8,8 @@ the labels are wrong, so that better networks and augmentations score better.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
@@ -49,8 +51,7 @@ def draw_faces(train: int = 6000, test: int = 1500, seed: int = 0) -> tuple[np.n
     images, labels, splits = [], [], []
     for split, count in ((0, train), (3, test)):
         for first in range(0, count, CHUNK):
-            rng = np.random.default_rng([seed, split, first])
-            drawn, given = _chunk(rng)
+            drawn, given = _chunk(seed, split, first)
             keep = min(CHUNK, count - first)
             images.append(drawn[:keep])
             labels.append(given[:keep])
@@ -58,7 +59,9 @@ def draw_faces(train: int = 6000, test: int = 1500, seed: int = 0) -> tuple[np.n
     return np.concatenate(images), np.concatenate(labels), np.concatenate(splits)
 
 
-def _chunk(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=4)  # the first ones are often asked for again: `space check` takes a few faces each time
+def _chunk(seed: int, split: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng([seed, split, first])
     true = rng.choice(len(CLASSES), CHUNK, p=np.divide(SHARES, sum(SHARES)))
     units, face = draw_units(rng, true), _identity(rng)
     x, y = _pose(rng)

@@ -84,7 +84,7 @@ def test_auto_reports_unused_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("FER_SEARCH_DATA", raising=False)
     (tmp_path / "data" / "raw").mkdir(parents=True)
     (tmp_path / "data" / "notes.md").write_text("about")
-    dataset = load_dataset("auto", cache_dir=tmp_path / "cache")
+    dataset = load_dataset("auto")
     assert dataset.toy
     assert "data/ is not used: it holds notes.md, raw/, no data set" in describe(dataset)
 

@@ -29,11 +29,17 @@ def export(tmp_path):
     return run
 
 
-@pytest.mark.parametrize(("form", "quantise"), [*FORMATS, ("saved_model", None)])
-def test_every_format_gives_the_networks_predictions(confirmed_run, images, export, form, quantise):
-    exported, printed = export(confirmed_run, format=form, quantise=quantise)
+@pytest.fixture(scope="module")
+def expected(confirmed_run, images):
+    """The confirmed network's probabilities of the images, and what is known about it."""
     model, info = load_network(find_network(confirmed_run))
-    expected = np.asarray(model.predict_on_batch(images[..., None].astype("float32")))
+    return np.asarray(model.predict_on_batch(images[..., None].astype("float32"))), info
+
+
+@pytest.mark.parametrize(("form", "quantise"), [*FORMATS, ("saved_model", None)])
+def test_every_format_gives_the_networks_predictions(confirmed_run, images, expected, export, form, quantise):
+    exported, printed = export(confirmed_run, format=form, quantise=quantise)
+    expected, info = expected
     opened = open_model(exported.path)
     assert opened.info == info
     np.testing.assert_allclose(

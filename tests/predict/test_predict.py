@@ -20,8 +20,13 @@ from fer_search.predict.video import Video
 
 
 @pytest.fixture
-def predict(searched_run, capsys):
-    """Return a function that predicts files and returns the exit code, stdout and stderr."""
+def predict(searched_run, network, capsys, monkeypatch):
+    """Return a function that predicts files and returns the exit code, stdout and stderr.
+
+    The network of the searched run is loaded once for all tests; the test of videos loads it by the command.
+    """
+    real = command.load
+    monkeypatch.setattr(command, "load", lambda path, *rest: network if path == searched_run else real(path, *rest))
 
     def run(*paths, lines=(), model=searched_run, **options):
         code = predict_photos(PredictSettings(model, tuple(map(str, paths)), **options), lines)

@@ -39,6 +39,7 @@ class LiveReport:
         self.run, self.seconds = run, seconds
         self.folder, self.machine = RunFolder(run), Machine()
         self.problem = ""
+        self.opened = False  # whether a browser has fetched the page
         self._lock = threading.Lock()
         self._fingerprint = fingerprint(run)
         self._analysis: RunAnalysis = load_analysis(run)
@@ -117,7 +118,7 @@ def watch_report(
         while not stop.is_set() and live.state != "finished":
             stop.wait(seconds)
             live.look()
-        if not stop.is_set():
+        if live.opened and not stop.is_set():
             stop.wait(farewell)
     finally:
         server.shutdown()
@@ -157,6 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         if host.rpartition(":")[0] not in ("127.0.0.1", "localhost"):  # another site's name for this machine
             self.send_error(403)
         elif self.path in ("/", "/page"):
+            self.live.opened = True
             self._send(self.live.page, "text/html")
         elif self.path == "/state":
             self._send(json.dumps(self.live.news()), "application/json")

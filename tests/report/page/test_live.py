@@ -51,7 +51,7 @@ class Watch:
         self.address = self.messages[0].split()[0]
 
     def _watch(self, run: Path) -> None:
-        watch_report(run, plotly="cdn", port=0, seconds=0.3, told=self.messages.append, farewell=5, stop=self.stop)
+        watch_report(run, plotly="cdn", port=0, seconds=0.3, told=self.messages.append, farewell=2, stop=self.stop)
         self.ended.set()
 
 
