@@ -3,7 +3,8 @@
     python benchmarks/many_workers.py --workers 64 --nodes 4 --trials 2000
 
 Runs the search loop (``fer_search.search.loop``) with workers on nodes emulated on this machine and fake training runs
-that sleep for 50 ms to 2 s. Measures the workers' utilisation and the driver's time per trial.
+that sleep for 50 ms to 2 s, distributed uniformly and then log-uniformly, which makes them half as long. Measures the
+workers' utilisation and the driver's time per trial.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import common
-from sleeping import LONGEST, SHORTEST, IdleWorker, Number, Sleep, seconds_of
+from sleeping import LONGEST, SHORTEST, SPREADS, IdleWorker, Number, Sleep, seconds_of
 
 from fer_search import backend
 
 
-def simulate(workers: int, nodes: int, trials: int, ahead: str) -> tuple[list[common.Table], dict[str, Any]]:
+def simulate(workers: int, nodes: int, trials: int, ahead: str, spread: str) -> tuple[common.Table, dict[str, Any]]:
     """Run the search loop with many workers and fake training runs; return their utilisation."""
     from fer_search.search.executors.ray_cluster import Cluster, prepare_environment
 
@@ -42,11 +43,12 @@ def simulate(workers: int, nodes: int, trials: int, ahead: str) -> tuple[list[co
         while any(worker.info is None for worker in executor.workers):
             executor.check_starts(0.1)
         common.say(f"{workers} workers on {len(ray.nodes())} nodes are ready")
-        result = drive(executor, Path(folder), trials, ahead)
+        result = drive(executor, Path(folder), trials, ahead, spread)
         executor.close()
     emulated.shutdown()
     table = common.Table(
-        f"Simulated: {workers} workers on {nodes} emulated nodes, {trials:,} fake trials of {SHORTEST} to {LONGEST} s",
+        f"Simulated: {workers} workers on {nodes} emulated nodes, {trials:,} fake trials of {SHORTEST} to {LONGEST} s, "
+        f"{spread} (mean {SPREADS[spread]} s)",
         ["trials", "workers busy", "driver per trial", "driver's memory"],
     )
     for part in result["parts"]:
@@ -57,10 +59,10 @@ def simulate(workers: int, nodes: int, trials: int, ahead: str) -> tuple[list[co
         f"--ahead {ahead}; all nodes, workers and the driver on {backend.cores()} cores, load average "
         f"{os.getloadavg()[0]:.0f}. The driver's time is CPU time."
     )
-    return [table], result
+    return table, result
 
 
-def drive(executor: Any, folder: Path, trials: int, ahead: str) -> dict[str, Any]:
+def drive(executor: Any, folder: Path, trials: int, ahead: str, spread: str) -> dict[str, Any]:
     """Run the search loop over sleeping workers; return its figures for every fifth of the trials."""
     from fer_search.search.loop import SearchLoop
     from fer_search.search.trials.signals import Stop
@@ -75,18 +77,19 @@ def drive(executor: Any, folder: Path, trials: int, ahead: str) -> dict[str, Any
 
         class Asleep(type(prepared.job)):  # type: ignore[misc]
             def with_absolute_paths(self) -> Sleep:
-                return Sleep(Number(number), seconds_of(number))
+                return Sleep(Number(number), seconds_of(number, spread))
 
         fields = {field.name: getattr(prepared.job, field.name) for field in dataclasses.fields(prepared.job)}
         return dataclasses.replace(prepared, job=Asleep(**fields))
 
     state.jobs.prepare = asleep
-    executor.predict = lambda *arguments, **options: None
+    executor.predict = lambda run, trial_id, *more: setattr(state, "predicted", trial_id)
     began = (time.monotonic(), time.process_time(), resident())
     ending = SearchLoop(state, executor, Stop()).run()
     if ending != "finished" or len(recorder.ends) != trials:
         raise SystemExit(f"the search {ending}, {len(recorder.ends)} of {trials} trials ended")
-    return {"parts": figures(began, recorder.ends, executor.slots, trials)}
+    durations = [seconds_of(number, spread) for number in range(trials)]
+    return {"parts": figures(began, recorder.ends, executor.slots, durations)}
 
 
 class Recorder:
@@ -134,13 +137,13 @@ def make_state(workers: int, folder: Path, trials: int, ahead: str, recorder: Re
     return state
 
 
-def figures(began: Any, ends: list[Any], slots: int, trials: int, parts: int = 5) -> list[dict[str, float]]:
+def figures(began: Any, ends: list[Any], slots: int, durations: list[float], parts: int = 5) -> list[dict[str, float]]:
     """Return the worker utilisation and driver cost per trial for each part of a search."""
     shown, before, done = [], began, 0
     for part in range(1, parts + 1):
-        count = trials * part // parts
+        count = len(durations) * part // parts
         now = ends[count - 1]
-        work = sum(seconds_of(number) for number in range(done, count))
+        work = sum(durations[done:count])
         shown.append(
             {
                 "trials": count,
@@ -167,8 +170,8 @@ def main() -> None:
     options = parser.parse_args()
     backend.start()
     trials = options.trials or (200 if options.quick else 2000)
-    tables, raw = simulate(options.workers, options.nodes, trials, options.ahead)
-    common.report(options, tables, raw)
+    results = {s: simulate(options.workers, options.nodes, trials, options.ahead, s) for s in SPREADS}
+    common.report(options, [table for table, _ in results.values()], {s: raw for s, (_, raw) in results.items()})
 
 
 if __name__ == "__main__":

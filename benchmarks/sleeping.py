@@ -16,6 +16,7 @@ from fer_search.search.executors.outcome import Outcome
 from fer_search.search.executors.worker import Worker, WorkerInfo
 
 SHORTEST, LONGEST = 0.05, 2.0  # seconds of a training run
+SPREADS = {"uniform": 1.0, "log-uniform": 0.5}  # distribution of the durations -> mean in seconds, rounded
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,11 @@ class IdleWorker(Worker):
         return WorkerInfo(socket.gethostname(), os.getpid(), "none", "tensorflow", backend.versions(), False, 0)
 
 
-def seconds_of(number: int) -> float:
-    """Return the duration of a fake training run, log-uniform and determined by its number."""
+def seconds_of(number: int, spread: str) -> float:
+    """Return the duration of a fake training run, determined by its number; ``spread`` is one of SPREADS."""
     rng = np.random.default_rng([7, number])
+    if spread == "uniform":
+        return float(rng.uniform(SHORTEST, LONGEST))
     return float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
 
 

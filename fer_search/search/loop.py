@@ -35,7 +35,7 @@ class SearchLoop:
 
     def __init__(self, state: SearchState, executor: Executor, stop: Stop) -> None:
         self.state, self.oracle, self.executor, self.stop = state, state.oracle, executor, stop
-        self.window = Window(self.oracle, self._begin_next, state.ahead, executor.slots)
+        self.window = Window(self.oracle, self._begin_next, state.ahead, executor.capacity)
         self.queue: deque[PreparedTrial | TunerTrial] = deque()  # began, and waits for a worker
         self.running: dict[str, PreparedTrial] = {}
         self.without_checkpoint: set[str] = set()  # promoted trials whose parent's checkpoint is still needed
@@ -106,7 +106,7 @@ class SearchLoop:
     def _submit_queued(self) -> None:
         self.oracle.flush()
         for _ in range(len(self.queue)):
-            if len(self.running) >= self.executor.slots:
+            if len(self.running) >= self.executor.capacity:
                 return
             waiting = self.queue.popleft()
             if isinstance(waiting, PreparedTrial):

@@ -8,7 +8,7 @@ A fixed window of ``ahead`` trials makes a parallel search reproducible: trial n
 
 Results that arrive early are recorded on disk and wait for their turn. With ``ahead`` 1 this is a sequential search.
 Without a fixed window (``ahead`` None) results are committed in the order in which they arrive, and a trial begins as
-soon as a worker is free: no worker ever waits, but the search cannot be repeated.
+soon as it can be handed out: no worker ever waits, but the search cannot be repeated.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Window:
         oracle: Knows which trials are pending and which results are recorded.
         begin_next: Begins the next trial; None if there is none, for good or until another one is committed.
         ahead: Maximum number of pending trials; None to commit results as they come.
-        slots: Number of trials that train at the same time.
+        capacity: Number of trials that can be handed out at the same time, which is the maximum without a fixed window.
     """
 
     def __init__(
-        self, oracle: SafeOracle, begin_next: Callable[[], Trial | None], ahead: int | None, slots: int
+        self, oracle: SafeOracle, begin_next: Callable[[], Trial | None], ahead: int | None, capacity: int
     ) -> None:
-        self.oracle, self.begin_next, self.ahead, self.slots = oracle, begin_next, ahead, slots
+        self.oracle, self.begin_next, self.ahead, self.capacity = oracle, begin_next, ahead, capacity
         self.exhausted = False  # asked, and nothing was left to begin; asking again changes an oracle's random state
 
     def decide(self) -> Decision:
@@ -50,7 +50,7 @@ class Window:
         ready = self._ready(pending)
         if self.ahead is None and ready is not None:
             return self._commit(ready)
-        if not self.exhausted and len(pending) < (self.ahead or self.slots):
+        if not self.exhausted and len(pending) < (self.ahead or self.capacity):
             if (trial := self.begin_next()) is not None:
                 return Decision("began", trial)
             self.exhausted = True

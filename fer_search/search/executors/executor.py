@@ -45,10 +45,17 @@ class Listener(Protocol):
 
 
 class Executor(Protocol):
-    """Trains trials, at most ``slots`` at the same time."""
+    """Trains trials, at most ``slots`` at the same time.
+
+    It accepts ``capacity`` jobs: with many slots a few more, so that one that becomes free has its next job at once.
+    """
 
     slots: int
     notes: list[str]  # for the user; the reader empties it
+
+    @property
+    def capacity(self) -> int:
+        """Number of jobs that it accepts at a time, at least ``slots``."""
 
     @property
     def device(self) -> str:
@@ -58,7 +65,7 @@ class Executor(Protocol):
         """Return the time model of training one trial per slot at the same time; may raise ``Stopped``."""
 
     def submit(self, job: Task) -> None:
-        """Accept a job; at most ``slots`` are submitted and not yet returned by ``wait``."""
+        """Accept a job; at most ``capacity`` are submitted and not yet returned by ``wait``."""
 
     def wait(self, listener: Listener) -> list[tuple[Task, Outcome]]:
         """Return the jobs that ended since the last call, after waiting for a moment or until one does."""

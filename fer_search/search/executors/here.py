@@ -25,7 +25,7 @@ class Here:
         devices: Number of devices that share each batch.
     """
 
-    slots = 1
+    slots = capacity = 1
 
     def __init__(self, data: Any, stop: Stop, devices: int = 1) -> None:
         self.data, self.stop_token, self.devices = data, stop, devices

@@ -35,6 +35,7 @@ NEWS_PER_SECOND = 16  # such questions to all workers, at most
 START_SECONDS = 600.0  # that workers have to start
 STOP_SECONDS = 120.0  # that workers have to save what they trained
 MAX_FAILED_STARTS = 3  # of a worker, in a row
+WORKERS_PER_SPARE_JOB = 8
 
 
 class RayExecutor:
@@ -77,6 +78,11 @@ class RayExecutor:
         self.loaded = ray.put(data.for_workers()), ray.put(None if space is None else dict(space))
         for worker in self.workers:
             worker.load(*self.loaded)
+
+    @property
+    def capacity(self) -> int:
+        """A worker would wait for the driver, which commits, proposes and writes files for all of them in turn."""
+        return self.slots + self.slots // WORKERS_PER_SPARE_JOB
 
     @property
     def device(self) -> str:

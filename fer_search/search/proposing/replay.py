@@ -87,7 +87,7 @@ def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], o
             raise StopIteration
         return _begin(oracle, trials[number], origins[number])
 
-    window = Window(oracle, begin_next, info["identity"].get("--ahead", 1), slots=1)
+    window = Window(oracle, begin_next, info["identity"].get("--ahead", 1), capacity=1)
     with contextlib.suppress(StopIteration):
         while (decision := window.decide()).action in ("began", "commit"):
             if decision.action == "commit" and decision.trial is not None:

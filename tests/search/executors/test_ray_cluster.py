@@ -3,6 +3,8 @@
 import io
 import os
 
+import pytest
+
 from fer_search.search.executors import ray_cluster
 from fer_search.search.executors.ray_cluster import PID_FILE, _temporary_folder, _WithoutRay
 
@@ -35,3 +37,12 @@ def test_a_long_path_is_not_used_for_sockets(tmp_path, monkeypatch):
     assert len(str(folder)) < 107 - 60
     (folder / PID_FILE).unlink()
     folder.rmdir()
+
+
+@pytest.mark.parametrize(("workers", "capacity"), [(1, 1), (4, 4), (8, 9), (64, 72)])
+def test_many_workers_have_jobs_in_reserve(workers, capacity):
+    """With few workers a job would be announced long before it is trained."""
+    ray_executor = pytest.importorskip("fer_search.search.executors.ray_executor")
+    executor = ray_executor.RayExecutor.__new__(ray_executor.RayExecutor)
+    executor.slots = workers
+    assert executor.capacity == capacity
