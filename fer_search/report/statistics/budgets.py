@@ -47,6 +47,7 @@ def common_epochs(designs: pd.DataFrame, curves: pd.DataFrame) -> int | None:
     """Return the largest number of epochs that enough designs reached; None where no learning curves are known.
 
     Enough is a third of them, and at least ``MIN_DESIGNS``, or all where there are fewer. Failed designs do not count.
+    It is a number at which a design ended, if one has: where an unfinished trial stands says nothing.
 
     Args:
         designs: from ``load_designs``.
@@ -57,7 +58,9 @@ def common_epochs(designs: pd.DataFrame, curves: pd.DataFrame) -> int | None:
     if reached.empty:
         return None
     count = max(-(-len(reached) // 3), min(MIN_DESIGNS, len(reached)))
-    return int(reached.sort_values(ascending=False).iloc[count - 1])
+    budget = reached.sort_values(ascending=False).iloc[count - 1]
+    ended = reached[kept.set_index("trial")["status"].reindex(reached.index) == "completed"]
+    return int(max((epochs for epochs in ended if epochs <= budget), default=budget))
 
 
 def at_epochs(designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = None) -> Comparison:

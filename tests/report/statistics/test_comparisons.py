@@ -40,6 +40,20 @@ def test_the_budget_is_reached_by_a_third_of_the_designs(tmp_path: Path) -> None
     assert common_epochs(designs[designs["trial"] != "0009"], curves) == 3
 
 
+def test_an_unfinished_trial_does_not_set_the_budget(tmp_path: Path) -> None:
+    """Of 30 designs 9 trained 9 epochs and 20 trained 3; one was in its fifth epoch when the search was stopped."""
+    run = runs.write_random(tmp_path / "run", trials=0, state="interrupted")
+    for k in range(30):
+        curve = [0.5 + 0.001 * k] * (9 if k < 9 else 4 if k == 29 else 3)
+        values, status = runs.DEFAULTS | {"rate": 1e-3 + 1e-5 * k}, "RUNNING" if k == 29 else "COMPLETED"
+        runs.write_trial(run, f"{k:04d}", values, curve, status=status)
+    runs.write_oracle(run, [f"{k:04d}" for k in range(30)])
+    designs, curves = report.load_designs(run), report.load_epochs(run)
+    assert common_epochs(designs, curves) == 3
+    nothing_ended = designs[designs["trial"] == "0029"]
+    assert common_epochs(nothing_ended, curves) == 4
+
+
 def test_the_ablation_path_uses_measured_steps_where_possible(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", trials=12)
     analysis = load_analysis(run)
