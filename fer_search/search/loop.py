@@ -104,10 +104,6 @@ class SearchLoop:
             self._end(trial.trial_id, Outcome("failed", message=reason(error)))
 
     def _submit_queued(self) -> None:
-        """Hand out trials: several at once while the executor has jobs in reserve, as oracle.json is written before."""
-        reserve, spare = len(self.running) - self.executor.slots, self.executor.capacity - self.executor.slots
-        if reserve > spare // 2:
-            return
         self.oracle.flush()
         for _ in range(len(self.queue)):
             if len(self.running) >= self.executor.capacity:
