@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import shutil
 import subprocess
@@ -63,14 +64,23 @@ def _fast_start_of_trials(_own_cache: None) -> None:
 
     from fer_search.training import tensorflow_programs
 
-    tensorflow_programs.MAX_SHARED = 60
+    tensorflow_programs.MAX_SHARED = 30
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+MODULES_BETWEEN_FULL_COLLECTIONS = 10
+_modules = itertools.count(1)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _short_garbage_collections() -> Iterator[None]:
-    """Exclude what a module's tests imported, as above: each trial ends with a collection."""
+    """Exclude what a module's tests imported, as above: each trial ends with a collection.
+
+    What of it has become garbage since, such as the models of a module's last test, is collected now and then.
+    """
     yield
+    if next(_modules) % MODULES_BETWEEN_FULL_COLLECTIONS == 0:
+        gc.unfreeze()
     gc.collect()
     gc.freeze()
 
