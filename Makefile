@@ -28,7 +28,7 @@ test: $(VENV)/tested
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 soak: $(VENV)/tested
-	@$(BIN)/python -m pytest -m soak --timeout 0 $(TESTS)
+	@FER_SEARCH_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 0 $(TESTS)
 	@FER_SEARCH_SOAK=1 $(BIN)/python -m pytest -n auto --dist worksteal --timeout 0 tests/crash tests/confirm
 	@$(BIN)/python tests/soak.py $(KILLS)
 
