@@ -83,6 +83,7 @@ def drive(executor: Any, folder: Path, trials: int, ahead: str, spread: str) -> 
         return dataclasses.replace(prepared, job=Asleep(**fields))
 
     state.jobs.prepare = asleep
+    # as if the predictions were stored at once: a search looks at the best trial's files until they are
     executor.predict = lambda run, trial_id, *more: setattr(state, "predicted", trial_id)
     began = (time.monotonic(), time.process_time(), resident())
     ending = SearchLoop(state, executor, Stop()).run()

@@ -30,16 +30,16 @@ def export(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def expected(confirmed_run, images):
-    """The confirmed network's probabilities of the images, and what is known about it."""
+def confirmed(confirmed_run, images):
+    """The confirmed network's probabilities of the images, and its metadata."""
     model, info = load_network(find_network(confirmed_run))
     return np.asarray(model.predict_on_batch(images[..., None].astype("float32"))), info
 
 
 @pytest.mark.parametrize(("form", "quantise"), [*FORMATS, ("saved_model", None)])
-def test_every_format_gives_the_networks_predictions(confirmed_run, images, expected, export, form, quantise):
+def test_every_format_gives_the_networks_predictions(confirmed_run, images, confirmed, export, form, quantise):
     exported, printed = export(confirmed_run, format=form, quantise=quantise)
-    expected, info = expected
+    expected, info = confirmed
     opened = open_model(exported.path)
     assert opened.info == info
     np.testing.assert_allclose(

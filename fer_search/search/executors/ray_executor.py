@@ -35,7 +35,7 @@ NEWS_PER_SECOND = 16  # such questions to all workers, at most
 START_SECONDS = 600.0  # that workers have to start
 STOP_SECONDS = 120.0  # that workers have to save what they trained
 MAX_FAILED_STARTS = 3  # of a worker, in a row
-WORKERS_PER_SPARE_JOB = 8
+WORKERS_PER_SPARE_JOB = 8  # with fewer workers none: it would be announced long before it is trained
 
 
 class RayExecutor:
@@ -81,7 +81,10 @@ class RayExecutor:
 
     @property
     def capacity(self) -> int:
-        """A worker would wait for the driver, which commits, proposes and writes files for all of them in turn."""
+        """Number of jobs that it accepts: of many workers, those that become free would wait for the driver otherwise.
+
+        The driver commits results, makes proposals and writes files for all workers, one after the other.
+        """
         return self.slots + self.slots // WORKERS_PER_SPARE_JOB
 
     @property
