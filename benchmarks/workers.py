@@ -43,9 +43,9 @@ def compare(workers: int, trials: int, rounds: int, source: str) -> tuple[list[c
     data = TrialData(images[:500], labels[:500], images[500:], labels[500:])
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        cluster = Cluster(None, workers, images.nbytes)
-        ray_started = time.perf_counter()
         options = WorkerOptions(workers, max(backend.cores() // workers, 1))
+        cluster = Cluster(None, workers, images.nbytes, options.environment())
+        ray_started = time.perf_counter()
         executor = RayExecutor(options, cluster, Path(folder))
         executor.load(data)
         while any(worker.info is None for worker in executor.workers):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib.metadata
 import importlib.util
 import os
@@ -21,6 +20,7 @@ from typing import Any
 
 from fer_search import xla_flags
 from fer_search.errors import UserError
+from fer_search.fast_imports import UNUSED, fast_imports
 
 BACKENDS = ("tensorflow", "jax")
 GPU_SHARE = "FER_SEARCH_GPU_SHARE"  # environment variable: fraction of a GPU that this process may use
@@ -44,8 +44,11 @@ def hide_gpus() -> None:
     _gpus_hidden = True
 
 
-def start() -> str:
+def start(unused: frozenset[str] = UNUSED) -> str:
     """Import Keras with the backend of this run (see ``choose``) and return the backend's name.
+
+    Args:
+        unused: Optional packages of Keras that the first import skips; see ``fast_imports``.
 
     Raises:
         UserError: The backend is unknown or not installed.
@@ -57,7 +60,7 @@ def start() -> str:
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        with suppressed_native_stderr(), _fast_imports(backend):
+        with suppressed_native_stderr(), fast_imports(backend, unused):
             if backend == "jax":
                 _prepare_jax()
             import keras
@@ -71,29 +74,6 @@ def start() -> str:
             f"KERAS_BACKEND={backend}: {error}; install it from the repository with: pip install '.{extra}'"
         ) from error
     return str(keras.backend.backend())
-
-
-@contextlib.contextmanager
-def _fast_imports(backend: str) -> Iterator[None]:
-    """Make the first import of Keras and its backend take two thirds of the time.
-
-    Without garbage collections, which find nothing in modules, and without the optional packages that only wrappers of
-    scikit-learn's estimators and TensorFlow Lite's converter of JAX models need.
-    """
-    if "keras" in sys.modules:
-        yield
-        return
-    skipped = {"sklearn", "jax"} - {backend} - sys.modules.keys()
-    sys.modules.update(dict.fromkeys(skipped))  # type: ignore[arg-type]  # importing None raises ImportError
-    gc.disable()
-    try:
-        yield
-    finally:
-        for name in skipped:
-            del sys.modules[name]
-        gc.enable()
-    gc.collect()
-    gc.freeze()  # the libraries' objects live forever: exclude them from the garbage collections of each trial
 
 
 def choose() -> tuple[str, str]:

@@ -11,14 +11,14 @@ from fer_search import backend
 SCRIPT = """
 import gc, sys
 from fer_search import backend
+from fer_search.fast_imports import UNUSED_BY_WORKERS
 
-backend.start()
+backend.start(UNUSED_BY_WORKERS)
 assert gc.isenabled()
 assert "keras" in sys.modules
-assert not {"sklearn", "jax"} & sys.modules.keys()
-import sklearn
-import jax
-assert sklearn.__version__ and jax.__version__
+assert not UNUSED_BY_WORKERS & sys.modules.keys()
+import jax, pandas, scipy, sklearn
+assert all(module.__version__ for module in (jax, pandas, scipy, sklearn))
 """
 
 

@@ -112,13 +112,13 @@ def _choose_by_measuring(
 def open_workers(
     request: WorkerRequest, data: Any, data_bytes: int, space: Mapping[str, Any], run: Path, stop: Stop
 ) -> Executor:
-    """Start Ray workers; imports Ray. See ``fer_search.search.executors.ray_executor.open_ray``.
+    """Start Ray workers; imports Ray. See ``fer_search.search.executors.ray_start.open_ray``.
 
     Raises:
         UserError: Ray is not installed, or no worker can be started.
     """
     prepare_environment(request.cluster)
-    from fer_search.search.executors.ray_executor import open_ray
+    from fer_search.search.executors.ray_start import open_ray
 
     return open_ray(request, data, data_bytes, space, run, cores(), stop)
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -74,10 +75,15 @@ class Cluster:
         address: None to start one here; "auto" or HOST:PORT to join one.
         cpus: Number of trials that train here at the same time.
         data_bytes: Size of the data that every worker reads.
+        environment: Variables that the processes of a cluster started here inherit. Ray starts its workers with the
+            cluster itself, and would start others for an actor with variables of its own.
     """
 
-    def __init__(self, address: str | None, cpus: int, data_bytes: int) -> None:
+    def __init__(
+        self, address: str | None, cpus: int, data_bytes: int, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder: Path | None = None
+        self.environment = dict(environment or {}) if address is None else {}
         self._output = sys.stdout
         if address is None:
             self._start(cpus, max(data_bytes + SPARE_MEMORY, MIN_MEMORY))
@@ -87,13 +93,14 @@ class Cluster:
     def _start(self, cpus: int, memory: int) -> None:
         self.folder = _temporary_folder()
         try:
-            self._init(
-                address="local",
-                num_cpus=cpus,
-                object_store_memory=memory,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=str(self.folder),
-            )
+            with _environment(self.environment):
+                self._init(
+                    address="local",
+                    num_cpus=cpus,
+                    object_store_memory=memory,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=str(self.folder),
+                )
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -135,6 +142,21 @@ class Cluster:
         sys.stdout = self._output
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _WithoutRay:

@@ -26,7 +26,6 @@ from fer_search.search.executors.worker import Worker, WorkerInfo, describe_mism
 if TYPE_CHECKING:
     from fer_search.design import Design
     from fer_search.search.executors.executor import Listener, Task
-    from fer_search.search.executors.request import WorkerRequest
     from fer_search.search.scheduling.estimate import SampledDesign, Speed
 
 POLL_SECONDS = 0.25  # longest wait for results before the driver looks at signals and news
@@ -66,7 +65,8 @@ class RayExecutor:
         self.speed: Speed | None = None
         self.prediction: Any = None  # future
         self.notes: list[str] = []
-        self.workers = [RayWorker(str(number), options, kind, None) for number in range(options.workers)]
+        self.environment = dict(options.environment().items() - cluster.environment.items())
+        self.workers = [self._make_worker(str(number)) for number in range(options.workers)]
 
     def load(self, data: Any, space: Mapping[str, Any] | None = None) -> None:
         """Put what all jobs read into Ray's object store, from where each node fetches it once.
@@ -252,47 +252,7 @@ class RayExecutor:
 
     def _replace(self, worker: RayWorker, failed_starts: int = 0) -> None:
         worker.kill()
-        successor = RayWorker(worker.name, self.options, self.kind, self.loaded, failed_starts)
-        self.workers[self.workers.index(worker)] = successor
+        self.workers[self.workers.index(worker)] = self._make_worker(worker.name, failed_starts)
 
-
-def open_ray(
-    request: WorkerRequest,
-    data: Any,
-    data_bytes: int,
-    space: Mapping[str, Any],
-    run: Path,
-    cores: int,
-    should_stop: Callable[[], bool],
-) -> RayExecutor:
-    """Start workers.
-
-    Args:
-        request: How many, and where.
-        data: What all jobs read; has ``for_workers``.
-        data_bytes: Its size.
-        space: "name", "text" and "modules" of the space file.
-        run: Run folder.
-        cores: CPU cores of this machine that may be used.
-        should_stop: Whether the search is to stop.
-
-    Raises:
-        UserError: The cluster cannot be joined, or has too few GPUs.
-    """
-    workers = request.workers or 1
-    cluster = Cluster(request.cluster, workers, data_bytes)
-    resources = ray.cluster_resources()
-    gpus = int(resources.get("GPU", 0))
-    if request.cluster is not None:
-        cores = int(resources.get("CPU", workers))
-    share = request.gpus_per_trial
-    if share is None:
-        share = 0.0 if not gpus else 1.0 if workers <= gpus else gpus / workers
-    if share * workers > gpus + 1e-6:
-        cluster.close()
-        raise UserError(
-            f"--workers {workers} with --gpus-per-trial {share:g} needs {share * workers:g} GPUs; there are {gpus}"
-        )
-    executor = RayExecutor(WorkerOptions(workers, max(cores // workers, 1), share), cluster, run, should_stop)
-    executor.load(data, space)
-    return executor
+    def _make_worker(self, name: str, failed_starts: int = 0) -> RayWorker:
+        return RayWorker(name, self.options, self.environment, self.kind, self.loaded, failed_starts)

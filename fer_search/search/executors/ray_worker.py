@@ -54,6 +54,7 @@ class RayWorker:
     Args:
         name: "0", "1", ...
         options: How it is started.
+        environment: Variables that it does not inherit from the cluster.
         kind: Class of the worker.
         loaded: Arguments of ``load``; None if that is called later.
         failed_starts: How often in a row the worker in this place died while starting.
@@ -63,6 +64,7 @@ class RayWorker:
         self,
         name: str,
         options: WorkerOptions,
+        environment: dict[str, str],
         kind: type[Worker],
         loaded: tuple[Any, Any] | None,
         failed_starts: int = 0,
@@ -74,7 +76,7 @@ class RayWorker:
             num_gpus=options.gpus,
             max_restarts=0,
             scheduling_strategy="SPREAD",
-            runtime_env={"env_vars": options.environment()},
+            runtime_env={"env_vars": environment} if environment else None,
         ).remote()
         self.starting = self._call("start")  # future; None once it has started
         self.info: WorkerInfo | None = None

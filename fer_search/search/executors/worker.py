@@ -85,8 +85,9 @@ class Worker:
     def start(self) -> WorkerInfo:
         """Import the backend; return what the driver must know."""
         from fer_search import backend
+        from fer_search.fast_imports import UNUSED_BY_WORKERS
 
-        name = backend.start()
+        name = backend.start(UNUSED_BY_WORKERS)
         device, faster = backend.device(), backend.gains_from_bfloat16()
         return WorkerInfo(socket.gethostname(), os.getpid(), device, name, backend.versions(), faster, _memory())
 

@@ -90,11 +90,14 @@ class LightJob:
 
 
 class LightWorker(Worker):
-    """Starts without a backend."""
+    """Starts without a backend, if its environment limits it to one thread and to the CPU."""
 
     def start(self):
         from fer_search.backend import versions
 
+        limits = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+        if (found := [os.environ.get(name) for name in limits]) != ["1", "1", ""]:
+            raise RuntimeError(f"{limits} are {found}")
         return WorkerInfo(socket.gethostname(), os.getpid(), "none", "tensorflow", versions(), False, 0)
 
 
@@ -153,7 +156,9 @@ def install(patch, workers, address=None):
 
     @contextlib.contextmanager
     def open_light(settings, space, data, run, stop, say):
-        executor = RayExecutor(WorkerOptions(workers, 1), Cluster(address, workers, 10**6), run, stop, LightWorker)
+        options = WorkerOptions(workers, 1)
+        cluster = Cluster(address, workers, 10**6, options.environment())
+        executor = RayExecutor(options, cluster, run, stop, LightWorker)
         executor.load(data)
         executor.predict = lambda *arguments, **options: None
         try:

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from fer_search.search.executors import ray_cluster
-from fer_search.search.executors.ray_cluster import PID_FILE, _temporary_folder, _WithoutRay
+from fer_search.search.executors.ray_cluster import PID_FILE, _environment, _temporary_folder, _WithoutRay
 
 
 def test_rays_messages_about_its_workers_are_dropped():
@@ -16,6 +16,15 @@ def test_rays_messages_about_its_workers_are_dropped():
     print("(raylet) A worker died or was killed", file=stream)
     print("second", file=stream)
     assert out.getvalue() == "first\nsecond\n"
+
+
+def test_the_workers_environment_is_set_while_the_cluster_starts(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    with _environment({"OMP_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "2"}):
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["TF_NUM_INTRAOP_THREADS"] == "2"
+    assert os.environ["OMP_NUM_THREADS"] == "8"
+    assert "TF_NUM_INTRAOP_THREADS" not in os.environ
 
 
 def test_folders_of_killed_drivers_are_removed(tmp_path, monkeypatch):
