@@ -7,10 +7,10 @@ import gc
 import sys
 from collections.abc import Iterator
 
-# Keras and TensorFlow import these if they are installed, for: wrappers of scikit-learn's estimators, and TensorFlow
-# Lite's converter of JAX models.
+# Keras and TensorFlow import optional packages wherever they are installed. Only Keras' wrappers for scikit-learn need it,
+# and only TensorFlow Lite's converter of JAX models needs JAX.
 UNUSED = frozenset({"sklearn", "jax"})
-# These for data frames, sparse matrices and drawing on images.
+# Training needs neither data frames, nor sparse matrices, nor drawing on images.
 UNUSED_BY_WORKERS = UNUSED | {"pandas", "scipy", "cv2"}
 NEEDED_BY_JAX = frozenset({"jax", "scipy"})
 

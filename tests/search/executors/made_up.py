@@ -23,6 +23,7 @@ from fer_search.search.executors.outcome import Outcome
 from fer_search.search.executors.worker import Worker, WorkerInfo
 
 PAUSE = 0.1  # seconds an epoch
+THREADS = 3  # of a worker; the tests themselves have 1
 
 
 def write_state(path, state, seed, number, epoch):
@@ -90,13 +91,13 @@ class LightJob:
 
 
 class LightWorker(Worker):
-    """Starts without a backend, if its environment limits it to one thread and to the CPU."""
+    """Starts without a backend, if its environment limits it to ``THREADS`` and to the CPU."""
 
     def start(self):
         from fer_search.backend import versions
 
         limits = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
-        if (found := [os.environ.get(name) for name in limits]) != ["1", "1", ""]:
+        if (found := [os.environ.get(name) for name in limits]) != [str(THREADS), str(THREADS), ""]:
             raise RuntimeError(f"{limits} are {found}")
         return WorkerInfo(socket.gethostname(), os.getpid(), "none", "tensorflow", versions(), False, 0)
 
@@ -156,7 +157,7 @@ def install(patch, workers, address=None):
 
     @contextlib.contextmanager
     def open_light(settings, space, data, run, stop, say):
-        options = WorkerOptions(workers, 1)
+        options = WorkerOptions(workers, THREADS)
         cluster = Cluster(address, workers, 10**6, options.environment())
         executor = RayExecutor(options, cluster, run, stop, LightWorker)
         executor.load(data)
