@@ -65,7 +65,10 @@ def run(
     ] = "accuracy",
     max_trials: Annotated[
         int | None,
-        typer.Option(help="Number of trials, including baselines. [default: 50; hyperband, grid: until they end]"),
+        typer.Option(
+            help="Number of trials, including baselines. [default: 50, or no limit if there is a --time-budget; "
+            "hyperband, grid: until they end]"
+        ),
     ] = None,
     max_epochs: Annotated[int, typer.Option(help="Epochs per trial; guided, hyperband: of the last rung.")] = 50,
     time_budget: Annotated[
@@ -243,7 +246,7 @@ def _parse_settings(options: dict[str, Any]) -> Settings:
     }
     recorded = {} if given["overwrite"] else recorded_defaults(_folder(given, space))
     parsed |= {"tuner": given["tuner"] or recorded.get("tuner", "guided")}
-    parsed |= {"min_steps": recorded.get("min_steps") if given["min_steps"] is None else given["min_steps"]}
+    parsed |= {name: recorded.get(name) if given[name] is None else given[name] for name in ("min_steps", "max_trials")}
     names = {field.name for field in dataclasses.fields(parsing.Settings)}
     return parsing.Settings(**{name: value for name, value in given.items() if name in names} | parsed)
 

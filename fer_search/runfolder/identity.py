@@ -15,6 +15,7 @@ from fer_search.runfolder import validation
 from fer_search.runfolder.schema import RUN_FILE
 
 BUDGET_OPTIONS = ("--max-trials", "--max-epochs", "--time-budget")  # --extend may raise these
+OLD_TRIALS_IN_TIME_BUDGET = 50  # default --max-trials of a run with a time budget, which has no such limit any more
 # Fields that run.json of older versions lacks
 DEFAULT_IDENTITY = {
     "--repeats": 1,
@@ -81,9 +82,12 @@ def recorded_defaults(path: Path) -> dict[str, Any]:
     """Return the options whose defaults have changed since the run in a folder began; empty if there is no run."""
     try:
         tuner = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))["tuner"]
-        return {"tuner": str(tuner["name"]), "min_steps": int(tuner.get("min_steps", 0))}
+        defaults = {"tuner": str(tuner["name"]), "min_steps": int(tuner.get("min_steps", 0))}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+    if tuner.get("time_budget") is not None and tuner.get("max_trials") == OLD_TRIALS_IN_TIME_BUDGET:
+        defaults["max_trials"] = OLD_TRIALS_IN_TIME_BUDGET
+    return defaults
 
 
 def first_space_change(recorded: Mapping[str, Any], text: str, modules: Mapping[str, str]) -> str:

@@ -141,7 +141,7 @@ class LiveJson(TypedDict):
 
     pid: int
     time: float  # Unix time of the heartbeat
-    trials: int  # planned
+    trials: int | None  # planned; None if only the time budget ends the search
     trial: int
     epoch: int
     epochs: int

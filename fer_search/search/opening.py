@@ -207,9 +207,9 @@ def _take_from(state: SearchState, other: Path, identity: dict[str, Any]) -> Non
 def _plan(state: SearchState) -> TrialBudgets:
     """Return what the whole search trains, the queue included."""
     epochs = state.settings.max_epochs
-    planned = plan_budgets(state.oracle, len(state.names), state.max_trials, epochs).budgets
+    planned = plan_budgets(state.oracle, len(state.names), state.max_trials, epochs)
     queued = tuple(0 if "rows" in entry else epochs for entry in read_queue(state.folder.path))
-    return TrialBudgets(planned + queued)
+    return TrialBudgets(planned.budgets + queued, planned.endless)
 
 
 def _record_extension(state: SearchState, info: dict[str, Any], current: dict[str, Any], raised: list[str]) -> None:

@@ -24,7 +24,7 @@ from fer_search.search.executors.lease import wait_for_workers
 from fer_search.search.executors.open import open_executor
 from fer_search.search.loop import SearchLoop
 from fer_search.search.opening import open_run
-from fer_search.search.scheduling.gain import SEEDS, first_trial, measure_gain
+from fer_search.search.scheduling.gain import SEEDS, first_trial, measure_gain, trials_without_gain
 from fer_search.search.settings import Settings
 from fer_search.search.state import SearchState, new_state
 from fer_search.search.trials.pretrained import resolve_missing_weights
@@ -131,6 +131,7 @@ def _run(state: SearchState, executor: Executor, stop: Stop) -> int:
             done=state.ended(),
             estimate=state.clock.left(),
             best=state.best(),
+            seconds=state.seconds_before,
         )
     )
     ending = SearchLoop(state, executor, stop).run()
@@ -169,11 +170,12 @@ def _announce(state: SearchState, executor: Executor) -> None:
     for entry in state.skipped:
         state.say(f"Missing here: {entry['what']} ({entry['why']}).")
     low, high = (seconds / state.workers for seconds in state.info["estimate_seconds"])
-    planned = (state.budgets.trials, state.budgets.epochs)
-    for line in describe_plan(settings, state.names, state.max_trials, planned, len(state.data.labels), (low, high)):
+    images = len(state.data.labels)
+    for line in describe_plan(settings, state.names, state.max_trials, state.budgets, images, (low, high)):
         state.say(line)
     if state.resumed:
-        state.say(f"Resuming {state.folder.path}: {state.ended()} of {state.budgets.trials} trials are done.")
+        planned = f" of {state.budgets.trials}" if state.budgets.trials else ""
+        state.say(f"Resuming {state.folder.path}: {state.ended()}{planned} trials are done.")
     else:
         hint = rerun_hint(settings)
         state.say(f"Run folder: {state.folder.path}. Ctrl-C stops; {hint[0].lower()}{hint[1:]} to resume.")
@@ -184,6 +186,7 @@ def _end(state: SearchState, ending: str, stop: Stop) -> int:
     oracle = state.oracle
     ended, failed, best = state.ended(), state.failed(), state.best()
     last_message = oracle.trials[oracle.end_order[-1]].message or "" if oracle.end_order else ""
+    patience = state.settings.search_patience
     text = describe_end(
         ending,
         state.settings,
@@ -191,6 +194,7 @@ def _end(state: SearchState, ending: str, stop: Stop) -> int:
         best,
         state.clock.work_left(),
         (state.consecutive_failures(), last_message),
+        patience is not None and trials_without_gain(oracle, len(state.names)) >= patience,
     )
     if ending in ("finished", "out_of_time"):
         text += _describe_recommendation(state) + _describe_gain(state)

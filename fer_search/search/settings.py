@@ -25,7 +25,7 @@ MIN_VALUES = {
     "search_patience": 1,
 }
 MIN_VALUES |= {"max_params": 1, "max_failures": 1, "repeats": 1, "workers": 1}
-
+DEFAULT_TRIALS = 50  # of a tuner that does not end by itself, without a time budget
 
 # Training steps before the first decision. Hyperband compares accuracies, whose ranks mean little before some 300
 # steps; the guided tuner's model knows how little they mean (benchmarks/study/replays.md).
@@ -114,8 +114,9 @@ class Settings:
             raise UserError("--devices is for one trial at a time; with --workers use --gpus-per-trial")
         if self.extend and self.overwrite:
             raise UserError("--extend continues a run and --overwrite starts it anew; give only one of them")
-        if self.tuner in ("guided", "random", "bayesian") and self.max_trials is None and self.baselines != "only":
-            object.__setattr__(self, "max_trials", 50)  # these tuners never end by themselves
+        endless = self.tuner in ("guided", "random", "bayesian") and self.baselines != "only"
+        if endless and self.max_trials is None and self.time_budget is None:
+            object.__setattr__(self, "max_trials", DEFAULT_TRIALS)
 
     @property
     def worker_request(self) -> WorkerRequest:

@@ -12,6 +12,12 @@ from fer_search.runfolder.identity import recorded_defaults
     [
         ({"name": "hyperband"}, {"tuner": "hyperband", "min_steps": 0}),  # from before --min-steps
         ({"name": "guided", "min_steps": 75}, {"tuner": "guided", "min_steps": 75}),  # the default once
+        (  # so was this limit
+            {"name": "random", "max_trials": 50, "time_budget": 60.0},
+            {"tuner": "random", "min_steps": 0, "max_trials": 50},
+        ),
+        ({"name": "random", "max_trials": 50, "time_budget": None}, {"tuner": "random", "min_steps": 0}),
+        ({"name": "random", "max_trials": None, "time_budget": 60.0}, {"tuner": "random", "min_steps": 0}),
     ],
 )
 def test_a_run_keeps_the_defaults_with_which_it_began(tmp_path, tuner, defaults):

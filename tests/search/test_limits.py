@@ -124,6 +124,29 @@ def test_time_is_counted_over_all_starts(search, tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("tiny/trial_*"))) == 20
 
 
+@pytest.mark.parametrize("tuner", ["guided", "random", "bayesian"])
+def test_only_the_time_budget_ends_a_search_without_a_trial_limit(search, tmp_path, monkeypatch, tuner):
+    """A trial takes 1 s of the test's own clock, so that there are more than the default number of trials."""
+    now, real = [100.0], job_module.train
+    clock = SimpleNamespace(**vars(time) | {"monotonic": lambda: now[0]})
+    for module in (opening, run_module, signals, heartbeat, search_state):
+        monkeypatch.setattr(module, "time", clock)
+
+    def timed(trial, data, hooks):
+        now[0] += 1
+        return real(trial, data, hooks)
+
+    monkeypatch.setattr(job_module, "train", timed)
+    assert search(tmp_path, tuner=tuner, max_trials=None, time_budget=59.5) == 0
+    out = (tmp_path / "out.txt").read_text()
+    assert "as many trials as 59.5 s allow, each of up to 3 epochs of 64 images." in out
+    assert "\ntrial 55: " in out
+    assert "Time budget used up: 59 trials done. Add --extend with a longer --time-budget to continue." in out
+    info = json.loads((tmp_path / "tiny" / "run.json").read_text())
+    assert info["tuner"]["trials"] is None
+    assert info["identity"]["--max-trials"] is None
+
+
 @pytest.mark.parametrize(("grace", "statuses"), [(0.05, ["RUNNING"]), (0.2, ["COMPLETED"])])
 def test_a_trial_that_can_end_within_the_grace_period_is_finished(search, tmp_path, monkeypatch, grace, statuses):
     """An epoch takes 10 s of the test's own clock, so that the first trial ends at 30 s; the budget is 28 s."""

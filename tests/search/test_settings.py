@@ -45,6 +45,11 @@ def test_tuners_that_never_end_get_a_trial_limit(tmp_path):
     assert Settings(space=tmp_path / "s.py", tuner="random", baselines="only").max_trials is None
 
 
+def test_a_time_budget_replaces_the_default_trial_limit(tmp_path):
+    assert Settings(space=tmp_path / "s.py", time_budget=60.0).max_trials is None
+    assert Settings(space=tmp_path / "s.py", time_budget=60.0, max_trials=7).max_trials == 7
+
+
 def test_durations_sizes_and_fixed_choices_are_parsed():
     assert parse_duration("90s") == 90
     assert parse_duration("2h30m") == 9000

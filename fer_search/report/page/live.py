@@ -87,7 +87,11 @@ def live_markup(analysis: RunAnalysis, state: str, heartbeat: dict[str, Any] | N
     counts += [f"{running} running"] if running else []
     if planned and planned > done + running:
         counts.append(f"{planned - done - running:,} planned")
-    bar = tag("progress", max=planned, value=min(done + _fraction(heartbeat), planned)) if planned else None
+    bar = (
+        tag("progress", max=planned, value=min(done + _fraction(heartbeat), planned))
+        if planned
+        else _time_used(heartbeat)
+    )
     lines = [tag("p", tag("b", _STATES.get(state, state) or "not running"), f": {', '.join(counts)}", " ", bar)]
     if state == "running":
         lines.append(tag("p", _now(heartbeat), class_="now"))
@@ -112,6 +116,14 @@ def _fraction(heartbeat: dict[str, Any] | None) -> float:
     part = heartbeat.get("done", 0) / max(heartbeat.get("images", 1), 1)
     done: float = (heartbeat.get("epoch", 1) - 1 + part) / heartbeat["epochs"]
     return min(max(done, 0.0), 1.0)
+
+
+def _time_used(heartbeat: dict[str, Any] | None) -> Markup | None:
+    """Return the progress bar of a search that only its time budget ends; None if it is not running."""
+    if not heartbeat or not heartbeat.get("left"):
+        return None
+    used, left = heartbeat["seconds"], heartbeat["left"][-1]
+    return tag("progress", max=round(used + left, 1), value=round(used, 1))
 
 
 def _now(heartbeat: dict[str, Any] | None) -> str:

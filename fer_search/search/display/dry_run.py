@@ -16,6 +16,7 @@ from fer_search.console import SafeConsole
 from fer_search.data.load import describe
 from fer_search.inspection.describe import describe_space
 from fer_search.search.display.formatting import format_range
+from fer_search.search.display.messages import describe_plan
 from fer_search.search.executors.open import open_executor
 from fer_search.search.proposing.oracles import oracle_for
 from fer_search.search.run import load_data
@@ -75,6 +76,9 @@ def print_dry_run(settings: Settings, console: Console | None = None) -> None:
     limits = TimeLimits(speed, images, settings.max_seconds_per_epoch, settings.time_budget)
     if (slow := _count_slow(unique, limits, settings.max_epochs)) > 0:
         say(f"{slow} of these {len(unique)} designs are too slow for the time given, and would be left out.")
+    if budgets.endless:
+        say(describe_plan(settings, names, limit, budgets, len(data.labels), (0.0, 0.0))[-1])
+        return
     low, high = estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
     workers = f" with {slots} workers" if slots > 1 else ""
     say(

@@ -36,15 +36,19 @@ class Preparing:
 
 @dataclass(frozen=True)
 class SearchBegun:
-    """The search starts or resumes; ``done`` of ``trials`` trials ended in earlier starts."""
+    """The search starts or resumes; ``done`` of ``trials`` trials ended in earlier starts, which took ``seconds``.
+
+    ``trials`` is None, and ``epochs`` 0, if only the time budget ends the search.
+    """
 
     folder: str
     tuner: str
-    trials: int
+    trials: int | None
     epochs: int
     done: int
     estimate: Range
     best: Best | None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class TrialBegun:
     """A trial starts, or resumes after some epochs, whose validation accuracies are ``curve``."""
 
     number: int
-    trials: int
+    trials: int | None
     name: str | None
     choices: dict[str, Any]
     epochs: int

@@ -57,7 +57,8 @@ class Lines:
 def format_trial_begin(event: TrialBegun) -> str:
     title = event.name or format_choices(event.choices)
     resumed = f"; resuming after epoch {len(event.curve)}" if event.curve else ""
-    return f"trial {event.number} ({event.number + 1} of {event.trials}): {title}{resumed}"
+    planned = "" if event.trials is None else f" ({event.number + 1} of {event.trials})"
+    return f"trial {event.number}{planned}: {title}{resumed}"
 
 
 def format_epoch(event: EpochEnded, epochs: int, named: bool = False) -> str:

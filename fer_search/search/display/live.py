@@ -111,9 +111,7 @@ class Live:
     def _draw(self) -> RenderableType:
         if self.search is None:
             return Text()
-        lines: list[RenderableType] = [
-            _bar(f"{self.done} of {plural(self.search.trials, 'trial')}", self._fraction_done(), self._summary())
-        ]
+        lines: list[RenderableType] = [_bar(self._trials_done(), self._fraction_done(), self._summary())]
         if len(self.running) == 1:
             lines += self._details(*self.running.values())
         else:
@@ -161,8 +159,17 @@ class Live:
     def _sparkline(self, curve: list[float]) -> str:
         return sparkline(curve[-MAX_CURVE_WIDTH:], BLOCKS if self._unicode() else ASCII_BLOCKS)
 
+    def _trials_done(self) -> str:
+        assert self.search is not None
+        if self.search.trials is None:
+            return plural(self.done, "trial")
+        return f"{self.done} of {plural(self.search.trials, 'trial')}"
+
     def _fraction_done(self) -> float:
         assert self.search is not None
+        if self.search.trials is None:
+            used = self.search.seconds + time.monotonic() - self.began
+            return used / max(used + (self.left or self.search.estimate)[1], 1e-9)
         within = sum(min(len(trial.curve) / trial.begun.epochs, 1.0) for trial in self.running.values())
         return min((self.done + within) / max(self.search.trials, 1), 1.0)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fer_search.errors import UserError
 from fer_search.search.proposing.guided_oracle import GuidedOracle
-from fer_search.search.proposing.oracles import HyperbandOracle
+from fer_search.search.proposing.oracles import GridOracle, HyperbandOracle
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.settings import Settings
 from fer_search.space import Space
@@ -20,13 +20,16 @@ class TrialBudgets:
 
     Args:
         budgets: Number of epochs that each trial adds, in the order in which the trials begin.
+        endless: Whether only the time budget ends the search, so that nothing is known of its trials.
     """
 
     budgets: tuple[int, ...]
+    endless: bool = False
 
     @property
-    def trials(self) -> int:
-        return len(self.budgets)
+    def trials(self) -> int | None:
+        """Number of trials; None if it is not known."""
+        return None if self.endless else len(self.budgets)
 
     @property
     def epochs(self) -> int:
@@ -62,6 +65,8 @@ def plan_budgets(oracle: SafeOracle, baselines: int, max_trials: int | None, max
         max_trials: Maximum number of trials, baselines included; None for no limit.
         max_epochs: Number of epochs per trial; guided, Hyperband: in the last rung.
     """
+    if max_trials is None and not isinstance(oracle, (HyperbandOracle, GridOracle)):
+        return TrialBudgets((), endless=True)
     if isinstance(oracle, GuidedOracle):
         assert max_trials is not None
         return TrialBudgets(tuple(_guided_epochs(oracle, baselines, max_trials)))

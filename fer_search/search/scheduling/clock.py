@@ -97,10 +97,12 @@ class Clock:
 
     def left(self) -> Range:
         """Return the seconds until all is trained or the time budget is used up, low and high."""
-        low, high = self.work_left()
         if self.deadline is None:
-            return low, high
+            return self.work_left()
         most = max(self.deadline - self.now(), 0.0)
+        if self.budgets.endless:
+            return most, most
+        low, high = self.work_left()
         return min(low, most), min(high, most)
 
     def work_left(self) -> Range:

@@ -75,6 +75,8 @@ def estimate_search(
 ) -> Range:
     """Return the seconds that the trials of a run will probably take, low and high, from a few seconds of training.
 
+    Those of a search that only its time budget ends are the time budget.
+
     Args:
         settings: Options of the run.
         space: Design space.
@@ -86,10 +88,13 @@ def estimate_search(
     names = baseline_names(settings, space)
     limit = trial_limit(settings, names)
     budgets = plan_budgets(oracle_for(settings, space, len(data.labels)), len(names), limit, settings.max_epochs)
+    seconds = settings.time_budget if budgets.endless else None
     samples = 0 if settings.baselines == "only" else SAMPLES
     designs = sample_designs(space, names[:limit], data.spec, samples)
     speed = timer(designs, expensive)
     on_speed(speed)
+    if seconds is not None:
+        return seconds, seconds
     return estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
 
 
@@ -168,7 +173,7 @@ def estimate_seconds(
     named = sum(budget * seconds for budget, seconds in zip(budgets.budgets, epoch[:baselines], strict=False))
     others = sum(budgets.budgets[baselines:])
     sampling_error = 1.3 * drawn.std() / np.sqrt(max(len(drawn), 1))
-    fixed = budgets.trials * speed.trial
+    fixed = len(budgets.budgets) * speed.trial
     low = SPREAD[0] * (fixed + named + others * max(drawn.mean() - sampling_error, drawn.min()))
     high = SPREAD[1] * (fixed + named + others * min(drawn.mean() + sampling_error, drawn.max()))
     return float(low), float(high)

@@ -82,6 +82,17 @@ def test_panel_shows_the_state_of_the_run(running: Path) -> None:
     assert "killed" in live_markup(load_analysis(running), "killed", None, Machine())
 
 
+def test_panel_shows_the_time_of_a_search_without_a_trial_limit(running: Path) -> None:
+    info = json.loads((running / "run.json").read_text())
+    info["tuner"] |= {"trials": None, "max_trials": None}
+    (running / "run.json").write_text(json.dumps(info))
+    heartbeat = HEARTBEAT | {"time": time.time(), "trials": None, "seconds": 300.0, "left": [900.0, 900.0]}
+    markup = live_markup(load_analysis(running), "running", heartbeat, Machine())
+    assert "12 trials done, 1 running" in markup
+    assert '<progress max="1200.0" value="300.0">' in markup
+    assert "Time left: 15.0 min." in markup
+
+
 def test_a_partially_written_file_is_read_at_the_next_poll(running: Path) -> None:
     live = LiveReport(running)
     first, content = live.version, (running / "run.json").read_text()

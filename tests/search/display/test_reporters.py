@@ -49,6 +49,20 @@ def test_lines_tell_the_story():
     ]
 
 
+def test_without_a_trial_limit_trials_are_not_counted_down():
+    story = [dataclasses.replace(e, trials=None) if hasattr(e, "trials") and e.trials == 3 else e for e in STORY]
+    out = io.StringIO()
+    told(Lines(Console(file=out, width=40)), story[:3])
+    assert out.getvalue().splitlines()[1] == "trial 0: plain"
+    screen = io.StringIO()
+    view = Live(Console(file=screen, width=100, force_terminal=True, color_system=None))
+    for event in story[:4]:
+        view.show(event)
+    view.console.print(view._draw())
+    assert "0 trials" in screen.getvalue()
+    told(view, story[4:])
+
+
 def test_quiet_leaves_failures_and_the_end():
     out = io.StringIO()
     told(Lines(Console(file=out, width=200), quiet=True))

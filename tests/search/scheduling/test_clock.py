@@ -96,6 +96,16 @@ def test_the_time_budget_limits_what_is_left_of_the_search_but_not_of_its_work()
     assert clock.left() == (0.0, 0.0)
 
 
+def test_a_search_that_only_its_time_budget_ends_takes_all_of_it():
+    now = [0.0]
+    clock = Clock(TrialBudgets((), endless=True), (150.0, 150.0), now=lambda: now[0])
+    clock.deadline = 150.0
+    clock.begin_trial(0, 0)
+    now[0] = 10.0
+    clock.end_epoch(0, 10.0)
+    assert clock.left() == (140.0, 140.0)
+
+
 def test_the_first_epoch_of_all_is_corrected_by_the_estimate_of_its_compilation():
     now = [0.0]
     clock = Clock(TrialBudgets((30,)), (1.0, 2.0), estimated_overhead=25.0, now=lambda: now[0])

@@ -73,4 +73,6 @@ def test_a_search_ends_after_its_patience_and_says_its_gain(search, tmp_path):
     count = len(list(tmp_path.glob("tiny/trial_*")))
     assert 5 < count < 40
     assert info["gain"]["proposals"] == count - 2
-    assert " points after correction for the best of " in (tmp_path / "out.txt").read_text()
+    out = (tmp_path / "out.txt").read_text()
+    assert " points after correction for the best of " in out
+    assert f" Ended after {count} of 40 trials: no new best one among the last 4 (--search-patience). Report: " in out
