@@ -19,6 +19,7 @@ RUN_PANELS: dict[str, tuple[str, ...]] = {
             "max_epochs",
             "min_steps",
             "time_budget",
+            "equal_time",
             "factor",
             "baselines",
             "repeats",

@@ -78,6 +78,14 @@ def run(
             "more is finished."
         ),
     ] = None,
+    equal_time: Annotated[
+        bool,
+        typer.Option(
+            "--equal-time",
+            help="Train each design for as long as the space's default design takes for its epochs, instead of for as "
+            "many epochs; estimated from its FLOPs.",
+        ),
+    ] = False,
     factor: Annotated[int, typer.Option(help="Guided, hyperband: growth of the epochs from rung to rung.")] = 3,
     min_steps: Annotated[
         int | None,

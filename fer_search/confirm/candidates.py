@@ -81,9 +81,9 @@ def choose_candidates(
     curves = load_epochs(run)
     candidates: dict[Design, Candidate] = {}
     for row in rows:
-        design, micro_batches = _read_design(run, row["trial"])
+        design, micro_batches, full_epochs = _read_design(run, row["trial"])
         if design not in candidates and (wanted or len(candidates) < top):
-            count, losses = _epochs(row, design, curves, max_epochs, epochs)
+            count, losses = _epochs(row, design, curves, full_epochs or max_epochs, epochs)
             name = None if pd.isna(row["name"]) else str(row["name"])
             candidates[design] = Candidate(
                 row["trial"], name, design, count, float(row["accuracy"]), losses, micro_batches
@@ -98,12 +98,13 @@ def _recommended_first(run: Path, completed: pd.DataFrame) -> list[pd.Series]:
     return sorted(rows, key=lambda row: row["trial"] != recommended)
 
 
-def _read_design(run: Path, trial: str) -> tuple[Design, int]:
-    """Return the design in design.json, and its gradient accumulation steps."""
+def _read_design(run: Path, trial: str) -> tuple[Design, int, int | None]:
+    """Return the design in design.json, its gradient accumulation steps, and with --equal-time its own last epoch."""
     folder = RunFolder(run).trial_path(trial)
     record = read_design_json(folder)
     try:
-        return Design.from_dict(record["design"]), int(record.get("micro_batches", 1))
+        full_epochs = record.get("full_epochs")
+        return Design.from_dict(record["design"]), int(record.get("micro_batches", 1)), full_epochs and int(full_epochs)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{folder / DESIGN_FILE} has unexpected content ({error!r}); restore it from a backup"
@@ -111,12 +112,12 @@ def _read_design(run: Path, trial: str) -> tuple[Design, int]:
 
 
 def _epochs(
-    row: pd.Series, design: Design, curves: pd.DataFrame, max_epochs: int, epochs: int | None
+    row: pd.Series, design: Design, curves: pd.DataFrame, full_epochs: int, epochs: int | None
 ) -> tuple[int, tuple[float, ...]]:
     """Return the number of epochs to train, and the validation loss of each epoch of the trial."""
     losses = tuple(curves.loc[curves["trial"] == row["trial"], "val_loss"].tolist())
     schedule = design.optimisation.schedule
-    count = epochs or (max_epochs if schedule in FULL_LENGTH_SCHEDULES else int(row["best_epoch"]))
+    count = epochs or (full_epochs if schedule in FULL_LENGTH_SCHEDULES else int(row["best_epoch"]))
     if schedule == "plateau" and count > len(losses):
         raise UserError(
             f"--epochs {count}: trial {int(row['trial'])} has a plateau schedule, whose learning rate is only known "

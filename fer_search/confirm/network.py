@@ -31,7 +31,7 @@ def save_and_predict(trial: Trial, spec: DataSpec, run: str, description: str, i
     views = trial.design.evaluation.views
     info = ModelInfo(spec.classes, *spec.input_shape, run, description, views, __version__)
     with trained_model(trial, spec) as model:
-        plain = plain_model(model, trial.design, spec.classes)
+        plain = plain_model(model, trial.design, spec.classes, resolution=trial.resolution(trial.epochs))
         write_text(trial.folder / LABELS_FILE, info.labels)
         write_atomic(trial.folder / MODEL_FILE, lambda path: write_keras(plain, path, info))
         return from_keras(plain, info, str(trial.folder)).probabilities(images)

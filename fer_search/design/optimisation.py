@@ -44,8 +44,9 @@ class Optimisation:
         class_weights: "balanced" weights each image's loss by n / (number of classes * images of its class).
         low_resolution: Progressive resizing: in the first epochs the augmented training images are shrunk to this side,
             32 to 47 of 48 pixels, where a step costs about half; 0 for never (Howard 2018, fast.ai's entry in
-            DAWNBench; Tan & Le 2021, arXiv:2104.00298). Validation and prediction always see whole images. The network
-            must end in global pooling.
+            DAWNBench; Tan & Le 2021, arXiv:2104.00298). These epochs are validated at this resolution too, as their
+            networks recognise much less at another (Touvron et al. 2019, arXiv:1906.06423). The network must end in
+            global pooling.
         low_resolution_fraction: Fraction of the epochs that are trained at low resolution.
         precision: Arithmetic precision; weights and loss are always float32. "bfloat16" is Keras' mixed_bfloat16,
             "auto" uses it where the device is faster with it.
@@ -72,6 +73,10 @@ class Optimisation:
     low_resolution: int = 0
     low_resolution_fraction: float = 0.5
     precision: str = "auto"
+
+    def low_resolution_epochs(self, horizon: int) -> int:
+        """Return the number of epochs at low resolution, the first ones, of a training of ``horizon`` epochs."""
+        return int(self.low_resolution_fraction * horizon) if self.low_resolution else 0
 
     def __post_init__(self) -> None:
         check_one_of(self, "optimizer", OPTIMIZERS)

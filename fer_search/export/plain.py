@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from fer_search.augment import tta_maps
-from fer_search.design import Design
+from fer_search.augment.resize import area_matrix
+from fer_search.design import Design, scale_pixels
 from fer_search.models.normalization import BatchNormalization
 from fer_search.models.random_layers import Dropout, GaussianNoise
 
@@ -20,10 +21,13 @@ STOCK_LAYERS = {
 }
 MODEL_NAME, NETWORK_NAME, INPUT_NAME = "fer", "network", "pixels"
 DEFAULT_OUTPUT_NAME = "probabilities"
+IDENTITY = np.array([[1, 0, 0], [0, 1, 0]], np.float32)  # the view that is the image itself
 MAX_NAME_LENGTH = 200  # characters; TensorFlow and file formats put the name into paths
 
 
-def plain_model(model: keras.Model, design: Design, classes: Sequence[str], views: bool = True) -> keras.Model:
+def plain_model(
+    model: keras.Model, design: Design, classes: Sequence[str], views: bool = True, resolution: int = 0
+) -> keras.Model:
     """Return a network that opens in any Keras, with the same weights.
 
     fer-search's layers become the Keras layers that they extend, and all arithmetic is float32, whatever precision the
@@ -35,6 +39,7 @@ def plain_model(model: keras.Model, design: Design, classes: Sequence[str], view
         design: Its design; decides the views.
         classes: Class names, in the order of the output.
         views: False leaves test-time augmentation out: the image itself (its centre crop if training cropped).
+        resolution: Side in pixels of 48 to which images are shrunk, in the graph; 0 for no change.
 
     Returns:
         An uncompiled model with the same input and output; its output layer is named for the classes.
@@ -43,11 +48,15 @@ def plain_model(model: keras.Model, design: Design, classes: Sequence[str], view
     if maps is not None and not views:
         maps = maps[:1] if len(maps) and not _is_identity(maps[0]) else None
     name = output_name(classes)
-    if maps is None:
+    if maps is None and not resolution:
         return _copy(model, MODEL_NAME, name)
-    network = _copy(model, NETWORK_NAME, DEFAULT_OUTPUT_NAME)
+    size = scale_pixels(resolution, model.input_shape[1]) if resolution else model.input_shape[1]
+    network = _copy(model, NETWORK_NAME, DEFAULT_OUTPUT_NAME, size)
     pixels = keras.Input(model.input_shape[1:], name=INPUT_NAME)
-    outputs = [network(_view(pixels, affine, f"view{index}")) for index, affine in enumerate(maps)]
+    seen = [_view(pixels, affine, f"view{index}") for index, affine in enumerate([IDENTITY] if maps is None else maps)]
+    if resolution:
+        seen = [_shrink(view, size, f"shrunk{index}") for index, view in enumerate(seen)]
+    outputs = [network(view) for view in seen]
     if len(outputs) == 1:
         mean = keras.layers.Activation("linear", name=name)(outputs[0])
     else:
@@ -71,8 +80,15 @@ def foreign_layers(model: keras.Model) -> list[str]:
     return sorted(kind.__name__ for kind in kinds if kind.__module__.split(".")[0] != "keras")
 
 
-def _copy(model: keras.Model, name: str, output: str) -> keras.Model:
-    """Copy a functional model, its layers replaced by Keras' own in float32, its output layer renamed."""
+def _copy(model: keras.Model, name: str, output: str, size: int | None = None) -> keras.Model:
+    """Copy a functional model, its layers replaced by Keras' own in float32, its output layer renamed.
+
+    Args:
+        model: The model.
+        name: Name of the copy.
+        output: Name of its output layer.
+        size: Side of its input in pixels; that of the model by default.
+    """
     last = model.outputs[0]._keras_history.operation
 
     def plain_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -86,7 +102,9 @@ def _copy(model: keras.Model, name: str, output: str) -> keras.Model:
         except (TypeError, ValueError, NotImplementedError):  # Lambda, and layers of a space file without get_config
             return layer
 
-    copy: keras.Model = keras.models.clone_model(model, clone_function=plain_layer)
+    other = size is not None and size != model.input_shape[1]
+    pixels = keras.Input((size, size, model.input_shape[-1]), name=INPUT_NAME) if other else None
+    copy: keras.Model = keras.models.clone_model(model, input_tensors=pixels, clone_function=plain_layer)
     copy.set_weights(model.get_weights())
     return keras.Model(copy.inputs[0], copy.outputs[0], name=name)
 
@@ -113,18 +131,37 @@ def _view(pixels: keras.KerasTensor, affine: np.ndarray, name: str) -> keras.Ker
     _, height, width, _ = pixels.shape
     if affine[0, 1] or affine[1, 0]:
         raise ValueError(f"a view must not rotate or shear, but its map is {affine.tolist()}")
+    columns = sampling_matrix(affine[1, 1], affine[1, 2], width)
+    return _resample(pixels, sampling_matrix(affine[0, 0], affine[0, 2], height), columns, name)
+
+
+def _shrink(pixels: keras.KerasTensor, size: int, name: str) -> keras.KerasTensor:
+    """Shrink square images to a side in pixels, as ``fer_search.augment.resize`` does."""
+    matrix = area_matrix(pixels.shape[1], size)
+    return _resample(pixels, matrix, matrix, name)
+
+
+def _resample(pixels: keras.KerasTensor, rows: np.ndarray, columns: np.ndarray, name: str) -> keras.KerasTensor:
+    """Multiply the columns, then the rows of images by constant matrices, float32 (output, input).
+
+    Args:
+        pixels: float32 (n, height, width, channels).
+        rows: Matrix of each column of pixels.
+        columns: Matrix of each row of pixels.
+        name: Prefix of the layers' names.
+    """
     x = keras.layers.Permute((3, 1, 2), name=f"{name}_channels_first")(pixels)
-    x = _resample(x, affine[1, 1], affine[1, 2], width, f"{name}_columns")
+    x = _multiply(x, columns, f"{name}_columns")
     x = keras.layers.Permute((1, 3, 2), name=f"{name}_swap")(x)
-    x = _resample(x, affine[0, 0], affine[0, 2], height, f"{name}_rows")
+    x = _multiply(x, rows, f"{name}_rows")
     return keras.layers.Permute((3, 2, 1), name=f"{name}_channels_last")(x)
 
 
-def _resample(x: keras.KerasTensor, scale: float, offset: float, size: int, name: str) -> keras.KerasTensor:
-    kernel = sampling_matrix(scale, offset, size).T
-    layer = keras.layers.Dense(size, use_bias=False, trainable=False, dtype="float32", name=name)
+def _multiply(x: keras.KerasTensor, matrix: np.ndarray, name: str) -> keras.KerasTensor:
+    """Multiply the last axis by a constant matrix, float32 (output, input)."""
+    layer = keras.layers.Dense(len(matrix), use_bias=False, trainable=False, dtype="float32", name=name)
     y = layer(x)
-    layer.set_weights([kernel])
+    layer.set_weights([matrix.T])
     return y
 
 
@@ -150,4 +187,4 @@ def sampling_matrix(scale: float, offset: float, size: int) -> np.ndarray:
 
 
 def _is_identity(affine: np.ndarray) -> bool:
-    return bool(np.array_equal(affine, [[1, 0, 0], [0, 1, 0]]))
+    return bool(np.array_equal(affine, IDENTITY))

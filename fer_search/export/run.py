@@ -189,7 +189,7 @@ def _own_predictions(
 
     float32 = dataclasses.replace(network.design.optimisation, precision="float32")
     design = dataclasses.replace(network.design, optimisation=float32)
-    return predict_images(build_trained(design, network), design, images)
+    return predict_images(build_trained(design, network), design, images, network.resolution)
 
 
 def _write(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from fer_search import __version__
 from fer_search.data.spec import DataSpec
 from fer_search.design import Custom, Design
@@ -14,7 +16,7 @@ from fer_search.errors import EXIT_NO_TRIAL, UserError
 from fer_search.export.metadata import ModelInfo
 from fer_search.report import load_trials
 from fer_search.runfolder.confirmation import read_confirm_json, tested_trainings, training_dir
-from fer_search.runfolder.design_json import read_design_json
+from fer_search.runfolder.design_json import read_design_json, weights_resolution
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.run_json import RunInfo, load_run
 from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, MODEL_FILE
@@ -35,6 +37,7 @@ class TrainedNetwork:
         training: Index of the confirmation's training; None for the network of the search itself.
         seed: Its seed in the confirmation; None for the network of the search itself.
         accuracy: Validation accuracy in the search, 0 to 1.
+        resolution: From ``design_json.weights_resolution``.
     """
 
     run: Path
@@ -46,6 +49,7 @@ class TrainedNetwork:
     training: int | None
     seed: int | None
     accuracy: float
+    resolution: int = 0
 
     @property
     def confirmed(self) -> bool:
@@ -142,17 +146,19 @@ def _searched(run: Path, info: RunInfo, trial: str | None) -> TrainedNetwork:
             f"{folder / BEST_WEIGHTS_FILE} is missing: only the best trials keep their weights, within --max-disk. "
             f"Train this design again with: fer-search confirm {run} --trial {number}"
         )
+    record = read_design_json(folder)
     title = f"trial {number}" if row["name"] != row["name"] or row["name"] is None else str(row["name"])
     return TrainedNetwork(
         run=run,
         trial=row["trial"],
         title=title,
-        design=Design.from_dict(read_design_json(folder)["design"]),
+        design=Design.from_dict(record["design"]),
         spec=DataSpec.from_dict(info.data),
         file=folder / BEST_WEIGHTS_FILE,
         training=None,
         seed=None,
         accuracy=float(row["accuracy"]),
+        resolution=weights_resolution(record, None if pd.isna(row["best_epoch"]) else int(row["best_epoch"])),
     )
 
 
@@ -175,7 +181,8 @@ def load_network(network: TrainedNetwork, views: bool = True) -> tuple[Any, Mode
         raise UserError(
             f"{network.file} cannot be read ({first}); fer-search doctor {network.run} says what is damaged"
         ) from error
-    return plain_model(model, network.design, network.spec.classes, views), describe(network, views)
+    plain = plain_model(model, network.design, network.spec.classes, views, network.resolution)
+    return plain, describe(network, views)
 
 
 def describe(network: TrainedNetwork, views: bool = True) -> ModelInfo:

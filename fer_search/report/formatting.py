@@ -75,6 +75,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def budget(epochs: int, equal_time: bool) -> str:
+    """30 epochs, or with --equal-time: the time of 30 epochs."""
+    return ("the time of " if equal_time else "") + plural(epochs, "epoch")
+
+
 def label(name: str) -> str:
     """A choice's name for readers: mixup_alpha -> mixup alpha."""
     return name.removeprefix(CHOICE).replace("_", " ")

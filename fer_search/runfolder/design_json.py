@@ -28,3 +28,14 @@ def read_design_json_if_valid(trial_dir: Path) -> DesignJson | None:
 def write_design_json(trial_dir: Path, content: Mapping[str, Any]) -> None:
     """Replace a trial's design.json; ``content`` has the fields of ``DesignJson``."""
     write_json(trial_dir / DESIGN_FILE, content)
+
+
+def weights_resolution(record: Mapping[str, Any], best_epoch: int | None) -> int:
+    """Return the side in pixels of 48 at which a trial's best weights predict; 0 for whole images.
+
+    Args:
+        record: Content of its design.json.
+        best_epoch: Epoch of these weights.
+    """
+    low = best_epoch is not None and best_epoch <= record.get("low_resolution_epochs", 0)
+    return int(record["design"]["optimisation"]["low_resolution"]) if low else 0

@@ -21,6 +21,7 @@ DEFAULT_IDENTITY = {
     "--repeats": 1,
     "--objective": "val_accuracy",
     "--min-steps": 0,
+    "--equal-time": False,
     "classes": list(FER2013_CLASSES),
     "--image-size": 48,
     "--colour": False,

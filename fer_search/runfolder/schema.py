@@ -172,6 +172,9 @@ class DesignJson(TypedDict):
     parameters: int
     flops: int  # of one image's forward pass
     epochs: int  # epoch to train up to
+    full_epochs: NotRequired[int]  # with --equal-time: the design's own number of epochs of the last rung
+    budget: NotRequired[int]  # with --equal-time: of the tuner, epochs of the default design
+    low_resolution_epochs: NotRequired[int]  # the first ones, if they are validated at low resolution too
     values: dict[str, Any]  # choice -> value, as proposed
     compared_with: NotRequired[int]  # trials that median pruning compares with, in a run of several workers
     micro_batches: NotRequired[int]  # gradient accumulation steps, after the trial ran out of memory

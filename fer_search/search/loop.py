@@ -126,7 +126,8 @@ class SearchLoop:
         if job.trial.parent is not None:
             self.without_checkpoint.add(job.trial_id)
         curve = tuple(row[self.oracle.objective.name] for row in (*job.trial.history, *own))
-        state.clock.begin_trial(job.trial.number, len(own), job.trial.epochs - len(job.trial.history))
+        epochs = job.trial.epochs - len(job.trial.history)
+        state.clock.begin_trial(job.trial.number, len(own), epochs, state.jobs.epochs_per_budget(job.trial_id))
         begun = events.TrialBegun(
             number=job.trial.number,
             trials=state.budgets.trials,

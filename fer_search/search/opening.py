@@ -11,6 +11,7 @@ from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.identity import BUDGET_OPTIONS, DEFAULT_IDENTITY, check_identity, first_space_change
 from fer_search.runfolder.queue import read_queue
 from fer_search.runfolder.reset import completed_trials, reset_trials
+from fer_search.runfolder.schema import TRIAL_PREFIX
 from fer_search.search.display.events import Range
 from fer_search.search.executors.executor import Executor
 from fer_search.search.proposing.oracles import HyperbandOracle
@@ -19,7 +20,8 @@ from fer_search.search.recovery import recover
 from fer_search.search.run_record import identity, new_run_record
 from fer_search.search.scheduling.budget import TrialBudgets, plan_budgets
 from fer_search.search.scheduling.clock import Clock
-from fer_search.search.scheduling.estimate import Speed, equivalent_images, estimate_search
+from fer_search.search.scheduling.equal_time import EpochPlan
+from fer_search.search.scheduling.estimate import Speed, default_design, equivalent_images, estimate_search
 from fer_search.search.scheduling.time_limits import TimeLimits, speed_from_json, speed_to_json
 from fer_search.search.state import SearchState
 from fer_search.search.trials.crash_guard import CrashMarker
@@ -44,6 +46,7 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
     ahead = _choose_ahead(state, info)
     state.ahead = None if ahead == "any" else int(ahead)
     state.oracle.concurrent = ahead != 1
+    state.jobs.validate_low = info is None or bool(info["settings"].get("validate_low", False))
     if info is None:
         info = new_run_record(state.settings, state.space, state.dataset, state.split, state.skipped, executor.device)
         if ahead != 1:
@@ -58,6 +61,7 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
             reset_trials(folder.path, completed_trials(folder.path), from_scratch=True)
         state.resumed = folder.has_oracle()
         if state.resumed:
+            state.jobs.epoch_plan = _epoch_plan(state, info)
             state.oracle.restore()
             for line in recover(state):
                 state.say(line)
@@ -75,7 +79,7 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
         state.say("Timing a small and a large design to estimate the run time.")
         info["estimate_seconds"] = [round(seconds, 1) for seconds in _estimate(state, executor, info, stop)]
         folder.write_run_json(info)
-    state.jobs.limits = _time_limits(state, info)
+    state.jobs.limits, state.jobs.epoch_plan = _time_limits(state, info), _epoch_plan(state, info)
     state.info, state.started, state.seconds_before = info, time.monotonic(), _seconds_before(state, info)
     state.clock = _start_clock(state)
 
@@ -113,6 +117,14 @@ def _time_limits(state: SearchState, info: dict[str, Any]) -> TimeLimits:
     settings, images = state.settings, equivalent_images(len(state.data.labels), len(state.data.val_labels))
     speed = speed_from_json(info.get("speed"))
     return TimeLimits(speed, images, settings.max_seconds_per_epoch, settings.time_budget)
+
+
+def _epoch_plan(state: SearchState, info: dict[str, Any]) -> EpochPlan:
+    settings = state.settings
+    if not settings.equal_time:
+        return EpochPlan(settings.max_epochs)
+    default = default_design(state.space, state.dataset.spec)
+    return EpochPlan(settings.max_epochs, state.oracle.rung_count, speed_from_json(info.get("speed")), default)
 
 
 def _estimate(state: SearchState, executor: Executor, info: dict[str, Any], stop: Stop) -> Range:
@@ -236,12 +248,17 @@ def _seconds_before(state: SearchState, info: dict[str, Any]) -> float:
 
 
 def _start_clock(state: SearchState) -> Clock:
-    tables = [read_epochs(path) for path in state.folder.epoch_tables()]
-    seconds = [[row["seconds"] for row in rows] for rows in tables]
+    seconds = [_seconds_of(state, table) for table in state.folder.epoch_tables()]
     low, high = (estimated / state.workers for estimated in state.info["estimate_seconds"])
     ended = [int(trial_id) for trial_id in (*state.oracle.end_order, *state.oracle.recorded)]
     speed = speed_from_json(state.info.get("speed"))
     return Clock(state.budgets, (low, high), ended, seconds, state.workers, speed.trial if speed else 0.0)
+
+
+def _seconds_of(state: SearchState, table: Path) -> list[float]:
+    """Return the seconds of a trial's epochs, each as long as an epoch of the tuner's budget."""
+    epochs_per_budget = state.jobs.epochs_per_budget(table.parent.name.removeprefix(TRIAL_PREFIX))
+    return [row["seconds"] * epochs_per_budget for row in read_epochs(table)]
 
 
 def _names(skipped: list[dict[str, str]]) -> str:

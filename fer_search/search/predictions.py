@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_search.design import Design
 from fer_search.files import storage_failed
-from fer_search.runfolder.design_json import read_design_json
+from fer_search.runfolder.design_json import read_design_json, weights_resolution
 from fer_search.runfolder.predictions import predicted_trial
 from fer_search.search.state import SearchState
 
@@ -29,8 +29,10 @@ def update_predictions(state: SearchState, predict: Callable[..., Any], wait: bo
         state.predicted = best[0]
         return
     try:
-        design = Design.from_dict(read_design_json(state.folder.trial_path(best[0]))["design"])
-        predict(state.folder.path, best[0], design, np.asarray(state.split.validation), wait)
+        record = read_design_json(state.folder.trial_path(best[0]))
+        resolution = weights_resolution(record, state.oracle.known_trial(best[0]).best_step)
+        design = Design.from_dict(record["design"])
+        predict(state.folder.path, best[0], design, resolution, np.asarray(state.split.validation), wait)
     except Exception as error:
         if storage_failed(error):
             raise

@@ -6,8 +6,6 @@ import signal
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from fer_search import backend
 from fer_search.data.dataset import Dataset
 from fer_search.data.duplicates import near_pairs_known
@@ -17,13 +15,14 @@ from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.runfolder.folder import RunFolder
 from fer_search.search.display import events
-from fer_search.search.display.formatting import format_range
+from fer_search.search.display.formatting import format_range, plural
 from fer_search.search.display.messages import describe_end, describe_plan, rerun_hint
 from fer_search.search.executors.executor import Executor
 from fer_search.search.executors.lease import wait_for_workers
 from fer_search.search.executors.open import open_executor
 from fer_search.search.loop import SearchLoop
 from fer_search.search.opening import open_run
+from fer_search.search.scheduling.estimate import SPREAD, training_flops
 from fer_search.search.scheduling.gain import SEEDS, first_trial, measure_gain, trials_without_gain
 from fer_search.search.settings import Settings
 from fer_search.search.state import SearchState, new_state
@@ -173,12 +172,27 @@ def _announce(state: SearchState, executor: Executor) -> None:
     images = len(state.data.labels)
     for line in describe_plan(settings, state.names, state.max_trials, state.budgets, images, (low, high)):
         state.say(line)
+    if settings.equal_time:
+        state.say(_describe_equal_time(state))
     if state.resumed:
         planned = f" of {state.budgets.trials}" if state.budgets.trials else ""
         state.say(f"Resuming {state.folder.path}: {state.ended()}{planned} trials are done.")
     else:
         hint = rerun_hint(settings)
         state.say(f"Run folder: {state.folder.path}. Ctrl-C stops; {hint[0].lower()}{hint[1:]} to resume.")
+
+
+def _describe_equal_time(state: SearchState) -> str:
+    plan = state.jobs.epoch_plan
+    default, epochs = plan.default, plural(plan.max_epochs, "epoch")
+    if default is None or plan.speed is None:
+        return ""
+    flops = training_flops(default.design, default.cost.flops)
+    seconds = plan.max_epochs * state.jobs.limits.images * plan.speed.image(flops)
+    return (
+        f"--equal-time: each design trains for about as long as the default design does for {epochs}, an estimated "
+        f"{format_range(SPREAD[0] * seconds, SPREAD[1] * seconds)}, so that cheaper ones train for more epochs."
+    )
 
 
 def _end(state: SearchState, ending: str, stop: Stop) -> int:
@@ -224,14 +238,15 @@ def _describe_gain(state: SearchState) -> str:
     gain = measure_gain(state.oracle, state.names, settings.max_epochs, len(state.data.val_labels), settings.repeats)
     if gain is None:
         comparable = state.oracle.objective.name == "val_accuracy" and state.names and settings.baselines != "only"
-        why = f"it takes a baseline and a proposal that were trained for all {settings.max_epochs} epochs"
+        full = "their full time" if settings.equal_time else f"all {settings.max_epochs} epochs"
+        why = f"it takes a baseline and a proposal that were trained for {full}"
         return f"\nNo gain over the baselines can be given: {why}." if comparable else ""
     info["gain"] = {"proposal": gain.proposal, "baseline": gain.baseline, "observed": gain.observed}
     info["gain"] |= {"corrected": gain.corrected, "interval": list(gain.interval), "proposals": gain.proposals}
     state.folder.write_run_json(info)
     name = state.jobs.name(gain.baseline) or ""
     share = (len(state.data.labels) + len(state.data.val_labels)) / len(state.data.labels)
-    epochs = [row["seconds"] for trial in (gain.proposal, gain.baseline) for row in state.jobs.history(trial)]
-    seconds = SEEDS * settings.max_epochs * 2 * share * float(np.mean(epochs))
+    trained = sum(row["seconds"] for trial in (gain.proposal, gain.baseline) for row in state.jobs.history(trial))
+    seconds = SEEDS * share * trained
     cost = f"confirming it with {SEEDS} seeds takes {format_range(0.9 * seconds, 1.3 * seconds)}"
     return f"\n{gain.describe(state.folder.path, name, cost)}"

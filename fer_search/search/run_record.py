@@ -29,6 +29,7 @@ def identity(settings: Settings, space: Space, dataset: Dataset) -> dict[str, An
         "--max-trials": s.max_trials,
         "--max-epochs": s.max_epochs,
         "--time-budget": s.time_budget,
+        "--equal-time": s.equal_time,
         "--factor": s.factor,
         "--min-steps": s.min_steps,
         "--baselines": s.baselines,
@@ -123,6 +124,7 @@ def _tuner(settings: Settings) -> dict[str, Any]:
         "search_patience",
         "prune",
         "time_budget",
+        "equal_time",
     )
     return {"name": settings.tuner} | {name: getattr(settings, name) for name in names}
 
@@ -132,6 +134,7 @@ def _options(settings: Settings, dataset: Dataset) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in names} | {
         "validation": resolve_validation(settings.validation, dataset),
         "near_copies": True,  # kept on one side of the validation split, which older versions did not
+        "validate_low": True,  # at low resolution after epochs at low resolution, which older versions did not
         "fix": dict(settings.fix),
         "max_params": settings.max_params,
         "max_seconds_per_epoch": settings.max_seconds_per_epoch,

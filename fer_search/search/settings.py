@@ -53,6 +53,7 @@ class Settings:
     objective: str = "val_accuracy"
     max_trials: int | None = None
     max_epochs: int = 50
+    equal_time: bool = False
     factor: int = 3
     min_steps: int | None = None
     baselines: str = "first"
@@ -106,6 +107,8 @@ class Settings:
             raise UserError(f"--name must be a plain name without slashes, not {self.name!r}")
         if self.prune == "median" and self.tuner in ("guided", "hyperband"):
             raise UserError(f"--prune median is for the other tuners; {self.tuner} stops poor trials early by itself")
+        if self.prune == "median" and self.equal_time:
+            raise UserError("--prune median compares equal numbers of epochs, which --equal-time does not train")
         if self.repeats > 1 and self.baselines == "none":
             raise UserError("--repeats trains the baselines several times, but --baselines none leaves them out")
         if self.extend_trials and not self.extend:

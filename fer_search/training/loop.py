@@ -11,8 +11,7 @@ import keras
 import numpy as np
 
 from fer_search.augment import EpochDraws, draw_epoch, tta_maps
-from fer_search.augment.resize import area_matrix
-from fer_search.design import Augmentation, scale_pixels
+from fer_search.design import Augmentation
 from fer_search.models import freeze_backbone_for, training_loss, user_training
 from fer_search.runfolder.epochs import Row
 from fer_search.runfolder.schema import MID_EPOCH_FILE
@@ -23,7 +22,7 @@ from fer_search.training.ema import ema_weights
 from fer_search.training.engine import random_states
 from fer_search.training.engines import make_engine
 from fer_search.training.mid_epoch import SAVE_INTERVAL, load_mid_epoch, save_mid_epoch
-from fer_search.training.predict import predict_views
+from fer_search.training.predict import accept_any_size, predict_views, shrinking
 from fer_search.training.schedule import learning_rates
 from fer_search.training.score import score
 from fer_search.training.streaming import ImageRows, StreamingEngine
@@ -56,8 +55,8 @@ class EpochLoop:
         self.before_mid_epoch = before_mid_epoch
         self.optimisation, self.size = trial.design.optimisation, data.spec.image_size
         freeze_backbone_for(model, trial.design, math.ceil(len(data.labels) / self.optimisation.batch_size))
-        if self.optimisation.low_resolution:  # the layers take any size
-            model.input_spec = keras.layers.InputSpec(shape=(None, None, None, data.spec.channels))
+        if self.optimisation.low_resolution:
+            accept_any_size(model)
         self.engine = make_engine(model, training_loss(model, self.optimisation), trial.micro_batches)
         if isinstance(data.images, ImageRows):
             self.engine = StreamingEngine(self.engine)
@@ -86,7 +85,7 @@ class EpochLoop:
         loss, accuracy, earlier_seconds = self._train(epoch, batches)
         with ema_weights(self.model):
             self._measure_batchnorm(epoch)
-            clean = self._validate()
+            clean = self._validate(epoch)
             validation = self._validate_augmented(epoch) if self.data.augment_validation else clean
         losses = {"training": loss} | ({"validation": clean["loss"]} if len(self.data.val_labels) else {})
         for name, value in losses.items():
@@ -108,15 +107,16 @@ class EpochLoop:
         draws = draw_epoch(
             self._random(rng.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation, self.size
         )
-        horizon = self.trial.horizon or self.trial.epochs
-        if (low := self.optimisation.low_resolution) and epoch <= self.optimisation.low_resolution_fraction * horizon:
-            draws["shrink"] = np.tile(area_matrix(self.size, scale_pixels(low, self.size)), (steps, 1, 1))
-        return draws | {
-            "rows": rows,
-            "weights": weights,
-            "loss_weights": loss_weights(weights, rows, draws, self.image_weights),
-            "learning_rates": self._learning_rates(val_losses, len(rows), horizon),
-        }
+        return (
+            draws
+            | shrinking(self.trial.resolution(epoch), self.size, steps)
+            | {
+                "rows": rows,
+                "weights": weights,
+                "loss_weights": loss_weights(weights, rows, draws, self.image_weights),
+                "learning_rates": self._learning_rates(val_losses, len(rows), self.trial.horizon or self.trial.epochs),
+            }
+        )
 
     def _learning_rates(self, val_losses: list[float], steps: int, horizon: int) -> np.ndarray:
         user = user_training(self.model)
@@ -174,17 +174,22 @@ class EpochLoop:
             return
         source = self._random(rng.STATISTICS, epoch)
         rows = draw_measurement_batches(source, len(self.data.labels), self.optimisation.batch_size)
-        batches: EpochDraws = {"rows": rows}
+        batches: EpochDraws = {"rows": rows, **self._validated_at(epoch, len(rows))}
         maps = tta_maps(self.trial.design.augmentation, self.trial.design.evaluation, self.size)
         if maps is not None:
             batches["maps"] = np.tile(maps[0], (*rows.shape, 1, 1))
         self.engine.measure_batchnorm(self.train_data[0], batches)
 
-    def _validate(self) -> dict[str, float]:
+    def _validated_at(self, epoch: int, steps: int) -> EpochDraws:
+        return shrinking(self.trial.resolution(epoch, validation=True), self.size, steps)
+
+    def _validate(self, epoch: int) -> dict[str, float]:
         labels, names = self.data.val_labels, self.data.class_names
         if not len(labels):
             return score(np.empty((0, len(names))), labels, names)
-        return score(predict_views(self.engine, self.val_images, len(labels), self.trial.design), labels, names)
+        resolution = self.trial.resolution(epoch, validation=True)
+        probabilities = predict_views(self.engine, self.val_images, len(labels), self.trial.design, resolution)
+        return score(probabilities, labels, names)
 
     def _validate_augmented(self, epoch: int) -> dict[str, float]:
         """Validate under geometric augmentation: the report fed validation images through its training generator."""
@@ -192,5 +197,6 @@ class EpochLoop:
         geometry = dataclasses.replace(Augmentation(), **{name: getattr(design, name) for name in GEOMETRY})
         rows = sequential_batches(len(labels), self.optimisation.batch_size)
         draws = draw_epoch(self._random(rng.VALIDATION, epoch), rows.shape[0], rows.shape[1], geometry, self.size)
-        probabilities = self.engine.predict(self.val_images, {"rows": rows} | draws)[: len(labels)]
+        draws |= {"rows": rows} | self._validated_at(epoch, len(rows))
+        probabilities = self.engine.predict(self.val_images, draws)[: len(labels)]
         return score(probabilities, labels, self.data.class_names)

@@ -203,7 +203,7 @@ class TensorFlowEngine(Engine):
 
     def _augmented_shard(self, images: Any, draws: Tensors) -> Any:
         """Return this device's shard of a step's augmented images."""
-        draws = {name: self._shard(values) for name, values in draws.items()}
+        draws = {name: values if name == "shrink" else self._shard(values) for name, values in draws.items()}
         rows = draws["rows"]
         return _augment(tf.gather(images, rows), tf.zeros((rows.shape[0], self.classes)), draws)[0]
 

@@ -91,6 +91,7 @@ class Trial:
             from another training of the same design, where this one has no validation images.
         devices: Number of devices that share each batch; see ``fer_search.training.engines.device_scope``.
         objective: Decides which epoch is the best, whose weights are kept.
+        validate_low: Whether epochs at low resolution are validated at low resolution; not in runs of older versions.
     """
 
     design: Design
@@ -106,6 +107,13 @@ class Trial:
     schedule_losses: tuple[float, ...] | None = None
     devices: int = 1
     objective: Objective = ACCURACY
+    validate_low: bool = True
+
+    def resolution(self, epoch: int, validation: bool = False) -> int:
+        """Return the side in pixels of 48 to which images are shrunk in an epoch, or its validation; 0 for none."""
+        optimisation = self.design.optimisation
+        low = epoch <= optimisation.low_resolution_epochs(self.horizon or self.epochs)
+        return optimisation.low_resolution if low and (self.validate_low or not validation) else 0
 
     def label(self, epoch: int | str) -> str:
         """Return what a file with this trial's training state is; see ``runfolder.seal.state_label``."""

@@ -150,7 +150,7 @@ def _draw(info: _Info, limits: Sequence[float] | None) -> go.Figure:
 
 def _compared(compared: Comparison, count: int) -> str:
     """Return what the dots are, as text."""
-    budget = "" if compared.epochs is None else f" at {plural(compared.epochs, 'epoch')}"
+    budget = f" at {compared.at}" if compared.at else ""
     left = [f"{compared.shorter} shorter"] if compared.shorter else []
     left += [f"{compared.failed} failed"] if compared.failed else []
     return plural(count, "design") + budget + (f"; not drawn: {', '.join(left)}" if left else "")

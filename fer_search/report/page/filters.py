@@ -24,7 +24,9 @@ def filter_bar(analysis: RunAnalysis, table: dict[str, Any]) -> Markup | None:
         return None
     statuses = [status for status in ("completed", "running", "failed") if (designs["status"] == status).any()]
     tags = sorted({tag for tags in table["tags"] for tag in tags})
-    budgets = {budget_name(budget): formatting.plural(budget, "epoch") for budget in analysis.budgets if budget}
+    known = [budget for budget in analysis.budgets if budget]
+    named = (formatting.budget(budget, analysis.equal_time).removeprefix("the ") for budget in known)
+    budgets = dict(zip(map(budget_name, known), named, strict=True))
     controls = [
         select("Compared at", "b", budgets | {"any": "any epochs"}, budget_name(analysis.budget)),
         select("Designs", "top", TOP, "100"),

@@ -37,6 +37,7 @@ def page_table(analysis: RunAnalysis, columns: list[Column]) -> dict[str, Any]:
           none), ordered (whether they are numbers), and kind, values and log of the space;
         - "given": choice -> values;
         - "again": the command that trains one design again, without its choices; null where it is unknown;
+        - "equal_time": whether budgets are times, given as epochs of the default design;
         - "epochs": trained; "notes", "tags": the user's, of each design;
         - "columns": of the ranking: name, heading, kind, cells (markup) and values to sort by;
         - "curves": "val_accuracy", "accuracy" and "learning_rate" of each design by epoch, null where unknown.
@@ -55,6 +56,7 @@ def page_table(analysis: RunAnalysis, columns: list[Column]) -> dict[str, Any]:
             name.removeprefix(CHOICE): _plain(designs[name]) for name in designs.columns if name.startswith(CHOICE)
         },
         "again": _again(analysis),
+        "equal_time": analysis.equal_time,
         "epochs": _plain(designs["epochs"]),
         "notes": [[text for note in row for text in note.texts] for row in notes],
         "tags": [list(dict.fromkeys(tag for note in row for tag in note.tags)) for row in notes],
@@ -78,7 +80,7 @@ def _again(analysis: RunAnalysis) -> dict[str, Any] | None:
     if not words:
         return None
     kept, is_value = [], False
-    for word in words:
+    for word in (word for word in words if word != "--equal-time"):  # "epochs" are the design's own
         name, equals, _ = word.partition("=")
         if not is_value and name not in REPLACED:
             kept.append(word)

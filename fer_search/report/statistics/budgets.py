@@ -23,6 +23,7 @@ class Comparison(NamedTuple):
     Attributes:
         trials: rows of ``load_designs`` with an accuracy, best first; ``accuracy`` is the best within ``epochs``.
         epochs: the budget; None where no learning curves are known, and the accuracies are the final ones.
+        equal_time: whether designs are compared at the time of so many epochs of the default design (--equal-time).
         shorter: number of designs with a result that stopped before that epoch.
         failed: number of failed designs.
     """
@@ -31,6 +32,12 @@ class Comparison(NamedTuple):
     epochs: int | None
     shorter: int
     failed: int
+    equal_time: bool = False
+
+    @property
+    def at(self) -> str:
+        """The budget in words; "" if there is none."""
+        return "" if self.epochs is None else formatting.budget(self.epochs, self.equal_time)
 
 
 class Level(NamedTuple):
@@ -41,6 +48,15 @@ class Level(NamedTuple):
     mean: float
     low: float
     high: float
+
+
+def in_budgets(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return learning curves whose epochs may be compared: with --equal-time, those of the default design.
+
+    Args:
+        curves: from ``load_epochs``.
+    """
+    return curves.assign(epoch=curves["budget"]) if "budget" in curves else curves
 
 
 def common_epochs(designs: pd.DataFrame, curves: pd.DataFrame) -> int | None:
@@ -54,7 +70,8 @@ def common_epochs(designs: pd.DataFrame, curves: pd.DataFrame) -> int | None:
         curves: from ``load_epochs``.
     """
     kept = designs[designs["status"] != "failed"]
-    reached = curves.groupby("trial")["epoch"].max().reindex(kept["trial"].astype(object)).dropna()
+    last = in_budgets(curves).groupby("trial")["epoch"].max()
+    reached = last.reindex(kept["trial"].astype(object)).dropna()
     if reached.empty:
         return None
     count = max(-(-len(reached) // 3), min(MIN_DESIGNS, len(reached)))
@@ -74,6 +91,7 @@ def at_epochs(designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = 
         epochs: the budget; ``common_epochs`` by default.
     """
     budget = common_epochs(designs, curves) if epochs is None else epochs
+    equal_time, curves = "budget" in curves, in_budgets(curves)
     failed = designs["status"] == "failed"
     if budget is None:
         return Comparison(_sorted(designs[designs["accuracy"].notna()]), None, 0, int(failed.sum()))
@@ -85,8 +103,8 @@ def at_epochs(designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = 
         trials = [name for name in cast("list[str]", designs.at[row, "trials"]) if reached.get(name, 0) >= budget]
         accuracy[row] = within.reindex(trials).mean() if trials else np.nan
     kept = designs.assign(accuracy=accuracy)[(last >= budget) & ~failed & accuracy.notna()]
-    shorter = ~failed & (last < budget)
-    return Comparison(_sorted(kept), budget, int(shorter.sum()), int(failed.sum()))
+    shorter = ~failed & ((last < budget) | ((last >= budget) & accuracy.isna()))  # or its first epoch ends later
+    return Comparison(_sorted(kept), budget, int(shorter.sum()), int(failed.sum()), equal_time)
 
 
 def level_of(trials: pd.DataFrame, choice: Choice) -> tuple[list[Any], np.ndarray]:

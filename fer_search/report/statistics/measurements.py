@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from fer_search.report.statistics.budgets import in_budgets
 from fer_search.report.statistics.joint_model import MIN_DESIGNS_PER_BUDGET, Measurements
 from fer_search.report.tables.designs import design_keys
 
@@ -27,6 +28,7 @@ def gather_measurements(trials: pd.DataFrame, curves: pd.DataFrame, column: str 
     numbers, first = np.unique(keys, return_index=True)
     place = pd.Series(np.searchsorted(numbers, keys), index=kept["trial"].astype(object))
     designs = kept.iloc[first].reset_index(drop=True)
+    curves = in_budgets(curves)
     known = curves[curves[column].notna() & curves["val_accuracy"].notna()] if column in curves else curves.iloc[:0]
     budgets = measured_budgets(kept, known)
     if not budgets:

@@ -23,6 +23,7 @@ def promotions(trials: pd.DataFrame) -> pd.DataFrame:
     later = known.set_index("parent")["accuracy"]
     later = later[later.index.notna()]
     later = later[~later.index.to_series().duplicated().to_numpy()]
+    budget = "budget" if "budget" in known else "epochs"
     rows = []
     for key, group in known.groupby(["bracket", "round"]):
         bracket, rung = (int(part) for part in cast(tuple[Any, Any], key))
@@ -30,7 +31,7 @@ def promotions(trials: pd.DataFrame) -> pd.DataFrame:
         then = moved["trial"].astype(object).map(later)
         both = moved["accuracy"].notna() & then.notna()
         numbers = rank_correlation(moved["accuracy"][both].to_numpy(float), then[both].to_numpy(float))
-        about = {"bracket": bracket, "round": rung, "epochs": group["epochs"].max(), "trials": len(group)}
+        about = {"bracket": bracket, "round": rung, "epochs": group[budget].max(), "trials": len(group)}
         rows.append(about | {"promoted": len(moved), "correlation": numbers, "best": group["accuracy"].max()})
     columns = ["bracket", "round", "epochs", "trials", "promoted", "correlation", "best"]
     table = pd.DataFrame(rows, columns=columns)

@@ -75,8 +75,10 @@ def _significance(info: RunInfo, scored: pd.DataFrame) -> str:
         return f"Ranked by {name} ({best:.3f}), which the search optimised; significance is only tested for accuracy."
     if not info.validation:
         return "The number of validation images is not recorded, so the significance of differences is unknown."
-    shorter = int((scored["epochs"] < scored["epochs"].iloc[0]).fillna(False).sum())
-    trained = f" {shorter} of them trained for fewer epochs." if shorter else ""
+    trained_for = scored["budget" if "budget" in scored else "epochs"]
+    shorter = int((trained_for < trained_for.iloc[0]).fillna(False).sum())
+    less = "a shorter time" if "budget" in scored else "fewer epochs"
+    trained = f" {shorter} of them trained for {less}." if shorter else ""
     equals = int(scored["indistinguishable_from_best"].sum()) - 1
     test = f"(95%, Bonferroni, {info.validation:,} validation images)"
     if equals <= 0:

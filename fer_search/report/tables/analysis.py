@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_search.report.statistics.budgets import Comparison, at_epochs, common_epochs, varied
+from fer_search.report.statistics.budgets import Comparison, at_epochs, common_epochs, in_budgets, varied
 from fer_search.report.statistics.importance import COLUMNS, importances_of
 from fer_search.report.statistics.joint_model import JointFit, Measurements, fit_joint_model
 from fer_search.report.statistics.measurements import gather_measurements
@@ -76,11 +76,17 @@ class RunAnalysis:
         if self.budget is None:
             return [None]
         kept = self.designs[self.designs["status"] != "failed"]
-        reached = self.curves.groupby("trial")["epoch"].max().reindex(kept["trial"].astype(object)).dropna()
+        last = in_budgets(self.curves).groupby("trial")["epoch"].max()
+        reached = last.reindex(kept["trial"].astype(object)).dropna()
         often = [int(epochs) for epochs in reached.value_counts().index if (reached >= epochs).sum() >= MIN_DESIGNS]
         earlier = [self.budget // 3] if self.budget >= 3 else []
         offered = {self.budget, *often[: MAX_BUDGETS - 1], *(earlier if len(often) < 2 else [])}
         return list[int | None](sorted(offered))
+
+    @property
+    def equal_time(self) -> bool:
+        """Whether budgets are times, given as epochs of the space's default design (--equal-time)."""
+        return "budget" in self.curves
 
     def compared(self, budget: int | None) -> Comparison:
         """Return the designs compared at a budget."""

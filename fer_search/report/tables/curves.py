@@ -31,7 +31,8 @@ def load_epochs(run: str | Path) -> pd.DataFrame:
         Columns ``trial`` (its id, str), ``epoch`` (int, 1 is the first), ``inherited`` (bool), ``loss``, ``accuracy``,
         ``val_loss``, ``val_accuracy``, ``learning_rate``, ``seconds`` (of the epoch), and all other columns of
         epochs.csv: ``clean_val_loss``, ``clean_val_accuracy``, ``recall_angry`` and so on. Accuracies and recalls are
-        from 0 to 1.
+        from 0 to 1. With --equal-time also ``budget`` (int): the number of epochs of the space's default design that
+        take as long as those of the trial up to this one.
 
     Raises:
         UserError: a file is broken; the message names it.
@@ -96,7 +97,24 @@ def _own_epochs(records: Sequence[TrialRecord]) -> pd.DataFrame:
     parts = [_parse(header, group) for header, group in texts.items()] + [table for table in stock if len(table)]
     empty = pd.DataFrame({"trial": pd.Series(dtype="str"), "epoch": pd.Series(dtype=int)})
     table = pd.concat(parts, ignore_index=True) if parts else empty
+    if any("budget" in record.design for record in records):
+        table["budget"] = _budgets(table, records)
     return table.assign(**{name: np.nan for name in COLUMNS if name not in table})
+
+
+def _budgets(own: pd.DataFrame, records: Sequence[TrialRecord]) -> np.ndarray:
+    """Return each epoch in terms of the tuner's budget, int (n,): a trial's last epoch is its budget."""
+    budgets, epochs = own["epoch"].to_numpy(int, copy=True), own["epoch"].to_numpy(int)
+    rows = own.groupby("trial", sort=False).indices
+    for record in records:
+        if "budget" not in record.design or record.trial not in rows:
+            continue
+        at = rows[record.trial]
+        before = int(epochs[at].min()) - 1
+        start = int(record.values.get("tuner/initial_epoch") or 0)
+        per_epoch = (record.design["budget"] - start) / max(record.design["epochs"] - before, 1)
+        budgets[at] = start + np.ceil((epochs[at] - before) * per_epoch - 1e-9).astype(int)
+    return budgets
 
 
 def _parse(header: str, group: Sequence[tuple[TrialRecord, str, int]]) -> pd.DataFrame:

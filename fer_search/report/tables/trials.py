@@ -67,6 +67,8 @@ def load_trials(run: str | Path) -> pd.DataFrame:
         - ``message`` (string): reason of a failure.
         - ``bracket``, ``round`` (Int64), ``parent``, ``went_on_as`` (string): Hyperband's bracket and rung, the trial
           that it was promoted from, and the one that it was promoted to.
+        - ``budget`` (Int64), with --equal-time only: the number of epochs of the space's default design that take as
+          long as ``epochs``.
         - ``choice.NAME`` for each choice of the space, in its order: Int64, Float64, boolean or string (object where
           the values are of several types); <NA> where the choice was not active.
 
@@ -96,6 +98,8 @@ def build_trials(info: RunInfo, records: Sequence[TrialRecord], curves: pd.DataF
     )
     rows = [_row(record, facts) | {"order": at} for at, record in enumerate(records, 1)]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(TYPES)
+    if "budget" in curves:
+        table["budget"] = table["trial"].astype(object).map(curves.groupby("trial")["budget"].max()).astype("Int64")
     table["went_on_as"] = table["trial"].map({r.parent: r.trial for r in records if r.parent}).astype("string")
     _add_intervals(table, info.validation)
     table = pd.concat([table, _choice_columns(info.choices, records)], axis=1)

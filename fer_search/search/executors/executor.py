@@ -73,7 +73,7 @@ class Executor(Protocol):
     def stop(self) -> None:
         """Ask all running jobs to stop; ``wait`` returns each with what it saved."""
 
-    def predict(self, run: Path, trial_id: str, design: Design, rows: np.ndarray, wait: bool) -> None:
+    def predict(self, run: Path, trial_id: str, design: Design, resolution: int, rows: np.ndarray, wait: bool) -> None:
         """Store a trial's validation predictions (see ``store_predictions``): now with ``wait``, else soon or never."""
 
     def status(self) -> list[WorkerStatus]:

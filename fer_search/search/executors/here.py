@@ -60,8 +60,8 @@ class Here:
     def stop(self) -> None:
         """Nothing runs outside of ``wait``."""
 
-    def predict(self, run: Path, trial_id: str, design: Design, rows: np.ndarray, wait: bool) -> None:
-        store_predictions(run, trial_id, design, self.data, rows)
+    def predict(self, run: Path, trial_id: str, design: Design, resolution: int, rows: np.ndarray, wait: bool) -> None:
+        store_predictions(run, trial_id, design, resolution, self.data, rows)
 
     def status(self) -> list[WorkerStatus]:
         return []

@@ -141,7 +141,7 @@ class RayExecutor:
             if worker.task is not None:
                 worker.stop()
 
-    def predict(self, run: Path, trial_id: str, design: Design, rows: np.ndarray, wait: bool) -> None:
+    def predict(self, run: Path, trial_id: str, design: Design, resolution: int, rows: np.ndarray, wait: bool) -> None:
         """Store predictions on a worker that is idle or has just ended a trial; one at a time."""
         if self.prediction is not None:
             done, _ = ray.wait([self.prediction], timeout=None if wait else 0)
@@ -153,7 +153,7 @@ class RayExecutor:
         if not started:
             return
         worker = next((worker for worker in started if worker.idle), started[0])
-        self.prediction = worker.predict(run.absolute(), trial_id, design, rows)
+        self.prediction = worker.predict(run.absolute(), trial_id, design, resolution, rows)
         if wait:
             future, self.prediction = self.prediction, None
             ray.get(future)

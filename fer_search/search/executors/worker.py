@@ -147,12 +147,12 @@ class Worker:
         assert self.data is not None
         return time_designs(designs, self.data, self.stopping, expensive=expensive)
 
-    def predict(self, run: Path, trial_id: str, design: Design, rows: np.ndarray) -> None:
+    def predict(self, run: Path, trial_id: str, design: Design, resolution: int, rows: np.ndarray) -> None:
         """Store a trial's validation predictions."""
         from fer_search.search.trials.predictions import store_predictions
 
         assert self.data is not None
-        store_predictions(run, trial_id, design, self.data, rows)
+        store_predictions(run, trial_id, design, resolution, self.data, rows)
 
 
 def _exit_with_parent(parent: int) -> None:

@@ -114,6 +114,13 @@ class GuidedOracle(SafeOracle):
         stopped = [t for t in self.trainings() if self._stopped(t)]
         return [t.trial_id for t in sorted(stopped, key=lambda t: (-t.rung, -t.scores[t.rung], t.trial_id))]
 
+    @property
+    def rung_count(self) -> int:
+        return len(self.rungs)
+
+    def rungs_left(self, values: Mapping[str, Any]) -> int:
+        return len(self.rungs) - 1 - self._rung(values)
+
     def recommended(self) -> str | None:
         """Return the trial with the best forecast of those trained to the last rung; None if too little is known.
 

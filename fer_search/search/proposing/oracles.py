@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,13 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
     def check_state(self) -> None:
         super().check_state()
         self.promotable()
+
+    @property
+    def rung_count(self) -> int:
+        return int(self._get_num_brackets())
+
+    def rungs_left(self, values: Mapping[str, Any]) -> int:
+        return int(values.get("tuner/bracket", 0)) - int(values.get("tuner/round", 0))
 
     def promotable(self) -> list[str]:
         """Return the trials that may still be promoted, the most promising first."""

@@ -21,7 +21,10 @@ from fer_search.runfolder.trial_files import TrialRecord, read_trial_records
 from fer_search.search.proposing.safe_oracle import SafeOracle
 
 # Fields of the identity that must agree for results of one run to count in another.
-SAME = ("data", "--protocol", "--validation", "--limit-train", "--width", "--batch-size", "--objective", "--max-epochs")
+SAME = (
+    *("data", "--protocol", "--validation", "--limit-train", "--width", "--batch-size"),
+    *("--objective", "--max-epochs", "--equal-time"),
+)
 
 
 def adopt_queued(folder: RunFolder, oracle: SafeOracle) -> Trial | None:
@@ -111,7 +114,7 @@ def enqueue_trials(run: Path, other: Path, space: HyperParameters, identity: Map
         except UserError:
             unfit += 1
             continue
-        if design is None or not rows or int(rows[-1]["epoch"]) < full:
+        if design is None or not rows or int(rows[-1]["epoch"]) < design.get("full_epochs", full):
             continue  # a lower rung, or stopped early: not comparable with complete trials
         source = str(other / f"{TRIAL_PREFIX}{record.trial}")
         enqueue(run, dict(hp.values), rows=rows, record={**design, "name": None, "values": hp.values}, source=source)

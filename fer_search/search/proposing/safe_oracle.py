@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ class SafeOracle(kt.Oracle):
     """
 
     concurrent = False
+
+    @property
+    def rung_count(self) -> int:
+        """Largest number of rungs of a design's training."""
+        return 1
+
+    def rungs_left(self, values: Mapping[str, Any]) -> int:
+        """Return the number of rungs above that of a trial with these values."""
+        return 0
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

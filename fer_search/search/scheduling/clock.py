@@ -19,19 +19,21 @@ INTERVAL_WIDTH = 1.3  # standard deviations: the interval covers about 80% of ou
 
 @dataclass
 class _Running:
-    """A running trial.
+    """A running trial; epochs are those of the tuner's budget.
 
     Args:
         done: Number of epochs trained in this and earlier starts.
         began: Time of this start, seconds.
+        epochs: Number of epochs that it trains in all.
+        scale: Number of its own epochs that take as long as an epoch of the budget.
         seconds: Seconds of each epoch of this start.
         fraction: Fraction of the current epoch that is done.
-        epochs: Number of epochs that it trains in all.
     """
 
-    done: int
+    done: float
     began: float
     epochs: float
+    scale: float = 1.0
     seconds: list[float] = field(default_factory=list)
     fraction: float = 0.0
 
@@ -43,7 +45,8 @@ class Clock:
         budgets: What the whole search trains.
         estimate: Seconds of the whole search as estimated before anything was trained, low and high.
         ended: Numbers of the trials that ended before this start.
-        seconds: Seconds of each epoch trained before this start, per trial.
+        seconds: Seconds of each epoch trained before this start, per trial; with --equal-time as long as an epoch of
+            the budget.
         workers: Number of trials that train at the same time.
         estimated_overhead: Seconds of a trial besides its epochs, most of them for compilation in its first one.
         now: Monotonic clock, seconds.
@@ -71,24 +74,24 @@ class Clock:
         self.overheads: list[float] = []  # seconds of a trial besides its epochs, and of compilation in its first one
         self.deadline: float | None = None
 
-    def begin_trial(self, number: int, done: int, epochs: float = float("inf")) -> None:
-        """A trial of so many epochs starts, or resumes after ``done`` of them."""
-        self.running[number] = _Running(done, self.now(), epochs)
+    def begin_trial(self, number: int, done: int, epochs: float = float("inf"), scale: float = 1.0) -> None:
+        """A trial of so many epochs starts, or resumes after ``done`` of them; ``scale`` make one of the budget."""
+        self.running[number] = _Running(done / scale, self.now(), epochs / scale, scale)
 
     def progress(self, number: int, fraction: float) -> None:
         """A fraction of a running trial's current epoch is done."""
-        self.running[number].fraction = fraction
+        self.running[number].fraction = fraction / self.running[number].scale
 
     def end_epoch(self, number: int, seconds: float) -> None:
         trial = self.running[number]
-        trial.seconds.append(seconds)
-        trial.done, trial.fraction = trial.done + 1, 0.0
+        trial.seconds.append(seconds * trial.scale)
+        trial.done, trial.fraction = trial.done + 1 / trial.scale, 0.0
 
     def end_trial(self, number: int, ended: bool = True) -> None:
         """A trial completed or failed; or, with ``ended`` False, its worker was lost."""
         trial = self.running.pop(number, None)
         if trial is not None and ended:
-            outside = max(self.now() - trial.began - sum(trial.seconds), 0.0)
+            outside = max(self.now() - trial.began - sum(trial.seconds) / trial.scale, 0.0)
             self.overheads.append(outside + self._compilation(trial.seconds))
         if trial is not None and trial.seconds:
             self.trials.append(trial.seconds)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_search import backend
+from fer_search.choices import fill_defaults
 from fer_search.data.spec import DataSpec
 from fer_search.design import IMAGE_SIZE, Backbone, Design
 from fer_search.files import storage_failed
@@ -95,7 +96,15 @@ def estimate_search(
     on_speed(speed)
     if seconds is not None:
         return seconds, seconds
+    if settings.equal_time:
+        designs = [default_design(space, data.spec)] * len(designs)
     return estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
+
+
+def default_design(space: Space, spec: DataSpec) -> SampledDesign:
+    """Return the design of a space's default values; with --equal-time, others take as long as it does."""
+    design = space.design(fill_defaults(space.choices()))
+    return SampledDesign("default", design, measure_cost(design, spec))
 
 
 def sample_designs(

@@ -22,6 +22,7 @@ from fer_search.runfolder.recovery import set_aside
 from fer_search.runfolder.schema import DESIGN_FILE, EPOCHS_FILE, TENSORBOARD_DIR
 from fer_search.search.executors.job import RETRAINED, Job
 from fer_search.search.proposing.safe_oracle import SafeOracle
+from fer_search.search.scheduling.equal_time import EpochPlan
 from fer_search.search.scheduling.estimate import training_flops
 from fer_search.search.scheduling.stopping import StoppingRule
 from fer_search.search.scheduling.time_limits import TimeLimits
@@ -87,6 +88,8 @@ class JobMaker:
         self.settings, self.space, self.names = settings, space, names
         self.folder, self.oracle, self.spec, self.objective = folder, oracle, spec, objective
         self.limits = TimeLimits(None, 0.0)  # the run's own once its folder is open
+        self.epoch_plan = EpochPlan(settings.max_epochs)  # likewise
+        self.validate_low = True  # likewise
 
     def name(self, trial_id: str) -> str | None:
         """Return the baseline name of a trial, or of the one that it continues; None for a proposed design."""
@@ -141,12 +144,34 @@ class JobMaker:
             "epochs": values.get("tuner/epochs", self.settings.max_epochs),
             "values": values,
         }
+        if self.settings.equal_time:
+            record |= self._equal_time(design, record)
+        low = design.optimisation.low_resolution_epochs(self._horizon(record))
+        if low and self.validate_low:
+            record["low_resolution_epochs"] = low
         if self.oracle.concurrent and self.settings.prune == "median":
             record["compared_with"] = len(self.oracle.end_order)  # later results must not matter if it is resumed
         folder = self.folder.trial_dir(proposed.trial_id)
         set_aside(folder / DESIGN_FILE)
         write_design_json(folder, record)
         return record
+
+    def _horizon(self, record: Mapping[str, Any]) -> int:
+        """Return the epoch at which the schedule of a trial ends."""
+        full = record.get("full_epochs", self.settings.max_epochs)
+        return int(full if "tuner/epochs" in record["values"] else record["epochs"])
+
+    def _equal_time(self, design: Design, record: Mapping[str, Any]) -> dict[str, int]:
+        """Return what a record says of the epochs of a design that is trained for a time."""
+        budget, values = record["epochs"], record["values"]
+        full = self.epoch_plan.full_epochs(training_flops(design, record["flops"]))
+        trained = len(self.history(values[PARENT])) if PARENT in values else 0
+        epochs = self.epoch_plan.epochs(budget, full, trained, self.oracle.rungs_left(values))
+        return {"epochs": epochs, "full_epochs": full, "budget": budget}
+
+    def epochs_per_budget(self, trial_id: str) -> float:
+        """Return the number of epochs that a trial is trained for per epoch of the tuner's budget."""
+        return float(self._record(trial_id).get("full_epochs", self.settings.max_epochs) / self.settings.max_epochs)
 
     def history(self, trial_id: str) -> list[Row]:
         """Return the epochs of a trial and of the trials that it continues, first to last."""
@@ -161,6 +186,7 @@ class JobMaker:
     def _trial(self, proposed: TunerTrial, design: Design, epochs: int) -> Trial:
         parent = proposed.hyperparameters.values.get(PARENT)
         micro_batches = [self._record(i).get("micro_batches", 1) for i in (parent, proposed.trial_id) if i]
+        record = self._record(proposed.trial_id) | {"values": proposed.hyperparameters.values, "epochs": epochs}
         return Trial(
             design=design,
             epochs=epochs,
@@ -169,11 +195,12 @@ class JobMaker:
             number=int(proposed.trial_id),
             parent=self.folder.trial_dir(parent) if parent else None,
             history=self.history(parent) if parent else [],
-            horizon=self.settings.max_epochs if "tuner/epochs" in proposed.hyperparameters.values else epochs,
+            horizon=self._horizon(record),
             weights_dir=self.settings.weights_dir,
             micro_batches=max(micro_batches),
             devices=self.settings.devices,
             objective=self.objective,
+            validate_low=self.validate_low,
         )
 
     def _ancestors(self, proposed: TunerTrial) -> list[Trial]:

@@ -18,13 +18,16 @@ from fer_search.training.predict import predict_images
 from fer_search.training.types import TrialData
 
 
-def store_predictions(run: Path, trial_id: str, design: Design, data: TrialData, rows: np.ndarray) -> None:
+def store_predictions(
+    run: Path, trial_id: str, design: Design, resolution: int, data: TrialData, rows: np.ndarray
+) -> None:
     """Write predictions.npz (see ``fer_search.runfolder.predictions``); no-op without the trial's best weights.
 
     Args:
         run: Run folder.
         trial_id: Id of the best trial.
         design: Its design.
+        resolution: From ``design_json.weights_resolution``.
         data: The validation images and their labels.
         rows: int (m,) indices of the validation images in the data set.
     """
@@ -36,5 +39,5 @@ def store_predictions(run: Path, trial_id: str, design: Design, data: TrialData,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns that the optimizer state is not loaded, as intended
         model.load_weights(weights)
-    probabilities = predict_images(model, design, data.val_images)
+    probabilities = predict_images(model, design, data.val_images, resolution)
     write_predictions(run, trial_id, probabilities, data.val_labels, data.val_images, rows, data.class_names)

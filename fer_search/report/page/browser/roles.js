@@ -63,7 +63,8 @@ function limitsOf(accuracies) {
 }
 
 const counted = n => `${n.toLocaleString("en")} design${n === 1 ? "" : "s"}`;
-const budgetWords = budget => budget === "any" ? "at any epochs" : `at ${budget} epoch${budget === "1" ? "" : "s"}`;
+const budgetWords = budget => budget === "any" ? "at any epochs" :
+  `at ${table.equal_time ? "the time of " : ""}${budget} epoch${budget === "1" ? "" : "s"}`;
 
 function star(trace, view) {
   const source = view.chart.data.find(one => one.meta?.role === "dots");

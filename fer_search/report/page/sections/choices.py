@@ -114,7 +114,7 @@ def _levels(compared: Comparison, analysis: RunAnalysis) -> Markup | None:
             numbers += [formatting.interval(level.low, level.high), formatting.percent(level.accuracy.max())]
             name = formatting.label(choice.name) if index == 0 else None
             lines.append((name, formatting.value(level.value), *numbers))
-    budget = f" at {formatting.plural(compared.epochs, 'epoch')}" if compared.epochs else ""
+    budget = f" at {compared.at}" if compared.at else ""
     heads = ("choice", "value", "designs", f"mean accuracy{budget}", "95% interval", "best")
     return table(heads, lines, numbers=(2, 3, 4, 5)) if lines else None
 

@@ -18,7 +18,7 @@ def section(analysis: RunAnalysis) -> Section:
     if len(steps) < 2:
         return Section("path", title, Markup())
     chart = Chart("path-chart", plot_path(steps), "rows")
-    epochs = f" At {formatting.plural(analysis.budget, 'epoch')}." if analysis.budget else ""
+    epochs = f" At {compared.at}." if compared.at else ""
     text = note(
         "One change at a time, the one with the largest estimated gain first. Filled: measured; hollow: estimated from "
         f"all designs.{epochs} The best design was selected, so its gain is probably too large."

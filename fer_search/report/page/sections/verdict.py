@@ -78,7 +78,7 @@ def _facts(analysis: RunAnalysis) -> Markup:
         "Trained": ", ".join([counts, *states]),
         "Epochs": f"{len(own):,}" if len(own) else "",
         "Time": formatting.duration(info.seconds) if info.seconds else "",
-        "Tuner": tuner + (f", up to {formatting.plural(budget, 'epoch')}" if budget else ""),
+        "Tuner": tuner + (f", up to {formatting.budget(budget, analysis.equal_time)}" if budget else ""),
         "Images": ", ".join(images),
         "Protocol": info.protocol,
     }
@@ -93,7 +93,7 @@ def _importance(analysis: RunAnalysis) -> tuple[Markup | None, list[Chart]]:
     headline = tag("p", conclusion(table, len(measurements.designs)), class_="headline")
     if table.empty:
         return tag("div", headline, class_="matters"), []
-    epochs = [formatting.plural(budget, "epoch") for budget in measurements.budgets[-1:] if budget]
+    epochs = [formatting.budget(budget, analysis.equal_time) for budget in measurements.budgets[-1:] if budget]
     of = ", ".join([formatting.plural(len(measurements.designs), "design"), *(f"in points at {one}" for one in epochs)])
     chart = Chart("importance", plot_importances(table, of=of), "rows")
     how = tag(
