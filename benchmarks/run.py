@@ -36,6 +36,7 @@ DATA = (
     "parity",
     "equal_time",
     "hour",
+    "low_resolution",
 )  # accept --data
 SUITE: dict[str, list[str]] = {  # benchmark -> its options in the 20-minute suite
     "epoch": [],
@@ -56,6 +57,7 @@ MORE: dict[str, list[str]] = {
     "families": [],
     "equal_time": [],
     "hour": [],
+    "low_resolution": [],
     "first_search": [],
 }
 

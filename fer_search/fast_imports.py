@@ -7,8 +7,8 @@ import gc
 import sys
 from collections.abc import Iterator
 
-# Keras and TensorFlow import optional packages wherever they are installed. Only Keras' wrappers of scikit-learn's
-# estimators need scikit-learn, and only TensorFlow Lite's converter of JAX models needs JAX.
+# Keras and TensorFlow import optional packages wherever they are installed. All that a run needs them for is Keras
+# Tuner's Bayesian oracle, which imports scikit-learn later (``oracles.BayesianOracle``).
 UNUSED = frozenset({"sklearn", "jax"})
 # Training needs neither data frames, nor sparse matrices, nor drawing on images.
 UNUSED_BY_WORKERS = UNUSED | {"pandas", "scipy", "cv2"}

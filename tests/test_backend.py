@@ -29,6 +29,31 @@ def test_packages_skipped_at_start_can_be_imported_afterwards():
     assert run.returncode == 0, run.stderr
 
 
+BAYESIAN = """
+import sys
+from pathlib import Path
+from fer_search import backend
+
+backend.start()
+assert "sklearn" not in sys.modules
+import keras_tuner
+from fer_search.search.proposing.oracles import make_oracle
+
+hp = keras_tuner.HyperParameters()
+for k in range(30):
+    hp.Float(f"rate_{k}", 0.1, 0.9)
+options = {"seed": 0, "max_epochs": 1, "factor": 3, "min_epochs": 1, "full_baselines": True}
+oracle = make_oracle("bayesian", hp, Path(sys.argv[1]), max_trials=None, **options)
+print(oracle.num_initial_points)
+"""
+
+
+def test_the_bayesian_tuner_starts_where_scikit_learn_was_skipped(tmp_path):
+    """And begins with a third of the default number of trials where that is not limited."""
+    run = subprocess.run([sys.executable, "-c", BAYESIAN, tmp_path], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.split()) == (0, ["16"]), run.stderr
+
+
 DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true"
 AS_GIVEN = "--xla_gpu_exclude_nondeterministic_ops=false"
 

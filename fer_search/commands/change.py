@@ -46,17 +46,20 @@ def add(
 
     It is tried next, also by a search that is running.
     """
+    from fer_search import backend
+    from fer_search.runfolder.folder import RunFolder
+
+    folder = RunFolder(run)
+    command = _command(folder)
+    backend.start()  # quietly
+    from keras_tuner import HyperParameters
+
     from fer_search.choicechecks import ChoiceError
     from fer_search.choices import parse_value
-    from fer_search.runfolder.folder import RunFolder
     from fer_search.runfolder.json_files import read_json
     from fer_search.runfolder.queue import enqueue
     from fer_search.runfolder.schema import ORACLE_FILE
     from fer_search.search.proposing.queued import with_values
-
-    folder = RunFolder(run)
-    command = _command(folder)
-    from keras_tuner import HyperParameters
 
     space = HyperParameters.from_config(read_json(run / ORACLE_FILE)["hyperparameters"])
     given = {}

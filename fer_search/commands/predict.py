@@ -53,7 +53,7 @@ def predict(
     For every face: file, box in pixels of the upright photo, class, probability, and (csv, json) the probability of
     each class. A file that cannot be read is named on stderr; the others are done all the same.
 
-    Exit codes: 0 all files were read, 2 some were not, or wrong usage.
+    Exit codes: 0 all files were read, 2 some were not, or wrong usage, 3 no trial of the run completed.
     """
     from fer_search.predict.command import PredictSettings, predict_photos, predict_stream
     from fer_search.predict.photos import VIDEO_SUFFIXES

@@ -70,7 +70,7 @@ def report(
     if not page and (watch or (figure is not None and format is not Format.html)):
         raise UserError("--watch is for the page, --figure for one figure, --format for a table; give one of them")
     if figure is not None and out is None:
-        raise UserError(f"--figure {figure} needs --out FILE, ending in .html, .json, .png or .svg")
+        raise UserError(f"--figure {figure} needs --out FILE, ending in .html, .json, .png, .svg or .pdf")
     if out is None and several:
         out = Path(COMPARISON)
     if out is not None and out.exists() and not overwrite:

@@ -81,10 +81,13 @@ def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired without data loss.")] = False,
 ) -> None:
     """Check a run folder (exit code 4 if something is wrong)."""
+    from fer_search import backend
     from fer_search.runs.doctor import find_problems
     from fer_search.runs.doctor import repair as repair_problems
 
     problems = find_problems(run)
+    if repair and problems:
+        backend.start()  # quietly: some repairs take Keras
     for line in repair_problems(run, problems) if repair else [problem.text for problem in problems]:
         print(printable(line))
     remaining = find_problems(run) if repair else problems

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fer_search import backend
+from fer_search.commands.command_line import command_line
 from fer_search.commands.default_space import choose_space
 from fer_search.commands.options import (
     RESULTS,
@@ -40,6 +39,7 @@ from fer_search.commands.options import (
     parse_sources,
     parse_validation,
 )
+from fer_search.commands.run_confirm import check_not_tested, confirm_gain
 from fer_search.commands.waiting import waiting
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
     space: Space = None,
     data: Data = None,
     classes: Classes = None,
@@ -163,7 +164,10 @@ def run(
     max_disk: Annotated[str, typer.Option(help="Disk space limit for checkpoints: 800MB, 5GB, none.")] = "1GB",
     confirm: Annotated[
         bool,
-        typer.Option("--confirm", help="Then retrain the best proposal and the best baseline and test them once."),
+        typer.Option(
+            "--confirm",
+            help="Then retrain the recommended design, the best proposal and the best baseline, and test them once.",
+        ),
     ] = False,
     extend: Annotated[
         bool,
@@ -191,7 +195,7 @@ def run(
         typer.Option("--dry-run", help="Train nothing; show the space, batch statistics, costs and estimated time."),
     ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs for every trial.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only failures and the summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no epochs and no trials but those that fail.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON line per event.")] = False,
 ) -> None:
     """Search a space. Re-run the same command to resume after Ctrl-C, a crash or a power cut.
@@ -214,8 +218,9 @@ def run(
 
         print_dry_run(settings)
         return
+    check_not_tested(settings)
     code = run_search(settings, choose_reporter(quiet, json))
-    raise typer.Exit(code or (confirm_gain(settings) if confirm else 0))
+    raise typer.Exit(code or (confirm_gain(settings, quiet, json) if confirm else 0))
 
 
 def _start_backend(workers: str, gpus_per_trial: float | None, cluster: str | None) -> str:
@@ -250,7 +255,7 @@ def _parse_settings(options: dict[str, Any]) -> Settings:
         "workers": parsing.parse_workers(given["workers"]),
         "ahead": parsing.parse_ahead(given["ahead"]),
         "max_disk": parsing.parse_bytes(given["max_disk"]),
-        "command": shlex.join(["fer-search", *sys.argv[1:]]),
+        "command": command_line(options["context"]),
     }
     recorded = {} if given["overwrite"] else recorded_defaults(_folder(given, space))
     parsed |= {"tuner": given["tuner"] or recorded.get("tuner", "guided")}
@@ -261,30 +266,3 @@ def _parse_settings(options: dict[str, Any]) -> Settings:
 
 def _folder(given: dict[str, Any], space: Path) -> Path:
     return Path(given["results_dir"]) / (given["name"] or space.stem)
-
-
-def confirm_gain(settings: Settings) -> int:
-    """Confirm the best proposal and the best baseline of a finished search; return the exit code."""
-    from rich.console import Console
-
-    from fer_search.commands.results import wide_console
-    from fer_search.confirm.run import run_confirm
-    from fer_search.confirm.settings import Settings as ConfirmSettings
-    from fer_search.report.tables.confirmed import confirmed_table
-    from fer_search.runfolder.folder import RunFolder
-
-    gain = (RunFolder(settings.folder).read_run_json() or {}).get("gain", {})
-    trials = tuple(str(int(gain[key])) for key in ("proposal", "baseline") if key in gain)
-    asked = ConfirmSettings(
-        run=settings.folder,
-        top=1,
-        trials=trials,
-        weights_dir=settings.weights_dir,
-        ferplus_csv=settings.ferplus_csv,
-        devices=settings.devices,
-        command=settings.command,
-    )
-    code = run_confirm(asked, Console(stderr=True))
-    if code == 0:
-        wide_console().print(confirmed_table(settings.folder))
-    return code

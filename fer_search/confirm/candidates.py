@@ -77,7 +77,7 @@ def choose_candidates(
     completed = trials[trials["status"] == "completed"]
     if completed.empty:
         raise UserError(f"{run}: no trial completed, so there is nothing to confirm", EXIT_NO_TRIAL)
-    rows = [find_trial(completed, name) for name in wanted] or _recommended_first(run, completed)
+    rows = [_completed(find_trial(trials, name)) for name in wanted] or _recommended_first(run, completed)
     curves = load_epochs(run)
     candidates: dict[Design, Candidate] = {}
     for row in rows:
@@ -91,11 +91,24 @@ def choose_candidates(
     return list(candidates.values())
 
 
+def _completed(row: pd.Series) -> pd.Series:
+    """Return the row of a trial that completed.
+
+    Raises:
+        UserError: It did not.
+    """
+    if row["status"] != "completed":
+        state = "failed" if row["status"] == "failed" else "has not ended"
+        raise UserError(f"trial {int(row['trial'])} {state}, so there is nothing to confirm")
+    return row
+
+
 def _recommended_first(run: Path, completed: pd.DataFrame) -> list[pd.Series]:
-    """Return the rows of completed trials, best first, after the recommended one."""
-    rows = [row for _, row in completed.iterrows()]
-    recommended = load_run(run).recommended
-    return sorted(rows, key=lambda row: row["trial"] != recommended)
+    """Return the rows of completed trials: the recommended one, those of the last rung, the others; the best first."""
+    rows, recommended = [row for _, row in completed.iterrows()], load_run(run).recommended
+    last = completed["round"].max()  # missing without rungs
+    stopped = {row["trial"]: not pd.isna(row["round"]) and bool(row["round"] < last) for row in rows}
+    return sorted(rows, key=lambda row: (row["trial"] != recommended, stopped[row["trial"]]))
 
 
 def _read_design(run: Path, trial: str) -> tuple[Design, int, int | None]:

@@ -24,6 +24,7 @@ from fer_search.design import Custom
 from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.report import RunInfo, load_epochs, load_run, load_trials
+from fer_search.report.formatting import plural
 from fer_search.runfolder.confirmation import (
     check_settings,
     evaluation_dir,
@@ -93,6 +94,8 @@ class _Confirmation:
             curves = load_epochs(settings.run)
             self.candidates = fit_epochs(self.candidates, curves, settings.time_budget, settings.seeds, growth)
         self.dataset = self._load_dataset()
+        if not (self.dataset.splits != 0).any():
+            raise UserError(f"{settings.run}: its data set has no test images, so nothing can be tested")
         rows = self._training_rows()
         images, labels = self.dataset.images, self.dataset.labels
         selected = select(images, rows, image_memory(backend.device_memory()))
@@ -207,10 +210,12 @@ class _Confirmation:
         epochs = sum(self.candidates[index].epochs for index, _ in plan)
         done_epochs = sum(self.candidates[index].epochs for index, _ in done)
         progress = ConfirmProgress(self.console, epochs, done_epochs)
-        names = ", ".join(f"{candidate.title} ({candidate.epochs} epochs)" for candidate in self.candidates)
+        names = ", ".join(f"{one.title} ({plural(one.epochs, 'epoch')})" for one in self.candidates)
+        each = " each" if len(self.candidates) > 1 else ""
         progress.say(
-            f"Confirming {names}: {self.settings.seeds} trainings each on {len(self.data.training.labels):,} images "
-            "(training and validation images of the search), then one evaluation on "
+            f"Confirming {names}: {plural(self.settings.seeds, 'training')}{each} on "
+            f"{len(self.data.training.labels):,} images (training and validation images of the search), then one "
+            "evaluation on "
             f"{len(self.data.test.labels):,} test images. "
             f"{backend.device()}, {backend.start()} backend."
         )

@@ -66,7 +66,7 @@ class TrainedNetwork:
 def find_network(run: Path, trial: str | None = None, confirmed: bool | None = None) -> TrainedNetwork:
     """Return a network of a run.
 
-    Of a confirmation it is the network of the design with the best validation accuracy, trained with the first seed:
+    Of a confirmation it is the network of the first design, the one that the report names, trained with the first seed:
     chosen before the test images were evaluated, so that its test accuracy is not optimistic.
 
     Args:
@@ -109,7 +109,7 @@ def _select(run: Path, info: RunInfo, trial: str | None, confirmed: bool | None)
 
 
 def _confirmed(run: Path, info: RunInfo) -> list[TrainedNetwork]:
-    """Return the networks of a confirmation: designs by their validation accuracy, seeds in order."""
+    """Return the networks of a confirmation: designs as they were chosen, the best first, seeds in order."""
     record = read_confirm_json(run)
     if record is None:
         return []
@@ -147,7 +147,7 @@ def _searched(run: Path, info: RunInfo, trial: str | None) -> TrainedNetwork:
             f"Train this design again with: fer-search confirm {run} --trial {number}"
         )
     record = read_design_json(folder)
-    title = f"trial {number}" if row["name"] != row["name"] or row["name"] is None else str(row["name"])
+    title = f"trial {number}" if pd.isna(row["name"]) else str(row["name"])
     return TrainedNetwork(
         run=run,
         trial=row["trial"],

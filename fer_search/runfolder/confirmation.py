@@ -51,12 +51,18 @@ def check_settings(run: Path, record: ConfirmJson, settings: Mapping[str, Any]) 
     """
     recorded = record["settings"]
     if changed := [name for name in settings if recorded.get(name) != settings[name]]:
-        changes = "; ".join(f"{name} was {recorded.get(name)}, is now {settings[name]}" for name in changed)
+        changes = "; ".join(
+            f"{name} was {_words(recorded.get(name))}, is now {_words(settings[name])}" for name in changed
+        )
         raise UserError(
             f"{run / CONFIRM_DIR} was started with different settings: {changes}. Choosing designs again after seeing "
             "test accuracies makes these optimistic; --overwrite does it anyway, and the report says so",
             EXIT_MISMATCH,
         )
+
+
+def _words(value: Any) -> str:
+    return ", ".join(str(int(trial)) for trial in value) if isinstance(value, list) else str(value)
 
 
 def training_dir(run: Path, looks: int, number: int) -> Path:
@@ -123,8 +129,9 @@ def read_test_predictions(folder: Path, images: int | None) -> np.ndarray | None
 def tested_trainings(record: ConfirmJson) -> list[tuple[int, int, int]]:
     """Return the trainings that were tested: index of the training, index of its candidate, seed.
 
-    The design with the best validation accuracy comes first, and of a design the first seed: an order that was fixed
-    before the test images were evaluated, so that the test accuracy of the first one is not optimistic.
+    The designs are in the order in which they were chosen, the recommended or best one first, and of a design the first
+    seed comes first: an order that was fixed before the test images were evaluated, so that the test accuracy of the
+    first one is not optimistic.
     """
     candidates = record["candidates"]
     tested = [
@@ -132,4 +139,4 @@ def tested_trainings(record: ConfirmJson) -> list[tuple[int, int, int]]:
         for training in record["trainings"]
         if "tests" in training
     ]
-    return sorted(tested, key=lambda place: (-candidates[place[1]]["val_accuracy"], place[1], place[2]))
+    return sorted(tested, key=lambda place: place[1:])

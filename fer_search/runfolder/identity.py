@@ -14,7 +14,7 @@ from fer_search.errors import EXIT_MISMATCH, EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder import validation
 from fer_search.runfolder.schema import RUN_FILE
 
-BUDGET_OPTIONS = ("--max-trials", "--max-epochs", "--time-budget")  # --extend may raise these
+BUDGET_OPTIONS = ("--max-trials", "--max-epochs", "--time-budget", "--search-patience")  # --extend may raise these
 OLD_TRIALS_IN_TIME_BUDGET = 50  # default --max-trials of a run with a time budget, which has no such limit any more
 # Fields that run.json of older versions lacks
 DEFAULT_IDENTITY = {

@@ -11,6 +11,7 @@ from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.choices import Choice, read_choices
 from fer_search.runfolder.guard import check_contained
 from fer_search.runfolder.json_files import check_format, read_json, repair_hint
+from fer_search.runfolder.lock import is_locked
 from fer_search.runfolder.objective import ACCURACY, Objective, recorded_objective
 from fer_search.runfolder.schema import ORACLE_FILE, RUN_FILE
 
@@ -75,6 +76,11 @@ class RunInfo:
     def validation(self) -> int | None:
         """Number of validation images; None if unknown."""
         return self.data.get("validation") or None
+
+    @property
+    def current_state(self) -> str:
+        """``state``; "killed" if that says that the run goes on, but no process holds its folder."""
+        return "killed" if self.state == "running" and not is_locked(self.path) else self.state
 
     @property
     def toy(self) -> bool:

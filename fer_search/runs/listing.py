@@ -12,7 +12,7 @@ from rich.table import Table
 
 from fer_search.errors import UserError
 from fer_search.report.formatting import percent
-from fer_search.runfolder.schema import ORACLE_FILE
+from fer_search.runfolder.schema import ORACLE_FILE, RUN_FILE
 from fer_search.runs.status import Status, read_status
 
 COLUMNS = ("run", "date", "data", "width", "images", "state", "trials", "failed", "best", "by")
@@ -26,10 +26,10 @@ def list_runs(results: Path) -> list[Status | tuple[Path, str]]:
     Raises:
         UserError: There are none.
     """
-    folders = [path.parent for path in results.glob(f"*/{ORACLE_FILE}")]
+    folders = list({path.parent: None for name in (RUN_FILE, ORACLE_FILE) for path in results.glob(f"*/{name}")})
     if not folders:
         raise UserError(f"there is no run in {results}; start one with fer-search run, or give --results-dir")
-    folders.sort(key=lambda folder: (folder / ORACLE_FILE).stat().st_mtime, reverse=True)
+    folders.sort(key=_changed, reverse=True)
     runs: list[Status | tuple[Path, str]] = []
     for folder in folders:
         try:
@@ -37,6 +37,11 @@ def list_runs(results: Path) -> list[Status | tuple[Path, str]]:
         except UserError as error:
             runs.append((folder, str(error)))
     return runs
+
+
+def _changed(folder: Path) -> float:
+    files = [folder / name for name in (RUN_FILE, ORACLE_FILE)]
+    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
 
 
 def runs_table(runs: list[Status | tuple[Path, str]], width: int = 240) -> Table:

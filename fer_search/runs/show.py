@@ -12,7 +12,7 @@ from rich.table import Table
 from fer_search.errors import UserError
 from fer_search.report import load_epochs, load_trials
 from fer_search.report.formatting import choices, count, duration, gigaflops, title, with_interval
-from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, TRIAL_PREFIX
+from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, RUN_FILE, TRIAL_PREFIX
 
 
 def find_trial(trials: pd.DataFrame, wanted: str) -> pd.Series:
@@ -25,7 +25,8 @@ def find_trial(trials: pd.DataFrame, wanted: str) -> pd.Series:
     Raises:
         UserError: There is no such trial, or several.
     """
-    matches = (trials["trial"] == wanted) | (trials["name"] == wanted).fillna(False)
+    resumed = trials["went_on_as"].isin(trials["trial"])  # the name is that of the training, whose last trial counts
+    matches = (trials["trial"] == wanted) | ((trials["name"] == wanted).fillna(False) & ~resumed)
     if wanted.isdigit():
         matches |= trials["trial"].str.fullmatch(rf"0*{int(wanted)}")
     rows = trials[matches]
@@ -33,8 +34,9 @@ def find_trial(trials: pd.DataFrame, wanted: str) -> pd.Series:
         numbers = ", ".join(str(int(number)) for number in sorted(rows["trial"]))
         raise UserError(f"{wanted} was trained {len(rows)} times; give the number of one of its trials: {numbers}")
     if rows.empty:
-        names = ", ".join(trials["name"].dropna())
-        raise UserError(f"there is no trial {wanted!r}; give a number from 0 to {len(trials) - 1}, or one of {names}")
+        names = ", ".join(dict.fromkeys(trials["name"].dropna()))
+        named = f", or one of {names}" if names else ""
+        raise UserError(f"there is no trial {wanted!r}; give a number from 0 to {len(trials) - 1}{named}")
     return rows.iloc[0]
 
 
@@ -62,11 +64,15 @@ def describe_trial(run: Path, wanted: str) -> list[RenderableType]:
 def how_to_load(run: Path, row: pd.Series) -> str:
     """Return how to use a trial's network, or how to get it where its weights were not kept."""
     number = int(row["trial"])
+    if row["status"] == "failed":
+        return "it failed, so there is no network"
     if (run / f"{TRIAL_PREFIX}{row['trial']}" / BEST_WEIGHTS_FILE).exists():
         return (
             f"to use its network: fer-search predict {run} --trial {number} PHOTO, fer-search export {run} --trial "
             f"{number}, or in Python: fer_search.load({str(run)!r}, trial={number})"
         )
+    if not (run / RUN_FILE).exists():
+        return "its network is kept as stock Keras Tuner keeps it: tuner.get_best_models()"
     return (
         f"its weights were not kept; fer-search confirm {run} --trial {number} trains this design again and keeps the "
         "network"

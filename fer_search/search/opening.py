@@ -13,11 +13,12 @@ from fer_search.runfolder.queue import read_queue
 from fer_search.runfolder.reset import completed_trials, reset_trials
 from fer_search.runfolder.schema import TRIAL_PREFIX
 from fer_search.search.display.events import Range
+from fer_search.search.display.formatting import plural
 from fer_search.search.executors.executor import Executor
 from fer_search.search.proposing.oracles import HyperbandOracle
 from fer_search.search.proposing.queued import enqueue_trials
 from fer_search.search.recovery import recover
-from fer_search.search.run_record import identity, new_run_record
+from fer_search.search.run_record import identity, new_run_record, repeatable
 from fer_search.search.scheduling.budget import TrialBudgets, plan_budgets
 from fer_search.search.scheduling.clock import Clock
 from fer_search.search.scheduling.equal_time import EpochPlan
@@ -109,6 +110,7 @@ def _choose_ahead(state: SearchState, info: dict[str, Any] | None) -> int | str:
     }
     info["extended"] = [*info.get("extended", ()), extension]
     info["identity"]["--ahead"] = given
+    info["command"] = repeatable(settings.command)
     state.folder.write_run_json(info)
     return given
 
@@ -178,9 +180,9 @@ def _check_same_run(state: SearchState, info: dict[str, Any]) -> list[str]:
     if raised:
         _record_extension(state, info, current, raised)
         if "--max-epochs" in raised and not settings.extend_trials:
+            before = plural(recorded["--max-epochs"], "epoch")
             state.say(
-                f"Finished trials keep their {recorded['--max-epochs']} epochs; --extend-trials trains them again for "
-                f"{settings.max_epochs}."
+                f"Finished trials keep their {before}; --extend-trials trains them again for {settings.max_epochs}."
             )
     elif settings.extend:
         _extend_finished(state, info)
@@ -207,7 +209,11 @@ def _extend_finished(state: SearchState, info: dict[str, Any]) -> None:
         return
     if settings.tuner == "grid":
         raise UserError("--extend: every combination of the grid has been tried; widen the space under another --name")
-    raise UserError(f"--extend: the search is finished; give a larger --max-trials than {settings.max_trials}")
+    larger = {"--max-trials": settings.max_trials, "--search-patience": settings.search_patience}
+    options = " or ".join(f"{name} than {value}" for name, value in larger.items() if value is not None)
+    if not options:
+        raise UserError("--extend: the search is finished, as no untried design is left in the space")
+    raise UserError(f"--extend: the search is finished; give a larger {options}")
 
 
 def _take_from(state: SearchState, other: Path, identity: dict[str, Any]) -> None:
@@ -220,12 +226,16 @@ def _plan(state: SearchState) -> TrialBudgets:
     """Return what the whole search trains, the queue included."""
     epochs = state.settings.max_epochs
     planned = plan_budgets(state.oracle, len(state.names), state.max_trials, epochs)
+    if not planned.endless and state.settings.tuner not in ("guided", "hyperband"):  # some may have had fewer epochs
+        begun = tuple(state.jobs.budget(trial) for trial in state.oracle.start_order)
+        planned = TrialBudgets(begun[: len(planned.budgets)] + planned.budgets[len(begun) :])
     queued = tuple(0 if "rows" in entry else epochs for entry in read_queue(state.folder.path))
     return TrialBudgets(planned.budgets + queued, planned.endless)
 
 
 def _record_extension(state: SearchState, info: dict[str, Any], current: dict[str, Any], raised: list[str]) -> None:
     settings = state.settings
+    info["command"] = repeatable(settings.command)
     extension = {
         "after_trials": len(state.folder.trial_files()),
         "from": {name: info["identity"].get(name) for name in raised},
@@ -237,6 +247,7 @@ def _record_extension(state: SearchState, info: dict[str, Any], current: dict[st
         "max_trials": settings.max_trials,
         "max_epochs": settings.max_epochs,
         "time_budget": settings.time_budget,
+        "search_patience": settings.search_patience,
     }
     state.folder.write_run_json(info)
 

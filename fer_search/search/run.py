@@ -87,6 +87,8 @@ def load_data(settings: Settings, say: Callable[[str], None] = lambda text: None
         settings.data, labels=settings.labels, ferplus_csv=settings.ferplus_csv, options=settings.data_options
     )
     say(describe(dataset))
+    if settings.confirm and not (dataset.splits != 0).any():
+        raise UserError(f"--confirm: {dataset.source} has no test images; give --test, or leave --confirm out")
     near = _near_copies(settings)
     if near and not near_pairs_known(dataset):
         say(f"Looking for near copies among {len(dataset.labels):,} images, once for this data set.")
@@ -175,8 +177,9 @@ def _announce(state: SearchState, executor: Executor) -> None:
     if settings.equal_time:
         state.say(_describe_equal_time(state))
     if state.resumed:
-        planned = f" of {state.budgets.trials}" if state.budgets.trials else ""
-        state.say(f"Resuming {state.folder.path}: {state.ended()}{planned} trials are done.")
+        ended, planned = state.ended(), state.budgets.trials
+        done = f"{ended} of {plural(planned, 'trial')}" if planned else plural(ended, "trial")
+        state.say(f"Resuming {state.folder.path}: {done} done.")
     else:
         hint = rerun_hint(settings)
         state.say(f"Run folder: {state.folder.path}. Ctrl-C stops; {hint[0].lower()}{hint[1:]} to resume.")
@@ -215,7 +218,7 @@ def _end(state: SearchState, ending: str, stop: Stop) -> int:
     state.reporter.show(events.SearchEnded(str(state.folder.path), ending, text, ended, failed, best))
     if ending == "interrupted":
         return 128 + (stop.signum or signal.SIGINT)
-    return EXIT_NO_TRIAL if ending == "failing" or (ended and ended == failed) else 0
+    return EXIT_NO_TRIAL if ending == "failing" or ended == failed else 0
 
 
 def _describe_recommendation(state: SearchState) -> str:
@@ -226,6 +229,8 @@ def _describe_recommendation(state: SearchState) -> str:
     if first_trial(state.oracle, recommended) == first_trial(state.oracle, f"{best.number:04d}"):
         return ""
     name = f" ({name})" if (name := state.jobs.name(recommended)) else ""
+    if state.jobs.budget(f"{best.number:04d}") < state.settings.max_epochs:
+        return f"\nRecommended: trial {int(recommended)}{name}; trial {best.number} was not trained to the end."
     return (
         f"\nRecommended: trial {int(recommended)}{name}. According to the model of all learning curves, the lead of "
         f"trial {best.number} is within the noise of a single training."
@@ -235,10 +240,12 @@ def _describe_recommendation(state: SearchState) -> str:
 def _describe_gain(state: SearchState) -> str:
     """Return what the search gained over its baselines, and record it in run.json; "" if that cannot be said."""
     settings, info = state.settings, state.info
-    gain = measure_gain(state.oracle, state.names, settings.max_epochs, len(state.data.val_labels), settings.repeats)
+    budgets = {trial: state.jobs.budget(trial) for trial in state.oracle.trials}
+    images = len(state.data.val_labels)
+    gain = measure_gain(state.oracle, state.names, settings.max_epochs, images, settings.repeats, budgets)
     if gain is None:
         comparable = state.oracle.objective.name == "val_accuracy" and state.names and settings.baselines != "only"
-        full = "their full time" if settings.equal_time else f"all {settings.max_epochs} epochs"
+        full = "their full time" if settings.equal_time else f"all {plural(settings.max_epochs, 'epoch')}"
         why = f"it takes a baseline and a proposal that were trained for {full}"
         return f"\nNo gain over the baselines can be given: {why}." if comparable else ""
     info["gain"] = {"proposal": gain.proposal, "baseline": gain.baseline, "observed": gain.observed}
@@ -249,4 +256,4 @@ def _describe_gain(state: SearchState) -> str:
     trained = sum(row["seconds"] for trial in (gain.proposal, gain.baseline) for row in state.jobs.history(trial))
     seconds = SEEDS * share * trained
     cost = f"confirming it with {SEEDS} seeds takes {format_range(0.9 * seconds, 1.3 * seconds)}"
-    return f"\n{gain.describe(state.folder.path, name, cost)}"
+    return f"\n{gain.describe(state.folder.path, name, cost, info.get('recommended'))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,6 +100,12 @@ def new_run_record(
         "state": "running",
         "seconds": 0.0,
     }
+
+
+def repeatable(command: str) -> str:
+    """Return a command line without what extends or replaces a run: what its next start takes."""
+    flags = ("--extend", "--extend-trials", "--overwrite")
+    return shlex.join(part for part in shlex.split(command) if part not in flags)
 
 
 def space_texts(space: Space) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Settings:
     max_trials: int | None = None
     max_epochs: int = 50
     equal_time: bool = False
+    confirm: bool = False
     factor: int = 3
     min_steps: int | None = None
     baselines: str = "first"
@@ -111,6 +112,8 @@ class Settings:
             raise UserError("--prune median compares equal numbers of epochs, which --equal-time does not train")
         if self.repeats > 1 and self.baselines == "none":
             raise UserError("--repeats trains the baselines several times, but --baselines none leaves them out")
+        if self.confirm and self.protocol == "report":
+            raise UserError("--confirm needs --protocol holdout: this one has validated on the test images")
         if self.extend_trials and not self.extend:
             raise UserError("--extend-trials is part of --extend; give both, with a larger --max-epochs")
         if self.devices > 1 and self.workers != 1:

@@ -86,7 +86,7 @@ def render(analysis: RunAnalysis, plotly: str = "inline", live: float | None = N
         repeat.section(analysis),
     ]
     started = info.created[:16].replace("T", " ") + (" UTC" if info.created else "")
-    facts = [info.data.get("name"), info.device, started, STATES.get(info.state, info.state)]
+    facts = [info.data.get("name"), info.device, started, STATES.get(info.current_state, info.current_state)]
     subtitle = " · ".join(str(fact) for fact in facts if fact) or "a Keras Tuner project"
     page = Page(
         info.name, subtitle, info.cautions(), sections, table, filter_bar(analysis, table), live, analysis.majority

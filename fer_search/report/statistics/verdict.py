@@ -62,8 +62,9 @@ def _without_result(designs: pd.DataFrame) -> str:
 def _state(info: RunInfo) -> list[str]:
     return {
         "running": ["The search is still running: these are the trials so far."],
+        "killed": ["The search was killed, or the power failed; re-run the same command to resume."],
         "interrupted": ["The search was interrupted; re-run the same command to resume."],
-    }.get(info.state, [])
+    }.get(info.current_state, [])
 
 
 def _significance(info: RunInfo, scored: pd.DataFrame) -> str:

@@ -136,7 +136,7 @@ class RunAnalysis:
     @property
     def unfinished(self) -> str:
         """What a trial without an end is called: it only runs as long as the search does."""
-        return "running" if self.info.state in ("running", "") else "unfinished"
+        return "running" if self.info.current_state in ("running", "") else "unfinished"
 
     @cached_property
     def no_better_than_majority(self) -> np.ndarray:

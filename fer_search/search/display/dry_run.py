@@ -15,7 +15,7 @@ from fer_search.augment import augment, draw_epoch
 from fer_search.console import SafeConsole
 from fer_search.data.load import describe
 from fer_search.inspection.describe import describe_space
-from fer_search.search.display.formatting import format_range
+from fer_search.search.display.formatting import format_range, plural
 from fer_search.search.display.messages import describe_plan
 from fer_search.search.executors.open import open_executor
 from fer_search.search.proposing.oracles import oracle_for
@@ -82,7 +82,7 @@ def print_dry_run(settings: Settings, console: Console | None = None) -> None:
     low, high = estimate_seconds(designs, speed, budgets, len(names[:limit]), len(data.labels), len(data.val_labels))
     workers = f" with {slots} workers" if slots > 1 else ""
     say(
-        f"Search: {settings.tuner}, {budgets.trials} trials, {budgets.epochs} epochs; "
+        f"Search: {settings.tuner}, {plural(len(budgets.budgets), 'trial')}, {plural(budgets.epochs, 'epoch')}; "
         f"{format_range(low / slots, high / slots)} on this device{workers}."
     )
 

@@ -106,5 +106,7 @@ def describe_end(
         return f"Time budget used up: {so_far}{rest}. Add --extend with a longer --time-budget to continue."
     if state == "failing":
         number, message = failures
-        return f"Stopped: {so_far}, the last {number} in a row ({message}). Raise --max-failures to continue."
+        too_slow = "--time-budget" in message
+        remedy = "Give more time, or choose fewer --max-epochs," if too_slow else "Raise --max-failures"
+        return f"Stopped: {so_far}, the last {number} in a row ({message}). {remedy} to continue."
     return f"Stopped: {so_far}, nothing lost. {rerun_hint(settings)} to resume."

@@ -106,7 +106,7 @@ def execute(
 
 
 def _train(job: Job, data: TrialData, hooks: TrialHooks, stop: Stop) -> Outcome:
-    early = StoppingCallback(job.stopping, job.trial.folder / "epochs.csv")
+    early = StoppingCallback(job.stopping, job.trial.folder / "epochs.csv", job.trial.history)
     hooks.callbacks = (early, *([Board(job.board)] if job.board else []))
     marker = job.crash_marker()
     stop.on_signal = marker.clear

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -66,6 +67,29 @@ def prepare_environment(address: str | None) -> None:
         os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(16)
 
 
+def check_reachable(address: str, timeout: float = 5.0) -> None:
+    """Refuse a cluster that nothing answers for; Ray itself would try for minutes.
+
+    Args:
+        address: "auto" or HOST:PORT; the former is left to Ray.
+        timeout: Seconds to wait for an answer.
+
+    Raises:
+        UserError: There is none, or it is not an address.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"--cluster {address}: give auto or HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"--cluster {address}: nothing answers there ({error}); start it with: ray start --head"
+        ) from error
+
+
 class Cluster:
     """A Ray cluster of one machine, started for this process, or one that was there before.
 
@@ -106,6 +130,7 @@ class Cluster:
             raise
 
     def _join(self, address: str) -> None:
+        check_reachable(address)
         try:
             self._init(address=address)
         except (ConnectionError, RuntimeError, ValueError) as error:

@@ -11,6 +11,7 @@ import keras_tuner as kt
 import numpy as np
 from keras_tuner.engine import hyperparameters as kinds
 from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.tuners import bayesian
 from threadpoolctl import threadpool_limits
 
 from fer_search.choices import fill_defaults
@@ -19,7 +20,7 @@ from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.search.proposing.gaussian_process import propose
 from fer_search.search.proposing.guided_oracle import GuidedOracle, rung_epochs
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
-from fer_search.search.settings import Settings
+from fer_search.search.settings import DEFAULT_TRIALS, Settings
 from fer_search.space import Space
 
 TUNERS = ("guided", "hyperband", "bayesian", "random", "grid")
@@ -144,6 +145,14 @@ class BayesianOracle(SafeOracle, kt.oracles.BayesianOptimizationOracle):
 
     The random numbers of a proposal depend on the seed and the trial's number only. A failed trial counts as the worst.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        if bayesian.sklearn is None:  # ``fast_imports`` skipped it; Keras Tuner makes a model of it, which is not used
+            import sklearn
+            import sklearn.gaussian_process
+
+            bayesian.sklearn = sklearn
+        super().__init__(*args, **options)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         completed = [trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED]
@@ -271,7 +280,7 @@ def make_oracle(
         oracle.full_baselines = full_baselines
         oracle.start_at(min_epochs)
     elif tuner == "bayesian":
-        initial = min(3 * len(choices.space), max(3, (max_trials or 10**9) // 3))
+        initial = min(3 * len(choices.space), max(3, (max_trials or DEFAULT_TRIALS) // 3))
         oracle = BayesianOracle(max_trials=None, num_initial_points=initial, **common)
     elif tuner == "grid":
         oracle = GridOracle(max_trials=None, **common)

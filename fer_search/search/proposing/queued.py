@@ -22,7 +22,7 @@ from fer_search.search.proposing.safe_oracle import SafeOracle
 
 # Fields of the identity that must agree for results of one run to count in another.
 SAME = (
-    *("data", "--protocol", "--validation", "--limit-train", "--width", "--batch-size"),
+    *("data", "--protocol", "--validation", "--drop-duplicates", "--limit-train", "--width", "--batch-size"),
     *("--objective", "--max-epochs", "--equal-time"),
 )
 
@@ -98,7 +98,9 @@ def enqueue_trials(run: Path, other: Path, space: HyperParameters, identity: Map
     from fer_search.runfolder.identity import DEFAULT_IDENTITY
 
     recorded = DEFAULT_IDENTITY | info["identity"]
-    if differing := [name for name in SAME if recorded.get(name) != identity.get(name)]:
+    own_split = identity.get("--protocol") == "report" or identity.get("--validation") == "own"
+    names = SAME if own_split else (*SAME, "--seed")  # which draws the validation images
+    if differing := [name for name in names if recorded.get(name) != identity.get(name)]:
         changes = "; ".join(f"{name} {recorded.get(name)} there, {identity.get(name)} here" for name in differing)
         raise UserError(f"--from {other}: its results cannot be compared with this run's: {changes}")
     taken, unfit = 0, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -46,13 +46,14 @@ class Gain:
         """95% interval of the corrected gain."""
         return self.corrected - 1.96 * self.error, self.corrected + 1.96 * self.error
 
-    def describe(self, folder: object, baseline: str, confirm_seconds: str) -> str:
+    def describe(self, folder: object, baseline: str, confirm_seconds: str, recommended: str | None = None) -> str:
         """Return sentences for the end of a search.
 
         Args:
             folder: Run folder.
             baseline: Name of the best baseline.
             confirm_seconds: How long a confirmation takes, in words.
+            recommended: Trial that the tuner recommends, if any.
         """
         low, high = (100 * end for end in self.interval)
         noise = "between seeds" if self.repeated else "of the validation images alone"
@@ -60,7 +61,8 @@ class Gain:
             f"{100 * self.corrected:+.1f} points after correction for the best of {self.proposals} "
             f"(95% {low:+.1f} to {high:+.1f}, noise {noise})"
         )
-        command = f"fer-search confirm {folder} --trial {int(self.proposal)} --trial {int(self.baseline)}"
+        trials = dict.fromkeys(int(trial) for trial in (recommended, self.proposal, self.baseline) if trial is not None)
+        command = " ".join([f"fer-search confirm {folder}", *(f"--trial {trial}" for trial in trials)])
         if self.corrected <= 0:
             return (
                 f"No proposal is better than the baseline {baseline}: the best of {self.proposals}, trial "
@@ -73,7 +75,12 @@ class Gain:
 
 
 def measure_gain(
-    oracle: SafeOracle, names: Sequence[str], max_epochs: int, validation: int, repeats: int = 1
+    oracle: SafeOracle,
+    names: Sequence[str],
+    max_epochs: int,
+    validation: int,
+    repeats: int = 1,
+    budgets: Mapping[str, int] | None = None,
 ) -> Gain | None:
     """Return the gain of a search; None without a fully trained baseline and proposal, or for another objective.
 
@@ -83,10 +90,11 @@ def measure_gain(
         max_epochs: Number of epochs of a full training.
         validation: Number of validation images.
         repeats: How often each baseline was trained.
+        budgets: Trial -> its number of epochs, where the tuner chose none; all of ``max_epochs`` by default.
     """
     if oracle.objective.name != "val_accuracy" or not validation:
         return None
-    scores = _full_scores(oracle, max_epochs)
+    scores = _full_scores(oracle, max_epochs, budgets or {})
     baselines = {trial: score for trial, score in scores.items() if first_trial(oracle, trial) < len(names)}
     proposals = {trial: score for trial, score in scores.items() if trial not in baselines}
     if not baselines or not proposals:
@@ -131,11 +139,12 @@ def first_trial(oracle: SafeOracle, trial_id: str) -> int:
     return int(trial_id)
 
 
-def _full_scores(oracle: SafeOracle, max_epochs: int) -> dict[str, float]:
+def _full_scores(oracle: SafeOracle, max_epochs: int, budgets: Mapping[str, int]) -> dict[str, float]:
     """Return the best score of each training that reached the last epoch, its earlier rungs included."""
     scores = {}
     for trial in oracle.trials.values():
-        if trial.score is None or trial.hyperparameters.values.get("tuner/epochs", max_epochs) < max_epochs:
+        budget = trial.hyperparameters.values.get("tuner/epochs", budgets.get(trial.trial_id, max_epochs))
+        if trial.score is None or budget < max_epochs:
             continue
         best, values = trial.score, trial.hyperparameters.values
         while parent := values.get(PARENT):

@@ -13,8 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.epochs import Row, read_epochs
 from fer_search.runfolder.objective import ACCURACY, Objective
+from fer_search.search.display.formatting import plural
 
 MIN_TRIALS = 5  # curves needed for a median
 WARM_UP_FRACTION = 0.2  # of a trial's epochs, during which it is never pruned: early accuracies say little
@@ -47,7 +48,7 @@ class StoppingRule:
         sign = self.objective.sign
         waited = len(curve) - 1 - int(np.argmax(np.multiply(sign, curve)))
         if self.patience is not None and waited >= self.patience:
-            return f"ended after epoch {len(curve)}: no better for {waited} epochs"
+            return f"ended after epoch {len(curve)}: no better for {plural(waited, 'epoch')}"
         if len(self.curves) < MIN_TRIALS or len(curve) <= WARM_UP_FRACTION * self.epochs:
             return ""
         pick = max if sign > 0 else min
@@ -64,11 +65,12 @@ class StoppingCallback(keras.callbacks.Callback):
     Args:
         rule: When to stop.
         table: The trial's epochs.csv, read at the start and after each epoch.
+        history: Rows of the trials that it continues.
     """
 
-    def __init__(self, rule: StoppingRule, table: Path) -> None:
+    def __init__(self, rule: StoppingRule, table: Path, history: Sequence[Row] = ()) -> None:
         super().__init__()
-        self.rule, self.table, self.why = rule, table, ""
+        self.rule, self.table, self.history, self.why = rule, table, history, ""
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._check()
@@ -77,5 +79,7 @@ class StoppingCallback(keras.callbacks.Callback):
         self._check()
 
     def _check(self) -> None:
-        self.why = self.rule.reason([row[self.rule.objective.name] for row in read_epochs(self.table)])
+        own = read_epochs(self.table)
+        curve = [row[self.rule.objective.name] for row in (*self.history, *own)]
+        self.why = self.rule.reason(curve) if own else ""  # a trial has one epoch of its own at least
         self.model.stop_training = bool(self.why)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fer_search.search.display.formatting import format_duration, format_exactly
+from fer_search.search.display.formatting import format_exactly, format_range, plural
 from fer_search.search.scheduling.estimate import SPREAD, Speed
 from fer_search.training.trial import TrialFailed
 
@@ -46,10 +46,12 @@ class TimeLimits:
         limit = self.max_seconds_per_epoch
         if limit is not None and epoch > limit:
             raise TrialFailed(f"an estimated {epoch:.3g} s per epoch, more than --max-seconds-per-epoch {limit:g}")
-        lowest = SPREAD[0] * (self.speed.trial + epochs * epoch)
+        whole = self.speed.trial + epochs * epoch
+        lowest = SPREAD[0] * whole
         if self.time_budget is not None and lowest > self.time_budget:
+            estimate = format_range(lowest, SPREAD[1] * whole)
             raise TrialFailed(
-                f"its {epochs} epochs are estimated to take {format_duration(epochs * epoch)}, more than --time-budget "
+                f"{plural(epochs, 'epoch')} would take an estimated {estimate}, more than --time-budget "
                 f"{format_exactly(self.time_budget)}"
             )
 

@@ -169,6 +169,11 @@ class JobMaker:
         epochs = self.epoch_plan.epochs(budget, full, trained, self.oracle.rungs_left(values))
         return {"epochs": epochs, "full_epochs": full, "budget": budget}
 
+    def budget(self, trial_id: str) -> int:
+        """Return the tuner's budget of a trial, in epochs."""
+        record = self._record(trial_id)
+        return int(record.get("budget", record.get("epochs", self.settings.max_epochs)))
+
     def epochs_per_budget(self, trial_id: str) -> float:
         """Return the number of epochs that a trial is trained for per epoch of the tuner's budget."""
         return float(self._record(trial_id).get("full_epochs", self.settings.max_epochs) / self.settings.max_epochs)

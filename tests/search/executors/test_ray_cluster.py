@@ -2,11 +2,19 @@
 
 import io
 import os
+import socket
 
 import pytest
 
+from fer_search.errors import UserError
 from fer_search.search.executors import ray_cluster
-from fer_search.search.executors.ray_cluster import PID_FILE, _environment, _temporary_folder, _WithoutRay
+from fer_search.search.executors.ray_cluster import (
+    PID_FILE,
+    _environment,
+    _temporary_folder,
+    _WithoutRay,
+    check_reachable,
+)
 
 
 def test_rays_messages_about_its_workers_are_dropped():
@@ -25,6 +33,18 @@ def test_the_workers_environment_is_set_while_the_cluster_starts(monkeypatch):
         assert os.environ["OMP_NUM_THREADS"] == os.environ["TF_NUM_INTRAOP_THREADS"] == "2"
     assert os.environ["OMP_NUM_THREADS"] == "8"
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+
+
+def test_a_cluster_that_does_not_answer_is_refused_at_once():
+    check_reachable("auto")  # Ray looks for that
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        check_reachable(f"127.0.0.1:{port}")
+    with pytest.raises(UserError, match=rf"--cluster 127\.0\.0\.1:{port}: nothing answers there .*ray start --head"):
+        check_reachable(f"127.0.0.1:{port}")
+    for wrong in ("somewhere", "host:", ":6379", "host:port"):
+        with pytest.raises(UserError, match="give auto or HOST:PORT"):
+            check_reachable(wrong)
 
 
 def test_folders_of_killed_drivers_are_removed(tmp_path, monkeypatch):

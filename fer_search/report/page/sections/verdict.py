@@ -13,6 +13,7 @@ from fer_search.report.statistics.importance import MATTERS, conclusion
 from fer_search.report.statistics.verdict import completed, verdict
 from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.report.tables.confirmed import tested_rows
+from fer_search.runfolder.confirmation import previous_evaluations, read_confirm_json
 
 
 def section(analysis: RunAnalysis) -> Section:
@@ -59,7 +60,9 @@ def _tested(analysis: RunAnalysis) -> Markup | None:
         score = tag("strong", formatting.percent(row["accuracy"]))
         numbers.append(tag("p", score, interval, tag("span", what, class_="what"), class_="score"))
     seeds = formatting.plural(int(rows["seeds"].iloc[0]), "seed")
-    title = tag("p", f"Tested once: {rows['design'].iloc[0]}, trained again with {seeds}", class_="what")
+    looks = previous_evaluations(read_confirm_json(analysis.info.path))
+    times = "once" if looks <= 1 else f"{looks} times"
+    title = tag("p", f"Tested {times}: {rows['design'].iloc[0]}, trained again with {seeds}", class_="what")
     return tag("div", title, tag("div", *numbers, class_="scores"), class_="card tested")
 
 
