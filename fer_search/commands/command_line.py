@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 
@@ -15,5 +14,6 @@ def command_line(context: typer.Context) -> str:
     for parameter in context.command.params:
         source, value = context.get_parameter_source(str(parameter.name)), context.params.get(str(parameter.name))
         if source is not None and source.name == "ENVIRONMENT":
-            parts += [parameter.opts[0]] if value is True else [parameter.opts[0], os.environ[str(parameter.envvar)]]
+            text = str(parameter.resolve_envvar_value(context))
+            parts += [parameter.opts[0]] if value is True else [parameter.opts[0], text]
     return shlex.join(parts)

@@ -105,10 +105,14 @@ def _completed(row: pd.Series) -> pd.Series:
 
 def _recommended_first(run: Path, completed: pd.DataFrame) -> list[pd.Series]:
     """Return the rows of completed trials: the recommended one, those of the last rung, the others; the best first."""
-    rows, recommended = [row for _, row in completed.iterrows()], load_run(run).recommended
-    last = completed["round"].max()  # missing without rungs
-    stopped = {row["trial"]: not pd.isna(row["round"]) and bool(row["round"] < last) for row in rows}
-    return sorted(rows, key=lambda row: (row["trial"] != recommended, stopped[row["trial"]]))
+    info, highest = load_run(run), completed["round"].max()
+
+    def stopped(row: pd.Series) -> bool:
+        last = row["bracket"] if info.tuner.get("name") == "hyperband" else highest
+        return not pd.isna(row["round"]) and bool(row["round"] < last)
+
+    rows = [row for _, row in completed.iterrows()]
+    return sorted(rows, key=lambda row: (row["trial"] != info.recommended, stopped(row)))
 
 
 def _read_design(run: Path, trial: str) -> tuple[Design, int, int | None]:

@@ -40,8 +40,8 @@ def list_runs(results: Path) -> list[Status | tuple[Path, str]]:
 
 
 def _changed(folder: Path) -> float:
-    files = [folder / name for name in (RUN_FILE, ORACLE_FILE)]
-    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+    files = [folder / name for name in (ORACLE_FILE, RUN_FILE)]
+    return next((file.stat().st_mtime for file in files if file.exists()), 0.0)
 
 
 def runs_table(runs: list[Status | tuple[Path, str]], width: int = 240) -> Table:

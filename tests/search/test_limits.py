@@ -167,7 +167,7 @@ def test_a_trial_that_can_end_within_the_grace_period_is_finished(search, tmp_pa
         return real(trial, data, hooks)
 
     monkeypatch.setattr(job_module, "train", timed)
-    assert search(tmp_path, max_trials=20, max_epochs=3, time_budget=28) == 0
+    assert search(tmp_path, max_trials=20, max_epochs=3, time_budget=28) == (0 if "COMPLETED" in statuses else 3)
     trials = [read_json(path) for path in sorted(tmp_path.glob("tiny/trial_*/trial.json"))]
     assert [trial["status"] for trial in trials] == statuses
     assert json.loads((tmp_path / "tiny" / "run.json").read_text())["state"] == "out_of_time"
