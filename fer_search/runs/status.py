@@ -126,7 +126,7 @@ def status_as_json(status: Status) -> str:
 def _now(now: dict[str, Any]) -> list[str]:
     """Return what trains now: one trial, or a table of the workers."""
     low, high = now["left"]
-    left = f"{duration(low)} to {duration(high)} left"
+    left = f"{duration(low)} left" if duration(low) == duration(high) else f"{duration(low)} to {duration(high)} left"
     if workers := now.get("workers"):
         busy = sum(worker["trial"] is not None for worker in workers)
         return [f"now: {busy} of {len(workers)} workers train; {left}", *_worker_table(workers)]
