@@ -72,7 +72,7 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
         state.oracle.flush()
     if isinstance(state.oracle, HyperbandOracle):
         state.oracle.hyperband_iterations = info["tuner"].get("iterations", 1)
-    state.budgets = _plan(state)
+    state.budgets = _plan(state, info)
     info["tuner"]["trials"] = state.budgets.trials
     if state.workers > 1:
         info["workers"] = state.workers
@@ -222,11 +222,12 @@ def _take_from(state: SearchState, other: Path, identity: dict[str, Any]) -> Non
     state.say(f"Taken from {other}: {taken} completed trials, which are not trained again{left}.")
 
 
-def _plan(state: SearchState) -> TrialBudgets:
+def _plan(state: SearchState, info: dict[str, Any]) -> TrialBudgets:
     """Return what the whole search trains, the queue included."""
     epochs = state.settings.max_epochs
     planned = plan_budgets(state.oracle, len(state.names), state.max_trials, epochs)
-    if not planned.endless and state.settings.tuner not in ("guided", "hyperband"):  # some may have had fewer epochs
+    without_rungs = state.settings.tuner not in ("guided", "hyperband")
+    if info.get("extended") and not planned.endless and without_rungs:  # earlier trials had fewer epochs
         begun = tuple(state.jobs.budget(trial) for trial in state.oracle.start_order)
         planned = TrialBudgets(begun[: len(planned.budgets)] + planned.budgets[len(begun) :])
     queued = tuple(0 if "rows" in entry else epochs for entry in read_queue(state.folder.path))

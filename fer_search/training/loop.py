@@ -107,16 +107,13 @@ class EpochLoop:
         draws = draw_epoch(
             self._random(rng.AUGMENTATION, epoch), steps, batch, self.trial.design.augmentation, self.size
         )
-        return (
-            draws
-            | shrinking(self.trial.resolution(epoch), self.size, steps)
-            | {
-                "rows": rows,
-                "weights": weights,
-                "loss_weights": loss_weights(weights, rows, draws, self.image_weights),
-                "learning_rates": self._learning_rates(val_losses, len(rows), self.trial.horizon or self.trial.epochs),
-            }
-        )
+        draws |= shrinking(self.trial.resolution(epoch), self.size, steps)
+        return draws | {
+            "rows": rows,
+            "weights": weights,
+            "loss_weights": loss_weights(weights, rows, draws, self.image_weights),
+            "learning_rates": self._learning_rates(val_losses, len(rows), self.trial.horizon or self.trial.epochs),
+        }
 
     def _learning_rates(self, val_losses: list[float], steps: int, horizon: int) -> np.ndarray:
         user = user_training(self.model)

@@ -176,6 +176,8 @@ class JobMaker:
 
     def epochs_per_budget(self, trial_id: str) -> float:
         """Return the number of epochs that a trial is trained for per epoch of the tuner's budget."""
+        if not self.settings.equal_time:
+            return 1.0
         return float(self._record(trial_id).get("full_epochs", self.settings.max_epochs) / self.settings.max_epochs)
 
     def history(self, trial_id: str) -> list[Row]:
