@@ -240,7 +240,7 @@ def _describe_recommendation(state: SearchState) -> str:
 def _describe_gain(state: SearchState) -> str:
     """Return what the search gained over its baselines, and record it in run.json; "" if that cannot be said."""
     settings, info = state.settings, state.info
-    extended = state.oracle.trials if info.get("extended") else ()  # else all trials have the same budget, but for rungs
+    extended = state.oracle.trials if info.get("extended") else ()  # else budgets differ between rungs only
     budgets = {trial: state.jobs.budget(trial) for trial in extended}
     images = len(state.data.val_labels)
     gain = measure_gain(state.oracle, state.names, settings.max_epochs, images, settings.repeats, budgets)
