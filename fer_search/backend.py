@@ -25,6 +25,7 @@ from fer_search.fast_imports import UNUSED, fast_imports
 BACKENDS = ("tensorflow", "jax")
 GPU_SHARE = "FER_SEARCH_GPU_SHARE"  # environment variable: fraction of a GPU that this process may use
 _gpus_hidden = False
+_started = ""  # the backend that ``start`` has prepared in this process
 JAX_GPU_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin", "jax_rocm60_plugin", "jax_rocm7_plugin")
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")  # CPU features with bfloat16 faster than float32
 BFLOAT16_CAPABILITY = (8, 0)  # first NVIDIA compute capability with it
@@ -53,6 +54,9 @@ def start(unused: frozenset[str] = UNUSED) -> str:
     Raises:
         UserError: The backend is unknown or not installed.
     """
+    global _started
+    if _started and os.environ.get("KERAS_BACKEND") == _started:
+        return _started
     if gpu_count():
         xla_flags.make_gpu_deterministic()
     with suppressed_native_stderr():
@@ -73,7 +77,8 @@ def start(unused: frozenset[str] = UNUSED) -> str:
         raise UserError(
             f"KERAS_BACKEND={backend}: {error}; install it from the repository with: pip install '.{extra}'"
         ) from error
-    return str(keras.backend.backend())
+    _started = str(keras.backend.backend())
+    return _started
 
 
 def choose() -> tuple[str, str]:

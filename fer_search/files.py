@@ -79,7 +79,8 @@ def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise UnsafeFileError(f"it has {size:,} bytes, more than the {limit:,} that such a file may have")
-        return file.read(limit)
+        content = file.read(min(size + 1, limit))  # reading up to the limit would allocate as much, each time
+        return content if len(content) <= size else content + file.read(limit - len(content))
 
 
 def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:

@@ -39,9 +39,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+MEMORY_FOLDER = Path("/dev/shm")  # Linux's file system in memory
+MEMORY_NEEDED = 4 * 2**30  # bytes; the temporary files of the whole suite take less than one
+
+
 def pytest_configure() -> None:
     """Do not wait for the disk: no test survives a power cut. What is synced, and when, tests/crash records."""
     os.fsync = lambda descriptor: None
+    if MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free > MEMORY_NEEDED:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_FOLDER))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -68,7 +74,7 @@ def _fast_start_of_trials(_own_cache: None) -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
-MODULES_BETWEEN_FULL_COLLECTIONS = 10
+MODULES_BETWEEN_FULL_COLLECTIONS = 20
 _modules = itertools.count(1)
 
 

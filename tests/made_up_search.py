@@ -22,6 +22,7 @@ from fer_search.search.executors import here
 from fer_search.search.executors import job as job_module
 from fer_search.search.settings import Settings
 from fer_search.search.trials import pretrained
+from fer_search.space import load_space
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, link_best, remove_other_checkpoints
 from fer_search.training.trial import Progress, Stopped
 
@@ -82,6 +83,34 @@ def fake_train(trial, data, hooks):
     return rows
 
 
+_spaces = {}
+
+
+def load_space_once(path, *options):
+    """Do what ``load_space`` does, which depends on the file and the options alone, once for all starts of a search."""
+    key = (path, path.read_bytes() if path.is_file() else None, repr(options))
+    if key not in _spaces:
+        space = load_space(path, *options)
+        if space.modules:  # which may change while the file does not
+            return space
+        _spaces[key] = space
+    return _spaces[key]
+
+
+_resolved = {}
+
+
+def resolve_once(space, settings):
+    """Do what ``resolve_missing_weights`` does, once for all starts of a search where nothing is missing."""
+    key = (space, settings.missing_weights, settings.weights_dir)
+    if key not in _resolved:
+        found = pretrained.resolve_missing_weights(space, settings)
+        if found != (space, []):
+            return found
+        _resolved[key] = found
+    return _resolved[key]
+
+
 _splits = {}
 
 
@@ -97,6 +126,8 @@ def split_once(dataset, **options):
 def made_up(monkeypatch, faces):
     """Make searches train nothing."""
     monkeypatch.setattr(run_module, "load_dataset", lambda source, **options: faces)
+    monkeypatch.setattr(run_module, "load_space", load_space_once)
+    monkeypatch.setattr(run_module, "resolve_missing_weights", resolve_once)
     monkeypatch.setattr(run_module, "make_split", split_once)
     monkeypatch.setattr(opening, "estimate_search", lambda *arguments: (40.0, 80.0))
     monkeypatch.setattr(here, "store_predictions", lambda *arguments: None)

@@ -1,27 +1,32 @@
 """Images that occur more than once: exact copies, and near copies (re-encoded, mirrored, brightened).
 
 Two images are near copies if their pixels, or those of one and the mirror image of the other, correlate above 0.99.
-The search is exact: with unit vectors a and b split into block means a', b' and the rest, Cauchy-Schwarz bounds their
-correlation by a' . b' + |a - a'| |b - b'|, which is the product of two short vectors; only pairs whose bound exceeds
-the threshold are compared in full.
+The search is exact: the unit vector of an image is split into its 8x8 slowest waves (a cosine transform) and the rest.
+Mirroring negates the waves with an odd number across. With the even waves e and f, the odd ones o and p, and the rests
+r and s of two images, both correlations are at most e . f + |o . p| + |r| |s| (Cauchy-Schwarz), which takes two short
+products; only pairs whose bound exceeds the threshold are compared in full.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from threadpoolctl import threadpool_limits
 
 from fer_search.data.cache import cached_array, is_cached
 from fer_search.data.dataset import TEST_SPLITS, TRAIN, Dataset
 
 THRESHOLD = 0.99  # correlation of two images that are near copies
-SIDE, BLOCKS = 48, 16  # images are compared at 48x48, after comparing 16x16 block means
+SIDE, WAVES = 48, 8  # images are compared at 48x48, after comparing their 8x8 slowest waves
+MARGIN, ROUNDING = 1e-4, 1e-5  # added to the bound and to the square of a rest: more than float32 loses
 MAX_IMAGES = 60_000  # more are searched for exact copies only: the time grows with the square
-CHUNK = 1024  # images compared with all others at a time
+CHUNK = 1024  # images prepared at a time
+ROWS, COLUMNS = 256, 1024  # short vectors compared at a time: their bounds fit in a core's cache
 CONTRAST = 1e-3  # standard deviation below which an image is blank, of grey values from 0 to 255
 
 
@@ -104,39 +109,56 @@ def find_near_pairs(images: np.ndarray, threshold: float = THRESHOLD) -> np.ndar
     """
     vectors, contrast = _unit_vectors(images)
     rows = np.flatnonzero(contrast > CONTRAST)
-    vectors = vectors[rows]
-    mirrored = vectors.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(len(vectors), -1)
-    short, short_mirrored = _short_vectors(vectors), _short_vectors(mirrored)
-    pairs = []
-    for start in range(0, len(rows), CHUNK):
-        stop = min(start + CHUNK, len(rows))
-        for own, own_full in ((short, vectors), (short_mirrored, mirrored)):
-            a, b = np.nonzero(own[start:stop] @ short[start:].T > threshold - 1e-5)
-            a, b = a + start, b + start
-            a, b = a[a < b], b[a < b]
-            pairs.append(_confirmed(own_full, vectors, a, b, threshold))
-    found = np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
-    return np.unique(rows[found], axis=0).reshape(-1, 2)
+    even, odd = _short_vectors(vectors)
+    found = [np.empty((0, 2), np.int64)]
+    with threadpool_limits(1, user_api="blas"):  # for products as small as these, threads take longer
+        for pairs in _possible_pairs(even[rows], odd[rows], threshold - MARGIN):
+            found.append(_confirmed(vectors, np.sort(rows[pairs], axis=1), threshold))
+    return np.unique(np.concatenate(found), axis=0)
 
 
-def _confirmed(left: np.ndarray, right: np.ndarray, a: np.ndarray, b: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the pairs (a, b) whose full vectors correlate above the threshold."""
-    kept = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(a), 4096):
-        i, j = a[start : start + 4096], b[start : start + 4096]
-        above = np.einsum("nd,nd->n", left[i], right[j]) > threshold
-        kept.append(np.stack([i[above], j[above]], axis=1))
-    return np.concatenate(kept)
+def _possible_pairs(even: np.ndarray, odd: np.ndarray, limit: float) -> Iterator[np.ndarray]:
+    """Yield the pairs of short vectors whose bound exceeds a limit, int64 (pairs, 2).
+
+    No number of two such vectors differs by more than the distance of the images, of which the mirror image of one may
+    be meant. So the vectors are sorted by the number that varies most, and each is compared with those in reach.
+    """
+    widest = even.std(axis=0).argmax() if len(even) else 0
+    order = np.argsort(even[:, widest], kind="stable")
+    even, odd = even[order], odd[order]
+    ends = np.searchsorted(even[:, widest], even[:, widest] + np.sqrt(2 * (1 - limit)), side="right")
+    for start in range(0, len(order), ROWS):
+        own = slice(start, start + ROWS)
+        for first in range(start, ends[own][-1], COLUMNS):
+            others = slice(first, first + COLUMNS)
+            bound = np.abs(odd[own] @ odd[others].T)
+            bound += even[own] @ even[others].T
+            a, b = np.divmod(np.flatnonzero(bound > limit), bound.shape[1])
+            a, b = a + start, b + first
+            yield np.stack([order[a[a < b]], order[b[a < b]]], axis=1)
+
+
+def _confirmed(vectors: np.ndarray, pairs: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the pairs whose full vectors correlate above the threshold, mirrored or not."""
+    above = np.zeros(len(pairs), bool)
+    for start in range(0, len(pairs), CHUNK):
+        left, right = vectors[pairs[start : start + CHUNK, 0]], vectors[pairs[start : start + CHUNK, 1]]
+        mirrored = left.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(left.shape)
+        for own in (left, mirrored):
+            above[start : start + CHUNK] |= np.einsum("nd,nd->n", own, right) > threshold
+    confirmed: np.ndarray = pairs[above]
+    return confirmed
 
 
 def _unit_vectors(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return images as float32 (n, 48 * 48), mean 0 and norm 1, and their standard deviations."""
-    vectors = np.empty((len(images), SIDE * SIDE), np.float32)
+    vectors, norms = np.empty((len(images), SIDE * SIDE), np.float32), np.empty(len(images), np.float32)
     for start in range(0, len(images), CHUNK):
-        vectors[start : start + CHUNK] = _standard(images[start : start + CHUNK]).reshape(-1, SIDE * SIDE)
-    vectors -= vectors.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(vectors, axis=1)
-    vectors /= np.maximum(norms, 1e-6)[:, None]
+        own = slice(start, start + CHUNK)
+        part = _standard(images[own]).reshape(-1, SIDE * SIDE)
+        part -= part.mean(axis=1, keepdims=True)
+        norms[own] = np.linalg.norm(part, axis=1)
+        np.divide(part, np.maximum(norms[own], 1e-6)[:, None], out=vectors[own])
     return vectors, norms / SIDE
 
 
@@ -154,9 +176,13 @@ def _standard(images: np.ndarray) -> np.ndarray:
     return cells
 
 
-def _short_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Return float32 (n, 16 * 16 + 1): the projection on block means, and the norm of the rest."""
-    block = SIDE // BLOCKS
-    blocks = vectors.reshape(-1, BLOCKS, block, BLOCKS, block).sum(axis=(2, 4)).reshape(len(vectors), -1) / block
-    rest = np.sqrt(np.maximum(1.0 - np.einsum("nd,nd->n", blocks, blocks), 0.0))
-    return np.concatenate([blocks, rest[:, None]], axis=1).astype(np.float32)
+def _short_vectors(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the waves that mirroring keeps, with the norm of the rest, and those it negates; float32 (n, short)."""
+    place, frequency = np.arange(SIDE) + 0.5, np.arange(WAVES)[:, None]
+    waves = np.cos(np.pi / SIDE * frequency * place)
+    waves = (waves / np.linalg.norm(waves, axis=1, keepdims=True)).astype(np.float32)
+    amplitudes = waves @ vectors.reshape(-1, SIDE, SIDE) @ waves.T
+    even, odd = (amplitudes[:, :, parity::2].reshape(-1, WAVES * WAVES // 2) for parity in (0, 1))
+    rest = 1.0 - np.einsum("nd,nd->n", even, even) - np.einsum("nd,nd->n", odd, odd)
+    rest = np.sqrt(np.maximum(rest, 0.0) + ROUNDING)
+    return np.concatenate([even, rest[:, None]], axis=1), odd

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def export_network(settings: Settings, console: Console) -> Exported:
     for fact in (facts := _facts(settings, network, foreign_layers(model))):
         console.print(fact, highlight=False, markup=False)
     beside.mkdir(parents=True, exist_ok=True)
-    plain = from_keras(model, info, str(settings.run))
+    plain = functools.cache(functools.partial(from_keras, model, info, str(settings.run)))  # takes long to make
     expected = _own_predictions(settings, network, plain, images[:PARITY_IMAGES])
     parity = _write(settings, model, info, target, images, expected)
     sentence = f"Parity check on validation images: {parity}."
@@ -176,7 +177,7 @@ def _validation_images(settings: Settings, network: TrainedNetwork) -> tuple[np.
 
 
 def _own_predictions(
-    settings: Settings, network: TrainedNetwork, plain: ExportedModel, images: np.ndarray
+    settings: Settings, network: TrainedNetwork, plain: Callable[[], ExportedModel], images: np.ndarray
 ) -> np.ndarray:
     """Return what the exported file must predict.
 
@@ -184,7 +185,7 @@ def _own_predictions(
     other formats, those of the plain Keras model.
     """
     if settings.format != "keras" or network.confirmed or not settings.views:
-        return plain.probabilities(images)
+        return plain().probabilities(images)
     from fer_search.training.predict import predict_images
 
     float32 = dataclasses.replace(network.design.optimisation, precision="float32")
@@ -224,13 +225,15 @@ def _replace_folder(made: Path, target: Path) -> None:
     os.replace(made, target)
 
 
-def _validated(network: TrainedNetwork, plain: ExportedModel, images: np.ndarray, labels: np.ndarray) -> Evaluated:
+def _validated(
+    network: TrainedNetwork, plain: Callable[[], ExportedModel], images: np.ndarray, labels: np.ndarray
+) -> Evaluated:
     """Return what a trial's network predicts for the validation images."""
     kept = load_predictions(network.run)
     if kept is not None and kept.trial == network.trial and len(kept.labels) == len(labels):
         labels, predicted = kept.labels, kept.predicted
     else:
-        predicted = plain.probabilities(images).argmax(axis=1)
+        predicted = plain().probabilities(images).argmax(axis=1)
     note = (
         "These images chose the epoch, and the design among others, so the accuracy is optimistic; fer-search confirm "
     )

@@ -103,6 +103,8 @@ def first_space_change(recorded: Mapping[str, Any], text: str, modules: Mapping[
     pairs = [("", recorded["text"], text)]
     pairs += [(f" in {name}", known.get(name, ""), modules.get(name, "")) for name in {**known, **modules}]
     for where, before, now in pairs:
+        if before == now:
+            continue
         for old, new in zip_longest(_statements(before), _statements(now), fillvalue=""):
             if old != new:
                 return "was '{}', is now '{}'{}".format(*_around_difference(old.strip(), new.strip()), where)

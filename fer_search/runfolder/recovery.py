@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,23 @@ def damaged_table(table: Path) -> str | None:
         return f" cannot be read ({error})"
 
 
+def valid_rows(table: Path) -> list[Row] | None:
+    """Return the rows of an epochs.csv; None if it is damaged or missing.
+
+    Raises:
+        OSError: The disk or the system failed, which says nothing about the file.
+    """
+    try:
+        parsed = parse_epochs(table)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        if storage_failed(error):
+            raise
+        return None
+    return parsed.rows() if parsed.damage is None else None
+
+
 def cut_table(table: Path) -> None:
     """Set a damaged epochs.csv aside and keep its valid rows."""
     try:
@@ -135,5 +153,5 @@ def set_aside(path: Path) -> None:
 
 
 def _free_name(path: Path) -> Path:
-    names = (path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 1000)))
-    return next((name for name in names if not os.path.lexists(name)), path)
+    others = (path.with_name(f"{path.name}-{number}") for number in range(2, 1000))
+    return next((name for name in itertools.chain((path,), others) if not os.path.lexists(name)), path)

@@ -84,8 +84,11 @@ def read_trial_json(file: Path, digest: str | None = None, prepare: Callable[[st
 
 def trial_digest(content: Mapping[str, Any]) -> str:
     """Return a digest of a trial's result, its times left out."""
-    plain = json.loads(json.dumps(content))
-    plain.get("metrics", {}).get("metrics", {}).pop("seconds", None)
+    plain = dict(content)
+    if "metrics" in plain:
+        metrics = plain["metrics"] = dict(plain["metrics"])
+        if "metrics" in metrics:
+            metrics["metrics"] = {name: value for name, value in metrics["metrics"].items() if name != "seconds"}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

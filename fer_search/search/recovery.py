@@ -8,7 +8,6 @@ from pathlib import Path
 from keras_tuner.engine.trial import Trial
 
 from fer_search.runfolder.crash_marker import remove_crash_marker
-from fer_search.runfolder.epochs import parse_epochs
 from fer_search.runfolder.recovery import (
     damaged_checkpoints,
     damaged_table,
@@ -17,6 +16,7 @@ from fer_search.runfolder.recovery import (
     set_aside,
     set_aside_damaged,
     tables_agree,
+    valid_rows,
 )
 from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, EPOCHS_FILE, TRIAL_FILE
 from fer_search.search.executors.job import RETRAINED
@@ -64,11 +64,11 @@ def _set_aside_ended(state: SearchState, trial_id: str) -> list[str]:
 def _restore_table(state: SearchState, ended: Trial) -> list[str]:
     """Write the epochs.csv of a completed trial again from its trial.json, if it is not what that says."""
     table = state.folder.trial_path(ended.trial_id) / EPOCHS_FILE
-    recorded = rows_in_trial(ended.get_state())
+    recorded = rows_in_trial({"status": ended.status, "metrics": ended.metrics.get_config()})
     if not recorded:
         return []
-    valid = table.exists() and damaged_table(table) is None
-    if valid and tables_agree(parse_epochs(table).rows(), recorded):
+    rows = valid_rows(table)
+    if rows is not None and tables_agree(rows, recorded):
         return []
     replace_table(table, recorded)
     return [f"{table} was missing, damaged or that of another trial; written again from {TRIAL_FILE}."]

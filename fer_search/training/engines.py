@@ -1,9 +1,9 @@
-"""Choice of the training engine by the Keras backend in use."""
+"""What depends on the Keras backend in use: the training engine, and Keras' reset between trials."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import keras
 
@@ -27,6 +27,17 @@ def make_engine(model: keras.Model, loss: keras.losses.Loss, micro_batches: int 
 
         return JaxEngine(model, loss, micro_batches=micro_batches)
     raise UserError(f"KERAS_BACKEND={backend} is not supported; use tensorflow or jax")
+
+
+def reset_keras() -> None:
+    """Make Keras number its layers anew, so that their names do not depend on the models built before."""
+    kept: AbstractContextManager[None] = nullcontext()
+    if keras.backend.backend() == "tensorflow":
+        from fer_search.training.tensorflow_programs import kept_kernels
+
+        kept = kept_kernels()
+    with kept:
+        keras.utils.clear_session(free_memory=False)
 
 
 @contextmanager

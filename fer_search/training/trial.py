@@ -19,7 +19,7 @@ from fer_search.training.callbacks import Callbacks
 from fer_search.training.checkpoint import checkpoint_path, checkpointed_epochs, load_checkpoint
 from fer_search.training.checkpoint_writer import CheckpointWriter
 from fer_search.training.ema import ema_weights
-from fer_search.training.engines import device_scope
+from fer_search.training.engines import device_scope, reset_keras
 from fer_search.training.loop import EpochLoop
 from fer_search.training.mid_epoch import load_mid_epoch, mid_epoch_number
 from fer_search.training.precision import resolve_precision
@@ -55,7 +55,7 @@ def train(trial: Trial, data: TrialData, hooks: TrialHooks | None = None) -> lis
         Stopped: ``hooks.should_stop`` returned True.
         UserError: Pretrained weights are required but unavailable.
     """
-    _reset_keras()
+    reset_keras()
     try:
         with device_scope(trial.devices):
             return _train(trial, data, hooks or TrialHooks())
@@ -95,7 +95,7 @@ def trained_model(trial: Trial, spec: DataSpec) -> Iterator[keras.Model]:
         trial: The trial.
         spec: Image size, channels and classes of its data.
     """
-    _reset_keras()
+    reset_keras()
     model = _build(trial, spec, pretrained=False)
     load_checkpoint(model, trial.folder, trial.epochs)
     with ema_weights(model):
@@ -138,18 +138,13 @@ def _load(trial: Trial, model: keras.Model, rows: list[Row]) -> None:
         load_checkpoint(model, trial.parent, len(trial.history))
 
 
-def _reset_keras() -> None:
-    """Make Keras number its layers anew, so that their names do not depend on the models built before."""
-    keras.utils.clear_session(free_memory=False)
-
-
 def _release_models() -> None:
     """Free the memory of earlier trials' models, whose graphs contain reference cycles.
 
     With glibc also return it to the operating system: otherwise it keeps about a megabyte per trial, and a hundred from
     the first ones.
     """
-    _reset_keras()
+    reset_keras()
     gc.collect()
     with contextlib.suppress(OSError, TypeError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -12,13 +12,18 @@ EVERYTHING = Augmentation(
 )
 
 
-def one_step(images, augmentation, seed=0):
-    draws = draw_epoch(np.random.default_rng(seed), 1, len(images), augmentation, images.shape[1])
-    labels = np.eye(3, dtype="float32")[np.arange(len(images)) % 3]
-    return [keras.ops.convert_to_numpy(x) for x in augment(images, labels, {k: v[0] for k, v in draws.items()})]
+@pytest.fixture
+def one_step(compiled):
+    def one_step(images, augmentation, seed=0):
+        draws = draw_epoch(np.random.default_rng(seed), 1, len(images), augmentation, images.shape[1])
+        labels = np.eye(3, dtype="float32")[np.arange(len(images)) % 3]
+        step = {name: values[0] for name, values in draws.items()}
+        return [keras.ops.convert_to_numpy(x) for x in compiled(augment)(images, labels, step)]
+
+    return one_step
 
 
-def test_a_grey_rgb_image_is_augmented_like_its_greyscale_version(rng):
+def test_a_grey_rgb_image_is_augmented_like_its_greyscale_version(rng, one_step):
     grey = rng.integers(0, 256, (6, 64, 64), dtype=np.uint8)
     in_grey, labels = one_step(grey, EVERYTHING)
     in_colour, same_labels = one_step(np.repeat(grey[..., None], 3, axis=-1), EVERYTHING)
@@ -28,7 +33,7 @@ def test_a_grey_rgb_image_is_augmented_like_its_greyscale_version(rng):
     np.testing.assert_array_equal(labels, same_labels)
 
 
-def test_all_channels_get_the_same_geometry(rng):
+def test_all_channels_get_the_same_geometry(rng, one_step):
     images = rng.integers(0, 256, (4, 48, 48, 3), dtype=np.uint8)
     moved, _ = one_step(images, Augmentation(rotation=30, flip=True))
     for channel in range(3):
@@ -37,7 +42,7 @@ def test_all_channels_get_the_same_geometry(rng):
 
 
 @pytest.mark.parametrize("size", [32, 96])
-def test_lengths_in_pixels_scale_with_the_image(size):
+def test_lengths_in_pixels_scale_with_the_image(one_step, size):
     images = np.full((50, size, size), 255, np.uint8)
     cut, _ = one_step(images, Augmentation(cutout=12, cutout_clipped=False))
     assert ((cut == 0).sum(axis=(1, 2, 3)) == (size // 4) ** 2).all()

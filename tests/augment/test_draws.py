@@ -58,10 +58,10 @@ def test_draws_of_one_augmentation_do_not_depend_on_the_others():
 
 
 @pytest.mark.parametrize("augmentation", [Augmentation(mixup_alpha=1.0), Augmentation(mixup_share=0.7)])
-def test_mixup_mixes_labels_with_the_weights_of_the_pixels(rng, augmentation):
+def test_mixup_mixes_labels_with_the_weights_of_the_pixels(rng, compiled, augmentation):
     images, labels = batch(rng)
     step = first_step(rng, 6, augmentation)
-    x, y = augment(images, labels, step)
+    x, y = compiled(augment)(images, labels, step)
     for k, (p, s) in enumerate(zip(step["partners"], step["label_lam"], strict=True)):
         np.testing.assert_allclose(numpy(x)[k, ..., 0], s * images[k] + (1 - s) * images[p], rtol=1e-4)
         np.testing.assert_allclose(numpy(y)[k], s * labels[k] + (1 - s) * labels[p], rtol=1e-5, atol=1e-7)
@@ -69,10 +69,10 @@ def test_mixup_mixes_labels_with_the_weights_of_the_pixels(rng, augmentation):
         assert (step["label_lam"] == np.float32(0.7)).all()
 
 
-def test_mixup_or_cutmix_is_applied_to_each_image_with_equal_probability(rng):
+def test_mixup_or_cutmix_is_applied_to_each_image_with_equal_probability(rng, compiled):
     images, labels = batch(rng, 400)
     step = first_step(rng, 400, Augmentation(mixup_alpha=1.0, cutmix_alpha=1.0))
-    x, y = map(numpy, augment(images, labels, step))
+    x, y = map(numpy, compiled(augment)(images, labels, step))
     blended = 0
     for k, p in enumerate(step["partners"]):
         own, other = images[k].astype(float), images[p].astype(float)
@@ -95,11 +95,11 @@ def test_label_smoothing_spreads_a_fraction_over_all_classes(rng):
     np.testing.assert_array_equal(numpy(x)[..., 0], images)
 
 
-def test_augmentations_run_in_order_geometry_brightness_cutout_mixing(rng):
+def test_augmentations_run_in_order_geometry_brightness_cutout_mixing(rng, compiled):
     images, labels = batch(rng, 12)
     step = first_step(rng, 12, EVERYTHING)
-    x, y = map(numpy, augment(images, labels, step))
-    slow = numpy(warp(images.astype("float32"), step["maps"]))
+    x, y = map(numpy, compiled(augment)(images, labels, step))
+    slow = numpy(compiled(warp)(images.astype("float32"), step["maps"]))
     slow = np.stack(
         [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(slow, step["jitter"], strict=True)]
     )

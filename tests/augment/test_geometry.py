@@ -30,16 +30,16 @@ def by_scipy(images, maps):
     "augmentation",
     [STRONG, Augmentation(rotation=30, crop=40, flip=True), Augmentation(shear=20, resized_crop=0.2, flip=True)],
 )
-def test_warp_equals_scipy_on_every_image(rng, augmentation):
+def test_warp_equals_scipy_on_every_image(rng, compiled, augmentation):
     images = rng.integers(0, 256, (32, 48, 48)).astype("float32")
     maps = draw_maps(rng, 32, augmentation)
     np.testing.assert_allclose(
-        numpy(warp(images, maps)), by_scipy(images, maps), atol=0.03
+        numpy(compiled(warp)(images, maps)), by_scipy(images, maps), atol=0.03
     )  # of 255; float32 positions
 
 
 @pytest.mark.parametrize("flipped", [False, True])
-def test_geometry_matches_image_data_generator(rng, flipped):
+def test_geometry_matches_image_data_generator(rng, compiled, flipped):
     for _ in range(15):
         image = rng.integers(0, 256, (48, 48)).astype("float32")
         theta, shear, (ty, tx) = rng.uniform(-40, 40), rng.uniform(-20, 20), rng.uniform(-6, 6, 2)
@@ -56,12 +56,12 @@ def test_geometry_matches_image_data_generator(rng, flipped):
             flipped=np.array([flipped]),
             windows=WHOLE,
         )
-        ours = numpy(warp(image[None], maps))[0]
+        ours = numpy(compiled(warp)(image[None], maps))[0]
         np.testing.assert_allclose(ours, theirs[:, ::-1] if flipped else theirs, atol=0.02)
 
 
 @pytest.mark.parametrize("flipped", [False, True])
-def test_rotation_then_crop_equals_the_single_map(rng, flipped):
+def test_rotation_then_crop_equals_the_single_map(rng, compiled, flipped):
     """On a smooth image, rotating and then resizing a crop window gives the same result as the single affine map."""
     rows, columns = np.mgrid[:48, :48]
     for _ in range(10):
@@ -70,21 +70,23 @@ def test_rotation_then_crop_equals_the_single_map(rng, flipped):
         zeros, ones = np.zeros(1), np.ones((2, 1))
         still = (np.zeros((2, 1)), zeros, ones)
         turned = numpy(
-            warp(image[None].astype("float32"), compose_maps(np.array([theta]), *still, np.array([False]), WHOLE))
+            compiled(warp)(
+                image[None].astype("float32"), compose_maps(np.array([theta]), *still, np.array([False]), WHOLE)
+            )
         )
         steps = np.arange(48) + 0.5
         positions = (window[0] + steps * window[2] / 48 - 0.5, window[1] + steps * window[3] / 48 - 0.5)
         slow = ndimage.map_coordinates(turned[0].astype(float), np.meshgrid(*positions, indexing="ij"), order=1)
         maps = compose_maps(np.array([theta]), *still, np.array([flipped]), window[None])
-        ours = numpy(warp(image[None].astype("float32"), maps))[0]
+        ours = numpy(compiled(warp)(image[None].astype("float32"), maps))[0]
         np.testing.assert_allclose(ours[:, ::-1] if flipped else ours, slow, atol=0.02)
 
 
-def test_a_crop_of_a_third_samples_exact_pixels(rng):
+def test_a_crop_of_a_third_samples_exact_pixels(rng, compiled):
     """A 16-pixel window is scaled up by 3, so every third row and column of the result equals the window."""
     image = rng.integers(0, 256, (1, 48, 48)).astype("float32")
     maps = crop_flip_maps(np.array([[5.0, 20.0, 16.0, 16.0]]), np.array([False]))
-    np.testing.assert_allclose(numpy(warp(image, maps))[0, 1::3, 1::3], image[0, 5:21, 20:36], atol=0.02)
+    np.testing.assert_allclose(numpy(compiled(warp)(image, maps))[0, 1::3, 1::3], image[0, 5:21, 20:36], atol=0.02)
 
 
 def test_draws_cover_their_ranges_and_stay_inside(rng):
@@ -120,22 +122,22 @@ def test_resized_crops_are_inside_and_distributed_as_in_torchvision(rng):
     assert area[small].mean() == pytest.approx(0.375, abs=0.005)
 
 
-def test_without_geometry_images_do_not_move(rng):
+def test_without_geometry_images_do_not_move(rng, compiled):
     images = rng.integers(0, 256, (4, 48, 48)).astype("float32")
-    np.testing.assert_array_equal(numpy(warp(images, draw_maps(rng, 4, Augmentation()))), images)
+    np.testing.assert_array_equal(numpy(compiled(warp)(images, draw_maps(rng, 4, Augmentation()))), images)
 
 
-def test_views_are_crops_and_their_mirror_images(rng):
+def test_views_are_crops_and_their_mirror_images(rng, compiled):
     image = rng.integers(0, 256, (48, 48)).astype("float32")
 
     def views(augmentation, evaluation):
         maps = tta_maps(augmentation, evaluation)
-        return numpy(warp(np.stack([image] * len(maps)), maps))
+        return numpy(compiled(warp)(np.stack([image] * len(maps)), maps))
 
     def enlarged(part):
         maps = crop_flip_maps(np.array([[0.0, 0.0, part.shape[0], part.shape[1]]]), np.array([False]))
         padded = np.pad(part, ((0, 48 - part.shape[0]), (0, 48 - part.shape[1])), mode="edge")
-        return numpy(warp(padded[None], maps))[0]
+        return numpy(compiled(warp)(padded[None], maps))[0]
 
     assert tta_maps(Augmentation(rotation=30, resized_crop=0.5), Evaluation()) is None
     np.testing.assert_allclose(views(Augmentation(), Evaluation("flip")), [image, image[:, ::-1]], atol=1e-3)

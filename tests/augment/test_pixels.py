@@ -16,11 +16,11 @@ def numpy(tensor):
     return ops.convert_to_numpy(tensor)
 
 
-def test_contrast_scales_around_the_mean_and_brightness_adds(rng):
+def test_contrast_scales_around_the_mean_and_brightness_adds(rng, compiled):
     images = rng.integers(0, 256, (40, 48, 48)).astype("float32")
     light = draw_jitter(rng, 40, brightness=0.3, contrast=0.5)
     slow = [np.clip((i - i.mean()) * c + i.mean() + b, 0, 255) for i, (c, b) in zip(images, light, strict=True)]
-    np.testing.assert_allclose(numpy(apply_jitter([images], light)[0]), slow, atol=0.02)
+    np.testing.assert_allclose(numpy(compiled(apply_jitter)([images], light)[0]), slow, atol=0.02)
     factor, more = draw_jitter(rng, 20_000, 0.3, 0.5).T
     assert (factor.min(), factor.max()) == pytest.approx((0.5, 1.5), abs=0.01)
     assert (more.min(), more.max()) == pytest.approx((-76.5, 76.5), abs=0.5)
@@ -29,9 +29,9 @@ def test_contrast_scales_around_the_mean_and_brightness_adds(rng):
 
 
 @pytest.mark.parametrize(("side", "squares", "clipped"), [(8, 1, True), (16, 3, True), (8, 1, False), (15, 2, False)])
-def test_cutout_blackens_squares(rng, side, squares, clipped):
+def test_cutout_blackens_squares(rng, compiled, side, squares, clipped):
     boxes = draw_squares(rng, 3000, side, squares, clipped)
-    black = numpy(cut_out(np.full((3000, 48, 48), 200.0, np.float32), boxes)) == 0
+    black = numpy(compiled(cut_out)(np.full((3000, 48, 48), 200.0, np.float32), boxes)) == 0
     slow = np.zeros((3000, 48, 48), bool)
     for image, own in zip(slow, boxes, strict=True):
         for top, left, bottom, right in own:
@@ -46,10 +46,10 @@ def test_cutout_blackens_squares(rng, side, squares, clipped):
     assert black.any(axis=0).mean() > 0.99  # anywhere in the image
 
 
-def test_erasing_fills_a_rectangle_with_noise_and_keeps_the_rest(rng):
+def test_erasing_fills_a_rectangle_with_noise_and_keeps_the_rest(rng, compiled):
     images = rng.uniform(0.25, 0.75, (2000, 48, 48)).astype("float32")  # values that the noise does not take
     boxes, seeds = draw_erasures(rng, 2000, 0.6), draw_seeds(rng, 2000)
-    erased = numpy(erase(images, boxes, seeds))
+    erased = numpy(compiled(erase)(images, boxes, seeds))
     noise = numpy(gray_noise(seeds, 48, 48))
     slow = images.copy()
     for image, grey, (top, left, bottom, right) in zip(slow, noise, boxes, strict=True):
@@ -85,10 +85,10 @@ def test_mixup_uses_the_same_weights_for_images_and_labels(rng):
         np.testing.assert_allclose(numpy(mix(values, values[partners], shares)), slow, rtol=1e-5, atol=1e-6)
 
 
-def test_cutmix_pastes_a_rectangle_and_returns_the_remaining_fraction(rng):
+def test_cutmix_pastes_a_rectangle_and_returns_the_remaining_fraction(rng, compiled):
     images, others = np.zeros((3000, 48, 48), np.float32), np.ones((3000, 48, 48), np.float32)
     patches = draw_patches(rng, 3000, 1.0)
-    mixed = numpy(paste(images, others, patches))
+    mixed = numpy(compiled(paste)(images, others, patches))
     slow = images.copy()
     for image, (top, left, bottom, right) in zip(slow, patches, strict=True):
         image[top:bottom, left:right] = 1

@@ -7,11 +7,11 @@ from fer_search.augment.resize import area_matrix, shrink
 
 
 @pytest.mark.parametrize(("size", "target"), [(48, 32), (48, 40), (48, 24), (48, 48), (64, 43)])
-def test_resizing_matches_opencvs_area_interpolation(size, target):
+def test_resizing_matches_opencvs_area_interpolation(compiled, size, target):
     cv2 = pytest.importorskip("cv2", reason="opencv-python-headless is in the bench extra alone")
     images = np.random.default_rng(0).uniform(0, 255, (3, size, size)).astype(np.float32)
     expected = [cv2.resize(image, (target, target), interpolation=cv2.INTER_AREA) for image in images]
-    np.testing.assert_allclose(np.asarray(shrink(images, area_matrix(size, target))), expected, atol=0.01)
+    np.testing.assert_allclose(np.asarray(compiled(shrink)(images, area_matrix(size, target))), expected, atol=0.01)
 
 
 def test_each_output_pixel_is_the_mean_of_the_pixels_it_covers():

@@ -65,6 +65,7 @@ def test_counts_of_fer2013_match_the_published_numbers(fer2013_npz: Path) -> Non
     assert result.blank.sum() == 12
     assert result.copies[1:3, 0].tolist() == [280, 288]
     assert result.leaked == 568
+    assert (result.near, result.near_leaked, result.near_leaking) == (240, 85, 771)
 
 
 def test_counts_of_fer2013_are_printed(fer2013_npz: Path, data_info) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_search.data import duplicates
 from fer_search.data.duplicates import find_near_pairs
 from fer_search.data.load import describe, load_dataset
 from fer_search.data.options import DataOptions
@@ -180,11 +181,29 @@ def test_exactly_the_near_duplicates_are_found() -> None:
     assert {tuple(pair) for pair in find_near_pairs(in_colour).tolist()} == expected
 
 
-def test_near_duplicate_search_matches_a_pairwise_comparison() -> None:
+def noisy_faces() -> np.ndarray:
+    """Return 60 images and noisy copies, whose correlations are on both sides of the threshold."""
     rng = np.random.default_rng(1)
     base = np.stack([face(k) for k in range(60)]).astype(float)
-    noisy = base + rng.normal(0, 1, base.shape) * rng.uniform(0, 12, (60, 1, 1))  # on both sides of the threshold
-    images = np.clip(np.concatenate([base, noisy]), 0, 255).astype(np.uint8)
+    noisy = base + rng.normal(0, 1, base.shape) * rng.uniform(0, 12, (60, 1, 1))
+    return np.clip(np.concatenate([base, noisy]), 0, 255).astype(np.uint8)
+
+
+def turned_waves() -> np.ndarray:
+    """Return 60 sums of two slow waves: near copies differ in little else than these."""
+    angles, place = np.random.default_rng(1).uniform(0, np.pi, (60, 1, 1)), (np.arange(48) + 0.5) * np.pi / 48
+    waves = np.cos(angles) * np.cos(place)[:, None] + np.sin(angles) * np.cos(2 * place)[:, None]
+    return np.repeat(128 + 80 * waves, 48, axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(duplicates.ROWS, duplicates.COLUMNS), (7, 5)])
+@pytest.mark.parametrize(("images", "least", "most"), [(noisy_faces(), 5, 60), (turned_waves(), 100, 400)])
+def test_near_duplicate_search_matches_a_pairwise_comparison(
+    images: np.ndarray, least: int, most: int, rows: int, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one block of pairs, and in several."""
+    monkeypatch.setattr(duplicates, "ROWS", rows)
+    monkeypatch.setattr(duplicates, "COLUMNS", columns)
     flat = images.reshape(len(images), -1).astype(float)
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
@@ -192,7 +211,7 @@ def test_near_duplicate_search_matches_a_pairwise_comparison() -> None:
     above = np.triu(np.maximum(flat @ flat.T, mirrored @ flat.T) > 0.99, 1)
     pairs = {tuple(pair) for pair in find_near_pairs(images).tolist()}
     assert pairs == {tuple(pair) for pair in np.argwhere(above).tolist()}
-    assert 5 < len(pairs) < 60
+    assert least < len(pairs) < most
 
 
 def test_near_duplicates_are_reported_dropped_or_kept_on_one_side(tmp_path: Path) -> None:

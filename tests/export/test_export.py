@@ -30,6 +30,14 @@ def export(tmp_path):
 
 
 @pytest.fixture(scope="module")
+def exported_trial(searched_run, tmp_path_factory):
+    """The folder that an export of a trial of a search wrote. Do not write to it."""
+    folder = tmp_path_factory.mktemp("export") / "searched"
+    export_network(Settings(searched_run, out=folder, trial="plain"), Console(quiet=True))
+    return folder
+
+
+@pytest.fixture(scope="module")
 def confirmed(confirmed_run, images):
     """The confirmed network's probabilities of the images, and its metadata."""
     model, info = load_network(find_network(confirmed_run))
@@ -52,7 +60,7 @@ def test_every_format_gives_the_networks_predictions(confirmed_run, images, conf
     assert (beside / "labels.txt").read_text().splitlines() == list(info.classes)
 
 
-def test_the_model_card_states_test_data_and_unsuitable_uses(confirmed_run, searched_run, export, tmp_path):
+def test_the_model_card_states_test_data_and_unsuitable_uses(confirmed_run, exported_trial, export, tmp_path):
     export(confirmed_run)
     card = (tmp_path / "exported" / "MODEL_CARD.md").read_text()
     network = find_network(confirmed_run)
@@ -64,8 +72,7 @@ def test_the_model_card_states_test_data_and_unsuitable_uses(confirmed_run, sear
     assert "| disgust |" in card
     assert "must not decide about people" in card
     assert "largest difference of a probability" in card
-    export(searched_run, trial="plain", out=tmp_path / "searched")
-    assert "These images chose the epoch" in (tmp_path / "searched" / "MODEL_CARD.md").read_text()
+    assert "These images chose the epoch" in (exported_trial / "MODEL_CARD.md").read_text()
 
 
 def test_an_export_with_different_predictions_is_not_written(searched_run, export, monkeypatch, tmp_path):
@@ -81,11 +88,12 @@ def test_an_export_with_different_predictions_is_not_written(searched_run, expor
     assert not list((tmp_path / "exported").iterdir())
 
 
-def test_existing_files_are_not_overwritten(searched_run, export, tmp_path):
-    export(searched_run)
+def test_existing_files_are_not_overwritten(searched_run, exported_trial, export, tmp_path):
+    shutil.copytree(exported_trial, tmp_path / "exported")
     with pytest.raises(UserError, match="exists already"):
         export(searched_run)
     export(searched_run, overwrite=True)
+    assert (tmp_path / "exported" / "model.keras").read_bytes() != (exported_trial / "model.keras").read_bytes()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "labels.txt").write_text("dog\ncat\n")
     with pytest.raises(UserError, match=r"labels\.txt exists already"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_search.design import BACKBONES, Backbone, Design, Head
-from fer_search.models import build_network, count_parameters, make_optimizer
+from fer_search.models import build_network, count_flops, count_parameters, make_optimizer
 from fer_search.models.applications import layer_stages, make_network
 from fer_search.space import load_space
 
@@ -24,15 +24,23 @@ def head_parameters(*units):
     return hidden + (units[-1] + 1) * 7
 
 
-def shapes(design):
-    """Build a design's network without allocating weights, in a thread as in ``fer_search.models.measure_cost``."""
+def without_weights(build, *arguments, **options):
+    """Build a network without allocating weights, in a thread as in ``fer_search.models.measure_cost``."""
 
-    def build():
+    def call():
         with keras.StatelessScope(initialize_variables=False):
-            return build_network(design, pretrained=False)
+            return build(*arguments, **options)
 
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(build).result()
+        return thread.submit(call).result()
+
+
+def shapes(design):
+    return without_weights(build_network, design, pretrained=False)
+
+
+def stages_of(*backbone, **options):
+    return layer_stages(without_weights(make_network, Backbone(*backbone, **options)))
 
 
 @pytest.mark.parametrize(
@@ -67,9 +75,13 @@ def test_the_reports_rows_have_exactly_the_named_layers(row, backbone, head, opt
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_backbone_builds_with_the_declared_stages(name):
-    known = BACKBONES[name]
-    size, channels = max(48, known.smallest), ("rgb", "sum", "conv")[len(name) % 3]
-    model = shapes(Design(network=Backbone(name, "none", size, channels, alpha=known.alphas[0])))
+    known, varied = BACKBONES[name], len(name)
+    size, channels = max(48, known.smallest) + varied, ("rgb", "sum", "conv")[varied % 3]
+    options = {"alpha": known.alphas[0], "train_from": varied % (known.stages + 1)}
+    head = Head(dense=(3,), pooling=("average", "max", "flatten")[varied % 3])
+    model = shapes(Design(network=Backbone(name, "none", size, channels, **options), head=head))
+    assert model.output_shape == (None, 7)
+    assert count_flops(model) > 0
     network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     assert network.input_shape == (None, size, size, 1 if channels == "sum" else 3)
     assert sorted(set(layer_stages(network).values())) == list(range(1, known.stages + 1))
@@ -80,12 +92,12 @@ def trained(model):
 
 
 def test_stages_begin_where_the_resolution_halves():
-    stages = layer_stages(make_network(Backbone("MobileNet", alpha=0.25)))
+    stages = stages_of("MobileNet", alpha=0.25)
     first = {stage: next(n for n, s in stages.items() if s == stage and "conv" in n) for stage in range(1, 6)}
     assert first == {1: "conv1", 2: "conv_dw_2", 3: "conv_dw_4", 4: "conv_dw_6", 5: "conv_dw_12"}
-    vgg = layer_stages(make_network(Backbone("VGG16")))
+    vgg = stages_of("VGG16")
     assert all(stage == int(name[5]) for name, stage in vgg.items() if "conv" in name)
-    resnet = layer_stages(make_network(Backbone("ResNet50")))
+    resnet = stages_of("ResNet50")
     assert all(stage == int(name[4]) for name, stage in resnet.items() if name.startswith("conv") and "_block" in name)
 
 
@@ -132,7 +144,7 @@ def test_frozen_stages_apply_no_dropout(pixels):
 
 def test_images_are_resized_inside_the_model(pixels):
     model = build_network(Design(network=Backbone("MobileNet", weights="none", alpha=0.25, input_size=96)))
-    resize = keras.Model(model.input, model.get_layer("resize").output).predict(pixels, verbose=0)
+    resize = keras.ops.convert_to_numpy(keras.Model(model.input, model.get_layer("resize").output)(pixels))
     assert resize.shape == (6, 96, 96, 1)
     np.testing.assert_allclose(resize[:, ::95, ::95], pixels[:, ::47, ::47], rtol=1e-5)  # corners are preserved
     inner = 0.75 * pixels[:, :-1] + 0.25 * pixels[:, 1:]  # sampled a quarter of a pixel below each row's centre

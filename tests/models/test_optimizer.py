@@ -124,6 +124,7 @@ def test_fit_trains_a_backbone_at_its_reduced_rate(finetuned, pixels, tmp_path):
     assert type(loaded.optimizer).__name__ == "SelectiveSGD"
     assert loaded.optimizer.backbone_factor == 0.01
     assert len(loaded.trainable_variables) == len(finetuned.trainable_variables)
+    loaded.run_eagerly = True  # tracing a second model does not pay for one step
     loaded.fit(pixels, labels, batch_size=6, verbose=0)
     finetuned.fit(pixels, labels, batch_size=6, verbose=0)
     np.testing.assert_allclose(

@@ -103,14 +103,14 @@ def test_the_strided_shortcut_is_a_strided_1x1_convolution(rng):
     expected = strided(images)
     ours.build(images.shape)
     ours.layers[1].set_weights(strided.get_weights())
-    np.testing.assert_allclose(ours.predict(images, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ours(images), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("side", [12, 7])
 def test_blur_pool_is_a_binomial_filter_at_every_other_pixel(side, rng):
     images = rng.normal(size=(2, side, side, 3)).astype("float32")
     x = keras.Input((side, side, 3))
-    pooled = keras.Model(x, downsample(x, "blur_pool", "pool")).predict(images, verbose=0)
+    pooled = keras.Model(x, downsample(x, "blur_pool", "pool"))(images)
     padded = np.pad(images, ((0, 0), (0, 2), (0, 2), (0, 0)), mode="edge")
     half = side // 2
     expected = np.zeros((2, half, half, 3))
@@ -143,4 +143,4 @@ def test_squeeze_excitation_scales_channels_by_their_means(pixels):
     (w1, b1, w2, b2) = model.get_weights()
     hidden = np.maximum(images.mean(axis=(1, 2)) @ w1 + b1, 0)
     scale = 1 / (1 + np.exp(-(hidden @ w2 + b2)))
-    np.testing.assert_allclose(model.predict(images, verbose=0), images * scale[:, None, None], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model(images), images * scale[:, None, None], rtol=1e-4, atol=1e-5)

@@ -19,7 +19,10 @@ from fer_search.design.optimisation import OPTIMIZERS
 from fer_search.models import build_model, count_parameters, measure_cost
 
 rates = st.sampled_from([0.0, 0.3])
-stages = st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=3), min_size=1, max_size=MAX_STAGES)
+# A third block of a stage is built as its second.
+stages = st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=2), min_size=1, max_size=MAX_STAGES)
+# Each of these has hundreds of layers; test_backbone.py builds them, too.
+LARGE = ("ResNet152V2", "DenseNet169", "InceptionResNetV2")
 common = {
     "downsample": st.sampled_from(DOWNSAMPLING),
     "width": st.sampled_from([0.2, 1.0, 1.7]),
@@ -64,7 +67,7 @@ def plains(draw):
 
 @st.composite
 def backbones(draw):
-    name = draw(st.sampled_from(list(BACKBONES)))
+    name = draw(st.sampled_from([name for name in BACKBONES if name not in LARGE]))
     known = BACKBONES[name]
     return draw(
         st.builds(
@@ -120,19 +123,12 @@ def test_every_backbone_has_an_output_shape(design):
 
 @settings(max_examples=15, **patient)
 @given(ours)
-def test_every_plain_or_residual_network_builds_and_predicts(design):
+def test_every_plain_or_residual_network_builds_predicts_and_trains(design):
     model = build_model(design)
     assert measure_cost(design).parameters == count_parameters(model)
-    images = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1)).astype("float32")
-    for training in (False, True):
-        assert np.isfinite(model(images, training=training)).all()
-
-
-@settings(max_examples=10, **patient)
-@given(ours)
-def test_every_plain_or_residual_network_trains(design):
-    model = build_model(design)
-    model.run_eagerly = True  # compiling does not pay for one step
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 1)).astype("float32")
-    model.fit(images, np.eye(7, dtype="float32")[:4], verbose=0)
+    assert np.isfinite(model(images, training=False)).all()
+    model.run_eagerly = True  # compiling does not pay for one step
+    history = model.fit(images, np.eye(7, dtype="float32")[:4], verbose=0).history
+    assert np.isfinite(history["loss"]).all()
     assert all(np.isfinite(weight).all() for weight in model.get_weights())

@@ -113,7 +113,7 @@ def write_trial(
         "status": status,
         "message": message,
     }
-    (folder / "trial.json").write_text(json.dumps(state, indent=1))
+    (folder / "trial.json").write_text(json.dumps(state))
     size = int(values.get("blocks", 1))
     design = {"name": name, "design": {"network": {}}, "parameters": 181_000 * size, "flops": 62_600_000 * size}
     (folder / "design.json").write_text(json.dumps(design))

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from once import make_once
 from rich.console import Console
 
 from fer_search import cli
@@ -38,6 +39,31 @@ def search(space, folder, **options):
     with (folder / "out.txt").open("a") as out:
         view = Lines(Console(file=out, width=200))
         return run_search(Settings(space=space, results_dir=folder, **given), view)
+
+
+@pytest.fixture
+def one_network(tiny_space):
+    """The tiny space without the choices that change its network, which is then traced once."""
+    lines = tiny_space.read_text()
+    for choice, value in (
+        ("hp.Choice('filters', [4, 2, 6])", "4"),
+        ("hp.Choice('downsample', ['strided', 'max_pool'])", "'strided'"),
+        ("hp.Choice('dropout', [0.0, 0.2])", "0.2"),
+    ):
+        assert choice in lines
+        lines = lines.replace(choice, value)
+    tiny_space.write_text(lines)
+    return tiny_space
+
+
+@pytest.fixture
+def finished(tiny_space, tmp_path_factory):
+    """The folder of a finished search of one trial more than keep their weights, for an epoch each. Only read it."""
+
+    def make(folder):
+        assert search(tiny_space, folder, max_trials=KEPT_WEIGHTS + 1, max_epochs=1) == 0
+
+    return make_once(tmp_path_factory, "one_epoch_each", make)
 
 
 def state(run):
@@ -70,20 +96,19 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
 
-def test_a_search_runs_the_baselines_then_the_tuners_trials(tiny_space, tmp_path):
-    assert search(tiny_space, tmp_path) == 0
-    run = tmp_path / "tiny"
-    designs = [json.loads((run / f"trial_000{k}" / "design.json").read_text()) for k in range(4)]
-    assert [design["name"] for design in designs] == ["plain", "cut", None, None]
+def test_a_search_runs_the_baselines_then_the_tuners_trials(finished):
+    run = finished / "tiny"
+    designs = [json.loads((run / f"trial_000{k}" / "design.json").read_text()) for k in range(6)]
+    assert [design["name"] for design in designs] == ["plain", "cut", None, None, None, None]
     assert designs[1]["design"]["augmentation"]["cutout"] == 8
     assert all(design["parameters"] > 40 and design["flops"] > 10_000 for design in designs)
     info = json.loads((run / "run.json").read_text())
     assert info["state"] == "finished"
     assert info["data"]["toy"] is True
     assert (info["data"]["train"], info["data"]["validation"]) == (64, 42)
-    out = (tmp_path / "out.txt").read_text()
-    assert "Done: 4 trials" in out
-    assert out.count("trial ") >= 4
+    out = (finished / "out.txt").read_text()
+    assert "Done: 6 trials" in out
+    assert out.count("trial ") >= 6
 
 
 def test_a_search_killed_at_every_write_ends_as_one_that_was_not(tiny_space, tmp_path, monkeypatch):
@@ -154,27 +179,26 @@ def test_a_search_stopped_by_its_user_goes_on(tiny_space, tmp_path, monkeypatch)
     assert state(stopped / "tiny") == state(whole / "tiny")
 
 
-def test_only_the_best_weights_are_kept(tiny_space, tmp_path):
-    assert search(tiny_space, tmp_path, max_trials=KEPT_WEIGHTS + 1, max_epochs=1) == 0
-    scores = {p.parent.name: json.loads(p.read_text())["score"] for p in tmp_path.glob("tiny/trial_*/trial.json")}
+def test_only_the_best_weights_are_kept(finished):
+    scores = {p.parent.name: json.loads(p.read_text())["score"] for p in finished.glob("tiny/trial_*/trial.json")}
     best = sorted(scores, key=lambda name: (-scores[name], name))[:KEPT_WEIGHTS]
-    kept = {p.parent.name for p in tmp_path.glob("tiny/trial_*/*.h5")}
+    kept = {p.parent.name for p in finished.glob("tiny/trial_*/*.h5")}
     assert len(kept) == KEPT_WEIGHTS
     assert min(scores[name] for name in kept) >= min(scores[name] for name in best)
-    for weights in tmp_path.glob("tiny/trial_*/*.h5"):
+    for weights in finished.glob("tiny/trial_*/*.h5"):
         with h5py.File(weights) as file:
             assert "optimizer" not in file  # nobody trains on from these
-    assert predicted_trial(tmp_path / "tiny") == best[0].removeprefix("trial_")
+    assert predicted_trial(finished / "tiny") == best[0].removeprefix("trial_")
 
 
 @pytest.mark.slow
-def test_a_process_killed_in_its_second_trial_is_resumed(tiny_space, tmp_path, faces, monkeypatch):
+def test_a_process_killed_in_its_second_trial_is_resumed(one_network, tmp_path, faces, monkeypatch):
     """SIGKILL to the real command in a process of its own, then the same command here: all trials, none twice."""
     data = tmp_path / "faces.npz"
     train, test = faces.rows("train"), faces.rows("test")
     arrays = {"x_train": faces.images[train], "y_train": faces.labels[train]}
     np.savez(data, x_test=faces.images[test], y_test=faces.labels[test], **arrays)
-    command = [sys.executable, "-m", "fer_search.cli", "run", "--space", str(tiny_space), "--data", str(data)]
+    command = [sys.executable, "-m", "fer_search.cli", "run", "--space", str(one_network), "--data", str(data)]
     command += ["--max-trials", "3", "--max-epochs", "3", "--tuner", "random", "--results-dir", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     table = tmp_path / "tiny" / "trial_0001" / "epochs.csv"

@@ -16,16 +16,25 @@ from fer_search.training.predict import predict_images
 from fer_search.training.trial import TrialData, train
 
 DROPPING = Design(
-    network=Residual(stages=((4,), (6,)), dropout=0.5, noise=0.3),
+    network=Residual(stages=((4,),), dropout=0.5, noise=0.3),
     head=Head(dense=(8,), dropout=0.2),
     optimisation=Optimisation(precision="float32"),
 )
+CROPPED = dataclasses.replace(SMALL, augmentation=Augmentation(crop=40, flip=True), evaluation=Evaluation(views="flip"))
 
 
 @pytest.fixture(scope="module")
 def data(faces):
     rows, others = faces.rows("train")[:120], faces.rows("test")[:70]
     return TrialData(faces.images[rows], faces.labels[rows], faces.images[others], faces.labels[others])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data):
+    """A trial of one epoch and its row."""
+    trial = make_trial(tmp_path_factory.mktemp("trained"), 1, design=CROPPED)
+    (row,) = train(trial, data)
+    return trial, row
 
 
 def engine_of(design):
@@ -45,7 +54,7 @@ def test_statistics_are_batch_means_without_dropout_and_noise(data):
     for layer in trainable_batchnorms(model):
         assert layer.momentum == 0.99
     # The same in plain Keras: training calls with the momentum that gives a running mean.
-    expected = build_model(dataclasses.replace(DROPPING, network=Residual(stages=((4,), (6,))), head=Head(dense=(8,))))
+    expected = build_model(dataclasses.replace(DROPPING, network=Residual(stages=((4,),)), head=Head(dense=(8,))))
     expected.set_weights(values(model.weights))
     for step, batch in enumerate(rows):
         for layer in trainable_batchnorms(expected):
@@ -58,28 +67,23 @@ def test_statistics_are_batch_means_without_dropout_and_noise(data):
         np.testing.assert_array_equal(a, b)
 
 
-def test_saved_weights_include_the_statistics_used_for_validation(tmp_path, data):
-    design = dataclasses.replace(
-        SMALL, augmentation=Augmentation(crop=40, flip=True), evaluation=Evaluation(views="flip")
-    )
-    trial = make_trial(tmp_path / "trial", 1, design=design)
-    (row,) = train(trial, data)
-    model = build_model(design)
+def test_saved_weights_include_the_statistics_used_for_validation(trained, data):
+    trial, row = trained
+    model = build_model(CROPPED)
     for file in ("best.weights.h5", None):
         model.load_weights(trial.folder / file) if file else load_checkpoint(model, trial.folder, 1)
-        probabilities = predict_images(model, design, data.val_images)
+        probabilities = predict_images(model, CROPPED, data.val_images)
         assert np.mean(probabilities.argmax(1) == data.val_labels) == pytest.approx(row["val_accuracy"])
         chosen = probabilities[np.arange(len(probabilities)), data.val_labels]
         assert -np.log(chosen).mean() == pytest.approx(row["val_loss"], rel=1e-4)
 
 
-def test_the_reports_protocol_uses_moving_statistics(tmp_path, data):
+def test_the_reports_protocol_uses_moving_statistics(tmp_path, trained, data):
     """With momentum 0.99 over a few steps, moving variances stay close to their initial value of 1."""
-    variances = {}
-    for protocol in (False, True):
-        trial = make_trial(tmp_path / str(protocol), 1)
-        train(trial, dataclasses.replace(data, augment_validation=protocol))
-        model = build_model(trial.design)
+    reported, variances = make_trial(tmp_path / "reported", 1, design=CROPPED), {}
+    train(reported, dataclasses.replace(data, augment_validation=True))
+    for protocol, trial in ((False, trained[0]), (True, reported)):
+        model = build_model(CROPPED)
         load_checkpoint(model, trial.folder, 1)
         variances[protocol] = np.concatenate([np.asarray(x.moving_variance) for x in trainable_batchnorms(model)])
     assert np.abs(variances[True] - 1).max() < 0.5 < np.abs(variances[False] - 1).max()

@@ -1,6 +1,7 @@
 """One trial on two devices, here two virtual CPU devices (see conftest.py), on both backends."""
 
-import keras
+import random
+
 import numpy as np
 import pytest
 from cases import SMALL, TINY, make_trial
@@ -47,7 +48,7 @@ def test_an_uneven_batch_is_padded_and_each_device_has_its_own_dropout(data):
     reveal their dropout masks."""
     design = Design(network=TINY, head=Head(dropout=0.5), optimisation=SMALL.optimisation)
     with device_scope(2):
-        keras.utils.set_random_seed(0)
+        random.seed(0)
         engine = make_engine(build_model(design), make_loss(design.optimisation, reduction="none"), micro_batches=2)
         placed = (engine.put(data.images), engine.put(data.labels.astype(np.int32)))
         same = {"rows": np.zeros((1, 29), np.int32), "weights": np.ones((1, 29), np.float32)}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from cases import make_trial
+from cases import NETWORK, make_trial
 
 from fer_search.augment.resize import area_matrix, shrink
 from fer_search.design import Backbone, Design, DesignError, Evaluation, Head, Optimisation, Residual
@@ -15,6 +15,7 @@ from fer_search.export.plain import plain_model
 from fer_search.export.runtime import open_model
 from fer_search.models import build_model
 from fer_search.runfolder.design_json import weights_resolution
+from fer_search.training.batchnorm_stats import trainable_batchnorms
 from fer_search.training.loop import EpochLoop
 from fer_search.training.predict import predict_images
 from fer_search.training.trial import train
@@ -68,7 +69,7 @@ def test_runs_of_older_versions_go_on_validating_whole_images(data, tmp_path):
 @pytest.mark.parametrize("views", ["one", "flip"])
 def test_the_best_weights_predict_as_they_were_validated(data, tmp_path, views):
     """The network of a trial that ended at low resolution, and its plain Keras model; both shrink the images."""
-    normalised = replace(DESIGN, network=Residual(stages=((4,), (6,))), evaluation=Evaluation(views))
+    normalised = replace(DESIGN, network=NETWORK, evaluation=Evaluation(views))
     design = replace(normalised, optimisation=replace(DESIGN.optimisation, learning_rate=1e-2))
     rows = train(make_trial(tmp_path, epochs=2, design=design, horizon=4), data)
     model = build_model(design)
@@ -79,10 +80,30 @@ def test_the_best_weights_predict_as_they_were_validated(data, tmp_path, views):
     assert accuracy == pytest.approx(max(row["val_accuracy"] for row in rows), abs=1e-9)
     assert abs(predict_images(model, design, data.val_images) - probabilities).max() > 1e-3
     pixels = data.val_images[..., None].astype("float32")
-    np.testing.assert_allclose(plain.predict_on_batch(pixels), probabilities, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(plain(pixels, training=False)), probabilities, atol=1e-5)
     write_keras(plain, tmp_path / "model.keras", ModelInfo(data.class_names, 48, 48, 1, "run", "network", views, "1"))
     opened = open_model(tmp_path / "model.keras")
     np.testing.assert_allclose(opened.probabilities(data.val_images), probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("validate_low", [True, False])
+def test_batch_normalisation_is_measured_as_an_epoch_is_validated(data, tmp_path, validate_low):
+    """The first layer's statistics are those of its inputs: of shrunken images, or of whole ones in older runs."""
+    design = replace(DESIGN, network=Residual(stages=((4,),)))
+    trial = make_trial(tmp_path, epochs=1, design=design, horizon=4, validate_low=validate_low)
+    keras.utils.set_random_seed(0)
+    model = build_model(design)
+    EpochLoop(trial, data, model, TrialHooks()).run_epoch(1, [])
+    first = trainable_batchnorms(model)[0]
+    inputs = keras.Model(model.input, first.input)
+    images = data.images.astype(np.float32)
+    means = [
+        np.asarray(inputs.call(keras.ops.convert_to_tensor(shown[..., None]), training=False)).mean(axis=(0, 1, 2))
+        for shown in (np.asarray(shrink(images, area_matrix(48, 32))), images)
+    ]
+    measured = np.asarray(first.moving_mean)
+    low, full = (abs(mean - measured).max() for mean in means)
+    assert (low < full / 10) if validate_low else (full < low / 10)
 
 
 @pytest.mark.parametrize(("epoch", "resolution"), [(2, 32), (3, 0), (None, 0)])

@@ -1,4 +1,5 @@
 import math
+from functools import cache
 
 import keras
 import numpy as np
@@ -15,11 +16,18 @@ def rates_of_a_run(optimisation, epochs, steps, val_losses=None):
     return np.concatenate([learning_rates(optimisation, losses[:e], steps, epochs) for e in range(epochs)])
 
 
+@cache
+def small_model():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(1e-3), "mse")
+    return model
+
+
 @given(st.lists(st.floats(0.1, 3), min_size=1, max_size=30), st.integers(1, 6), st.sampled_from([0.1, 0.5]))
 def test_plateau_equals_keras_reduce_lr_on_plateau(losses, patience, factor):
     optimisation = Optimisation(plateau_patience=patience, plateau_factor=factor, min_learning_rate=1e-5)
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile(keras.optimizers.SGD(1e-3), "mse")
+    model = small_model()
+    model.optimizer.learning_rate = 1e-3
     callback = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=factor, patience=patience, min_lr=1e-5)
     callback.set_model(model)
     callback.on_train_begin()

@@ -4,15 +4,16 @@ import pickle
 
 import numpy as np
 import pytest
+from cases import TINY
 
-from fer_search.design import Augmentation, Design, Evaluation, Head, Optimisation, Plain
+from fer_search.design import Augmentation, Design, Evaluation, Head, Optimisation
 from fer_search.training import streaming
 from fer_search.training.predict import predict_images
 from fer_search.training.streaming import ImageRows, image_memory, select
 from fer_search.training.trial import Trial, TrialData, train, trained_model
 
 DESIGN = Design(
-    network=Plain(stages=((6,), (8,))),
+    network=TINY,
     head=Head(dropout=0.3),
     augmentation=Augmentation(flip=True, rotation=10, mixup_alpha=0.3, cutmix_alpha=0.5),
     optimisation=Optimisation(batch_size=16, learning_rate=3e-3, schedule="constant", precision="float32"),

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from cases import NETWORK, TINY
 
-from fer_search.design import Augmentation, Design, Optimisation, Residual
+from fer_search.design import Augmentation, Design, Optimisation
 from fer_search.models import build_model, make_loss
 
 if keras.backend.backend() != "tensorflow":
@@ -14,7 +15,6 @@ from fer_search.augment import draw_epoch
 from fer_search.training.batches import draw_batches
 from fer_search.training.tensorflow_engine import TensorFlowEngine
 
-NETWORK = Residual(stages=((4,),))
 AUGMENTATION = Augmentation(rotation=20, flip=True, cutout=8, mixup_alpha=0.3)
 
 
@@ -28,15 +28,14 @@ AUGMENTATION = Augmentation(rotation=20, flip=True, cutout=8, mixup_alpha=0.3)
 )
 def test_the_step_is_the_same_with_and_without_xla(faces, optimisation):
     rng, results = np.random.default_rng(0), []
+    network = NETWORK if optimisation.optimizer == "adamw" else TINY
     rows, weights = draw_batches(rng, 64, 32)
     batches = {"rows": rows, "weights": weights, "loss_weights": weights}
     batches |= draw_epoch(rng, *rows.shape, AUGMENTATION)
     batches["learning_rates"] = np.full(len(rows), optimisation.learning_rate, np.float32)
     for jit in (False, True):
         keras.utils.set_random_seed(0)
-        model = build_model(
-            Design(network=Residual(stages=((4,),)), augmentation=AUGMENTATION, optimisation=optimisation)
-        )
+        model = build_model(Design(network=network, augmentation=AUGMENTATION, optimisation=optimisation))
         engine = TensorFlowEngine(model, make_loss(optimisation, reduction="none"), jit=jit)
         data = engine.put(faces.images[:64]), engine.put(faces.labels[:64].astype(np.int32))
         engine.begin_epoch(data, batches, np.random.default_rng(0))

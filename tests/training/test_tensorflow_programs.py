@@ -11,7 +11,7 @@ from cases import NETWORK, SMALL, make_trial, timeless
 from fer_search.design import Custom, Design, Head
 from fer_search.models import build_model, training_loss
 from fer_search.training.checkpoint import checkpoint_path
-from fer_search.training.engines import make_engine
+from fer_search.training.engines import make_engine, reset_keras
 from fer_search.training.trial import TrialHooks, train
 
 programs = pytest.importorskip("fer_search.training.tensorflow_programs")
@@ -60,6 +60,19 @@ def test_a_shared_program_gives_the_same_training_as_one_of_its_own(tmp_path, da
     assert len(expected) > 10
     for name, value in numbers(tmp_path / "shared", 2).items():
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
+
+
+def test_kernels_are_kept_until_other_programs_are_traced(tmp_path, data, traced, monkeypatch):
+    """Kernels of programs that are not shared are cleared as soon as their trial has ended."""
+    reset_keras()
+    cleared = []
+    monkeypatch.setattr(programs.context.Context, "clear_kernel_cache", lambda self: cleared.append(len(traced)))
+    custom = Design(network=Custom(features), optimisation=SMALL.optimisation)
+    designs, counts = {"first": SMALL, "again": SMALL, "other": changed(head={"dropout": 0.3}), "own": custom}, []
+    for name, design in designs.items():
+        train(make_trial(tmp_path / name, epochs=1, design=design), data)
+        counts.append(len(cleared))
+    assert (counts, cleared[0], cleared[1]) == ([1, 1, 2, 3], 0, 3)
 
 
 def features(x):
@@ -124,9 +137,9 @@ def test_a_network_changed_by_its_caller_is_traced_for_itself(tmp_path, data, tr
 
 def test_only_a_few_programs_are_kept(tmp_path, data, traced, monkeypatch):
     monkeypatch.setattr(programs, "MAX_SHARED", 4)
-    for number, rate in enumerate((0.1, 0.2, 0.3)):
+    for number, rate in enumerate((0.1, 0.2)):
         train(make_trial(tmp_path / str(number), epochs=1, design=changed(head={"dropout": rate})), data)
     assert len(programs._shared) == 4
     before = len(traced)
-    train(make_trial(tmp_path / "last", epochs=1, design=changed(head={"dropout": 0.3})), data)
+    train(make_trial(tmp_path / "last", epochs=1, design=changed(head={"dropout": 0.2})), data)
     assert len(traced) == before

@@ -157,7 +157,8 @@ def test_the_best_epochs_weights_are_kept(tmp_path, data, uninterrupted, monkeyp
     assert [row["loss"] for row in rows] == [row["loss"] for row in uninterrupted[1]]
     model = build_model(SMALL)
     model.load_weights(tmp_path / "best.weights.h5")
-    hit = model.predict(data.val_images[..., None], verbose=0).argmax(axis=1) == data.val_labels
+    probabilities = np.asarray(model(data.val_images[..., None].astype("float32"), training=False))
+    hit = probabilities.argmax(axis=1) == data.val_labels
     assert hit.mean() == pytest.approx(rows[best - 1]["clean_val_accuracy"], abs=1e-9)
 
 
@@ -214,7 +215,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from fer_search import backend
-backend.start()
+from fer_search.fast_imports import UNUSED_BY_WORKERS
+backend.start(UNUSED_BY_WORKERS)
 import numpy as np
 from cases import RICH, make_trial
 from fer_search.training.trial import TrialData, TrialHooks, train

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from cases import TINY
 
-from fer_search.design import Design, Optimisation, Residual
+from fer_search.design import Design, Optimisation
 from fer_search.training.trial import Trial, TrialData, train, trained_model
 
 
 def test_plateau_schedule_follows_another_runs_losses(tmp_path, faces):
     design = Design(
-        network=Residual(stages=((2,), (2,))),
+        network=TINY,
         optimisation=Optimisation(batch_size=28, learning_rate=1e-2, schedule="plateau", plateau_patience=1),
     )
     images, labels = faces.images[:56], faces.labels[:56]
@@ -25,7 +26,7 @@ def test_prediction_uses_the_ema_weights_of_the_last_epoch(tmp_path, faces):
     images, labels = faces.images[:56], faces.labels[:56]
     data = TrialData(images, labels, images[:0], labels[:0])
     optimisation = Optimisation(batch_size=28, ema=0.9, schedule="constant")
-    trial = Trial(Design(network=Residual(stages=((2,), (2,))), optimisation=optimisation), 1, tmp_path, 0, 0)
+    trial = Trial(Design(network=TINY, optimisation=optimisation), 1, tmp_path, 0, 0)
     train(trial, data)
     with trained_model(trial, data.spec) as model:
         averages = model.optimizer._model_variables_moving_average

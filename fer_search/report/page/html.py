@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html import unescape
 from importlib import resources
 from typing import Any
@@ -200,7 +201,7 @@ def _scripts(content: dict[str, Any], plotly: str, page: Page) -> list[Markup]:
     settings["plotly"] = sources.get(plotly)
     parts = [_packed("content", json.dumps(content, separators=(",", ":"), allow_nan=False))]
     if plotly == "inline" and content["charts"]:
-        parts.append(_packed("plotly", plotly_js()))
+        parts.append(_packed_plotly())
     # "</script>" or "<!--" in a string would end the element early.
     plain = json.dumps(settings, separators=(",", ":")).replace("<", "\\u003c")
     code = "".join(_file(f"browser/{name}") for name in SCRIPTS)
@@ -211,6 +212,11 @@ def _packed(name: str, text: str) -> Markup:
     """Return compressed text, a sixth to a half of its size; browsers unpack it themselves (all of them since 2023)."""
     packed = gzip.compress(text.encode(), compresslevel=5, mtime=0)
     return tag("script", Markup(base64.b64encode(packed).decode()), type="text/plain", id=f"{name}-gzip")
+
+
+@cache
+def _packed_plotly() -> Markup:
+    return _packed("plotly", plotly_js())
 
 
 def plotly_js() -> str:

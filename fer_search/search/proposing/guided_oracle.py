@@ -17,12 +17,12 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
-from threadpoolctl import threadpool_limits
 
 from fer_search.choices import fill_defaults
 from fer_search.search.proposing.encoding import Encoding
 from fer_search.search.proposing.learning_curves import LearningCurves, Observations, expected_improvement
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
+from fer_search.search.proposing.threads import one_thread
 
 RANDOM = 6  # designs, baselines included, before the model decides
 CANDIDATES = 300  # random designs that compete for a proposal
@@ -105,7 +105,7 @@ class GuidedOracle(SafeOracle):
             return {"status": TrialStatus.RUNNING, "values": values | self._budget(0, "")}
         if len(trainings) < RANDOM or not any(training.scores for training in trainings):
             return self._random()
-        with threadpool_limits(1, user_api="blas"):  # the matrices are small: more threads only wait for each other
+        with one_thread():
             values = self._decide(trainings, rng)
         return {"status": TrialStatus.RUNNING, "values": values} if values else self._random()
 
@@ -132,7 +132,7 @@ class GuidedOracle(SafeOracle):
         if not finished or len(trainings) < RANDOM:
             return None
         encoding = Encoding(self.hyperparameters.space)
-        with threadpool_limits(1, user_api="blas"):
+        with one_thread():
             model = LearningCurves(encoding.features(_rows(encoding, trainings)), self._observe(trainings))
             mean, _ = model.predict(model.features, np.arange(len(trainings)))
         best = max(finished, key=lambda k: (mean[k], -k))

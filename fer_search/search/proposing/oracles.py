@@ -12,7 +12,6 @@ import numpy as np
 from keras_tuner.engine import hyperparameters as kinds
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.tuners import bayesian
-from threadpoolctl import threadpool_limits
 
 from fer_search.choices import fill_defaults
 from fer_search.errors import UserError
@@ -20,6 +19,7 @@ from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.search.proposing.gaussian_process import propose
 from fer_search.search.proposing.guided_oracle import GuidedOracle, rung_epochs
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
+from fer_search.search.proposing.threads import one_thread
 from fer_search.search.settings import DEFAULT_TRIALS, Settings
 from fer_search.space import Space
 
@@ -166,7 +166,7 @@ class BayesianOracle(SafeOracle, kt.oracles.BayesianOptimizationOracle):
         tried = [trial.hyperparameters.values for trial in ended]
         running = [t.hyperparameters.values for t in self.trials.values() if t.status not in ENDED]
         rng = np.random.default_rng([self.seed, len(self.trials)])
-        with threadpool_limits(1, user_api="blas"):  # the matrices are small: more threads only wait for each other
+        with one_thread():
             values = propose(self.hyperparameters.space, tried, scores, self.beta, rng, running)
         if values is None or self._duplicate(values):
             drawn = self._random_populate_space()

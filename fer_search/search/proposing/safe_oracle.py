@@ -254,8 +254,8 @@ class SafeOracle(kt.Oracle):
             trial.metrics.register(name, "max" if any(word in name for word in MAXIMIZED_METRICS) else "min")
         for row in rows:
             for name, value in row.items():
-                if name != "epoch":
-                    trial.metrics.update(name, value, step=int(row["epoch"]))
+                if name != "epoch":  # not by ``trial.metrics.update``, which looks for the best value each time
+                    trial.metrics.metrics[name].update(value, step=int(row["epoch"]))
         trial.status = TrialStatus.COMPLETED
 
     def _set_aside(self, ended: Trial) -> None:

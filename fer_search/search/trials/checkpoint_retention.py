@@ -20,7 +20,7 @@ import h5py
 from keras_tuner.engine.trial import Trial
 
 from fer_search.design import Design
-from fer_search.files import MemoryFile, write_hdf5
+from fer_search.files import MemoryFile, storage_failed, write_hdf5
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.schema import EPOCHS_FILE, TRIAL_PREFIX, TUNER_CHECKPOINT_FILE
@@ -45,10 +45,14 @@ HDF5_OVERHEAD = 1.01  # size of a checkpoint relative to its numbers; 1.001 for 
 
 
 class Unpruned:
-    """The trials whose folders may hold checkpoints, so that a search of thousands of trials looks into few folders."""
+    """The trials whose folders may hold checkpoints, so that a search of thousands of trials looks into few folders.
+
+    And the files of best weights in which there is no optimizer state to remove, which are not opened again.
+    """
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
+        self.stripped: dict[Path, tuple[int, ...]] = {}
         self._begun = 0
 
     def update(self, start_order: Sequence[str]) -> None:
@@ -88,7 +92,7 @@ def prune_checkpoints(
         if trial_id not in in_use and trial_id not in promotable:
             remove_other_checkpoints(path, ())
         if trial_id in best:
-            _strip_optimizer_state(path / BEST_FILE)
+            _strip_optimizer_state(path / BEST_FILE, unpruned.stripped)
         else:
             (path / BEST_FILE).unlink(missing_ok=True)
         update_tuner_checkpoint(path)
@@ -97,7 +101,7 @@ def prune_checkpoints(
         removable = [path for i in reversed(promotable) if i not in in_use for path in _last(folder.trial_path(i))]
         removable += [folder.trial_path(i) / BEST_FILE for i in reversed(best[1:])]
         others = [folder.trial_path(i) for i in (kept | _ancestors(oracle, pending)) - reserved.keys()]
-        _shrink(others, removable, max_bytes - sum(reserved.values()))
+        _shrink(others, removable, max_bytes - sum(reserved.values()), unpruned.stripped)
 
 
 def max_trial_bytes(design: Design, parameters: int) -> int:
@@ -137,15 +141,27 @@ def _in_use(folder: RunFolder, pending: Trial) -> list[str]:
     return [pending.trial_id]
 
 
-def _strip_optimizer_state(path: Path) -> None:
-    """Remove the optimizer state from a checkpoint, unless it is also the last checkpoint of a trial (a hard link)."""
-    if not path.exists() or path.stat().st_nlink - is_linked(path.parent) > 1:
+def _strip_optimizer_state(path: Path, stripped: dict[Path, tuple[int, ...]]) -> None:
+    """Remove the optimizer state from a checkpoint, unless it is also the last checkpoint of a trial (a hard link).
+
+    Args:
+        path: The checkpoint.
+        stripped: Checkpoints without such a state, with what identifies the content of each; it is added here.
+    """
+    if not path.exists() or (status := path.stat()).st_nlink - is_linked(path.parent) > 1:
+        return
+    content = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    if stripped.get(path) == content:
         return
     try:
         with h5py.File(path) as file:
-            if OPTIMIZER_GROUP not in file:
-                return
-    except OSError:  # corrupt; fer-search doctor reports it
+            found = OPTIMIZER_GROUP in file
+    except OSError as error:
+        if storage_failed(error):  # it may be readable the next time
+            return
+        found = False  # corrupt; fer-search doctor reports it
+    if not found:
+        stripped[path] = content
         return
 
     def write(memory: MemoryFile) -> None:
@@ -184,10 +200,10 @@ def _stats(folder: Path | str) -> list[os.stat_result]:
     return stats
 
 
-def _shrink(folders: list[Path], removable: list[Path], limit: int) -> None:
+def _shrink(folders: list[Path], removable: list[Path], limit: int, stripped: dict[Path, tuple[int, ...]]) -> None:
     for file in removable:
         if used_bytes(file.parent.parent, folders) <= limit:
             return
         file.unlink(missing_ok=True)
-        _strip_optimizer_state(file.parent / BEST_FILE)
+        _strip_optimizer_state(file.parent / BEST_FILE, stripped)
         update_tuner_checkpoint(file.parent)

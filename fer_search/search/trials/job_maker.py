@@ -192,8 +192,9 @@ class JobMaker:
 
     def _trial(self, proposed: TunerTrial, design: Design, epochs: int) -> Trial:
         parent = proposed.hyperparameters.values.get(PARENT)
-        micro_batches = [self._record(i).get("micro_batches", 1) for i in (parent, proposed.trial_id) if i]
-        record = self._record(proposed.trial_id) | {"values": proposed.hyperparameters.values, "epochs": epochs}
+        own = self._record(proposed.trial_id)
+        micro_batches = [record.get("micro_batches", 1) for record in (self._record(parent) if parent else {}, own)]
+        record = own | {"values": proposed.hyperparameters.values, "epochs": epochs}
         return Trial(
             design=design,
             epochs=epochs,

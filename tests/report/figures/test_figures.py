@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,18 @@ from fer_search.report.tables.predictions import calibration, confusion, per_cla
 from fer_search.runfolder.predictions import Predictions, load_predictions
 
 
-@pytest.fixture
-def analysis(tmp_path: Path) -> RunAnalysis:
-    run = runs.write_random(tmp_path / "run", trials=30)
+@pytest.fixture(scope="module")
+def analysis(tmp_path_factory: pytest.TempPathFactory) -> RunAnalysis:
+    """Of a run of 30 trials with predictions. Do not write to it."""
+    run = runs.write_random(tmp_path_factory.mktemp("figures") / "run", trials=30)
     runs.write_predictions(run, report.load_trials(run)["trial"].iloc[0])
     return load_analysis(run)
+
+
+@pytest.fixture
+def own_run(analysis: RunAnalysis, tmp_path: Path) -> Path:
+    """A copy of its run."""
+    return shutil.copytree(analysis.info.path, tmp_path / "run")
 
 
 def test_choice_figure_matches_the_table(analysis: RunAnalysis) -> None:
@@ -146,24 +154,24 @@ def test_calibration_of_a_calibrated_network(rng: np.random.Generator) -> None:
     assert sum(calibration_bin.images for calibration_bin in bins) == 20_000
 
 
-def test_broken_predictions_are_reported(analysis: RunAnalysis) -> None:
-    file = analysis.info.path / "predictions.npz"
+def test_broken_predictions_are_reported(own_run: Path) -> None:
+    file = own_run / "predictions.npz"
     for content in (b"", b"PK\x03\x04 torn", b"nothing"):
         file.write_bytes(content)
         with pytest.raises(UserError, match=r"predictions\.npz"):
-            load_predictions(analysis.info.path)
+            load_predictions(own_run)
 
 
-def test_page_shows_the_best_network(analysis: RunAnalysis) -> None:
-    text = report.write_report(analysis.info.path).read_text()
+def test_page_shows_the_best_network(own_run: Path) -> None:
+    text = report.write_report(own_run).read_text()
     assert "data:image/png;base64," in text
     assert "Worst mistakes" in text
     assert "were not saved" not in text
 
 
-def test_predictions_of_an_earlier_best_trial_are_not_shown(analysis: RunAnalysis) -> None:
-    runs.write_predictions(analysis.info.path, analysis.trials["trial"].iloc[1])
-    assert "has no saved predictions" in report.write_report(analysis.info.path).read_text()
+def test_predictions_of_an_earlier_best_trial_are_not_shown(analysis: RunAnalysis, own_run: Path) -> None:
+    runs.write_predictions(own_run, analysis.trials["trial"].iloc[1])
+    assert "has no saved predictions" in report.write_report(own_run).read_text()
 
 
 def test_predictions_have_the_arrays_that_a_search_writes(analysis: RunAnalysis) -> None:

@@ -76,9 +76,15 @@ def evil_run(path: Path) -> Path:
     return path
 
 
-def test_page_of_a_search(tmp_path: Path) -> None:
-    run = runs.write_random(tmp_path / "run", trials=12)
-    page = report.write_report(run)
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run of twelve trials and its page. Do not write to them."""
+    run = runs.write_random(tmp_path_factory.mktemp("page") / "run", trials=12)
+    return run, report.write_report(run)
+
+
+def test_page_of_a_search(searched: tuple[Path, Path]) -> None:
+    run, page = searched
     reader = read(page)
     assert page == run / "report.html"
     assert page.stat().st_size < 6e6
@@ -93,19 +99,19 @@ def test_rungs_are_shown_where_there_are_several(tmp_path: Path, run: str, sever
     assert ("Rungs and promotions" in page.read_text()) == several
 
 
-def test_the_page_loads_no_external_resources(tmp_path: Path) -> None:
-    text = report.write_report(runs.write_random(tmp_path / "run")).read_text()
+def test_the_page_loads_no_external_resources(searched: tuple[Path, Path]) -> None:
+    text = searched[1].read_text()
     assert "default-src &#x27;none&#x27;" in text
     assert 'src="' not in text
     assert 'href="http' not in text
 
 
-def test_plotly_from_the_cdn_makes_a_small_page(tmp_path: Path) -> None:
-    page = report.write_report(runs.write_random(tmp_path / "run"), plotly="cdn")
+def test_plotly_from_the_cdn_makes_a_small_page(searched: tuple[Path, Path], tmp_path: Path) -> None:
+    page = report.write_report(searched[0], tmp_path / "page.html", plotly="cdn")
     assert page.stat().st_size < 4e5
     assert "https://cdn.plot.ly/plotly-" in page.read_text()
     with pytest.raises(ValueError, match="inline or cdn"):
-        report.write_report(tmp_path / "run", plotly="both")
+        report.write_report(searched[0], tmp_path / "page.html", plotly="both")
 
 
 def test_html_in_names_is_escaped(tmp_path: Path) -> None:
@@ -163,8 +169,8 @@ def test_unusual_runs_have_a_report(tmp_path: Path, kind: str) -> None:
     assert json.loads(report.to_json(run), parse_constant=pytest.fail)["run"]["name"]
 
 
-def test_csv_json_and_markdown_agree(tmp_path: Path) -> None:
-    run = runs.write_random(tmp_path / "run")
+def test_csv_json_and_markdown_agree(searched: tuple[Path, Path]) -> None:
+    run, _ = searched
     table = list(csv.DictReader(io.StringIO(report.to_csv(run))))
     rows = json.loads(report.to_json(run))["trials"]
     assert len(table) == len(rows) == 12

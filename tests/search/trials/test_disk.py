@@ -51,7 +51,7 @@ def disk(monkeypatch, tmp_path):
         if again:
             most["again_bytes"] = max(most["again_bytes"], used)
 
-    def strip(path):
+    def strip(path, stripped):
         if path.exists() and path.stat().st_nlink == 1 and path.stat().st_size > WEIGHTS:
             write_atomic(path, lambda beside: os.truncate(beside, WEIGHTS))
 
