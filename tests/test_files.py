@@ -1,6 +1,8 @@
+import os
+
 import pytest
 
-from fer_search.files import write_atomic, write_json, write_text
+from fer_search.files import UnsafeFileError, read_bytes, write_atomic, write_json, write_text
 
 
 def test_a_failed_write_keeps_the_old_content_and_leaves_no_files(tmp_path):
@@ -25,3 +27,26 @@ def test_a_write_is_atomic_and_keeps_the_suffixes(tmp_path):
     assert seen[0].endswith(".weights.h5")
     write_json(tmp_path / "a.json", {"b": 1})
     assert (tmp_path / "a.json").read_text() == '{\n "b": 1\n}\n'
+
+
+@pytest.mark.parametrize("size", [0, 3, 10, 11])
+def test_a_file_is_read_whole_although_its_size_is_out_of_date(tmp_path, monkeypatch, size):
+    """Files of /proc have size 0, and a log may grow while it is read."""
+    path, status = tmp_path / "log", os.fstat
+    path.write_bytes(b"0123456789")
+
+    def outdated(descriptor):
+        fields = list(status(descriptor))
+        fields[6] = size
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "fstat", outdated)
+    assert read_bytes(path) == b"0123456789"
+
+
+def test_no_more_of_a_file_is_read_than_allowed(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"0123456789")
+    assert read_bytes(path, limit=10) == b"0123456789"
+    with pytest.raises(UnsafeFileError, match="10 bytes, more than the 9"):
+        read_bytes(path, limit=9)

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from fer_search.data.spec import FER2013_CLASSES, DataSpec
@@ -16,6 +15,9 @@ from fer_search.design import Design
 from fer_search.runfolder.epochs import Row
 from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.runfolder.seal import state_label
+
+if TYPE_CHECKING:
+    import keras
 
 
 class TrialFailed(Exception):
