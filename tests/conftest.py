@@ -74,7 +74,7 @@ def _fast_start_of_trials(_own_cache: None) -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
-MODULES_BETWEEN_FULL_COLLECTIONS = 20
+MODULES_BETWEEN_FULL_COLLECTIONS = 10
 _modules = itertools.count(1)
 
 
