@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",  # Ray's default of 60 ends a search on an overloaded machine
 }
 
 
@@ -56,15 +57,16 @@ def prepare_environment(address: str | None) -> None:
     """Set what Ray reads from the environment; must come before Ray is imported.
 
     Args:
-        address: As of ``Cluster``; a cluster that is started here gets a new authentication token.
+        address: As of ``Cluster``; a cluster that is started here listens on loopback, with a new authentication token.
 
     Raises:
         UserError: Ray is not installed.
     """
     check_installed()
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
-    if address is None:  # without this, Ray writes a token to the user's home folder
+    if address is None:  # without a token, Ray writes one to the user's home folder
         os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(16)
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on Linux too: makes Ray listen on loopback only
 
 
 def check_reachable(address: str, timeout: float = 5.0) -> None:
@@ -108,21 +110,26 @@ class Cluster:
     ) -> None:
         self.folder: Path | None = None
         self.environment = dict(environment or {}) if address is None else {}
+        self.address, self._cpus, self._memory = address, cpus, max(data_bytes + SPARE_MEMORY, MIN_MEMORY)
         self._output = sys.stdout
         if address is None:
-            self._start(cpus, max(data_bytes + SPARE_MEMORY, MIN_MEMORY))
+            self._start()
         else:
             self._join(address)
 
-    def _start(self, cpus: int, memory: int) -> None:
+    def restart(self) -> None:
+        """Start a cluster that was started here again, because its servers have died."""
+        self.close()
+        self._start()
+
+    def _start(self) -> None:
         self.folder = _temporary_folder()
         try:
             with _environment(self.environment):
                 self._init(
                     address="local",
-                    num_cpus=cpus,
-                    object_store_memory=memory,
-                    _node_ip_address="127.0.0.1",
+                    num_cpus=self._cpus,
+                    object_store_memory=self._memory,
                     _temp_dir=str(self.folder),
                 )
         except BaseException:
@@ -193,7 +200,7 @@ class _WithoutRay:
 
     def write(self, text: str) -> int:
         if "(raylet" in text or "(pid=" in text:
-            self._dropping = not text.endswith("\n")
+            self._dropping = True
             return len(text)
         if self._dropping and not text.strip("\n"):
             self._dropping = False

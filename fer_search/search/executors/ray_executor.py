@@ -20,6 +20,7 @@ from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.search.executors.lease import remove_leases
 from fer_search.search.executors.outcome import Outcome, WorkerStatus
 from fer_search.search.executors.ray_cluster import Cluster
+from fer_search.search.executors.ray_servers import find_servers
 from fer_search.search.executors.ray_worker import DEAD, RayWorker, WorkerOptions
 from fer_search.search.executors.worker import Worker, WorkerInfo, describe_mismatch
 
@@ -34,6 +35,7 @@ NEWS_PER_SECOND = 16  # such questions to all workers, at most
 START_SECONDS = 600.0  # that workers have to start
 STOP_SECONDS = 120.0  # that workers have to save what they trained
 MAX_FAILED_STARTS = 3  # of a worker, in a row
+GONE_SECONDS = 30.0  # that the server of a cluster may take to start again, which who runs the cluster may arrange
 WORKERS_PER_SPARE_JOB = 8  # with fewer workers none: it would be announced long before it is trained
 
 
@@ -60,13 +62,15 @@ class RayExecutor:
         self.should_stop = should_stop
         self.slots = options.workers
         self.backlog: deque[Task] = deque()
+        self.servers = find_servers(own=cluster.address is None)
+        self.data: tuple[Any, Mapping[str, Any] | None] | None = None  # arguments of load
         self.loaded: tuple[Any, Any] | None = None  # references
         self.stopping = False
         self.speed: Speed | None = None
         self.prediction: Any = None  # future
         self.notes: list[str] = []
         self.environment = dict(options.environment().items() - cluster.environment.items())
-        self.workers = [self._make_worker(str(number)) for number in range(options.workers)]
+        self.workers = self._make_workers()
 
     def load(self, data: Any, space: Mapping[str, Any] | None = None) -> None:
         """Put what all jobs read into Ray's object store, from where each node fetches it once.
@@ -75,6 +79,7 @@ class RayExecutor:
             data: Has ``for_workers``.
             space: "name", "text" and "modules" of the space file, whose functions custom networks call.
         """
+        self.data = data, space
         self.loaded = ray.put(data.for_workers()), ray.put(None if space is None else dict(space))
         for worker in self.workers:
             worker.load(*self.loaded)
@@ -119,6 +124,8 @@ class RayExecutor:
         if self.stopping and self.backlog:
             dropped, self.backlog = list(self.backlog), deque()
             return [(task, Outcome("stopped")) for task in dropped]
+        if self._servers_died():
+            return self._restart()
         self.check_starts(0)
         self._hand_out()
         running = {worker.future: worker for worker in self.workers if worker.task is not None}
@@ -206,6 +213,8 @@ class RayExecutor:
 
         if self.should_stop():
             raise Stopped
+        if self._servers_died():
+            raise UserError("Ray's servers died while the workers started; re-run the same command")
         if time.monotonic() > deadline:
             missing = sum(worker.starting is not None for worker in self.workers)
             there = {name: int(amount) for name, amount in ray.cluster_resources().items() if name in ("CPU", "GPU")}
@@ -250,9 +259,41 @@ class RayExecutor:
             self._replace(worker)
         return task, outcome
 
+    def _servers_died(self) -> bool:
+        """Whether the cluster that was started here must be started again.
+
+        Raises:
+            UserError: The cluster that was joined has ended.
+        """
+        seconds, address = self.servers.seconds_gone(), self.cluster.address
+        if address is not None and seconds > GONE_SECONDS:
+            raise UserError(
+                f"--cluster {address}: the cluster has ended; nothing on disk is lost. Start it again and re-run the "
+                "same command to resume",
+                EXIT_RUN_FOLDER,
+            )
+        return address is None and seconds > 0
+
+    def _restart(self) -> list[tuple[Task, Outcome]]:
+        """Start Ray and the workers again, unless the search is to stop; return the jobs that were lost."""
+        outcome = Outcome("stopped") if self.stopping else Outcome("lost", message="Ray's servers died")
+        lost = [(worker.task, outcome) for worker in self.workers if worker.task is not None]
+        self.workers, self.prediction = [], None
+        if not self.stopping:
+            self.cluster.restart()
+            self.servers, self.loaded = find_servers(own=True), None
+            self.workers = self._make_workers()
+            if self.data is not None:
+                self.load(*self.data)
+            self.notes.append("Ray's servers died unexpectedly; Ray and the workers were started again.")
+        return lost
+
     def _replace(self, worker: RayWorker, failed_starts: int = 0) -> None:
         worker.kill()
         self.workers[self.workers.index(worker)] = self._make_worker(worker.name, failed_starts)
+
+    def _make_workers(self) -> list[RayWorker]:
+        return [self._make_worker(str(number)) for number in range(self.options.workers)]
 
     def _make_worker(self, name: str, failed_starts: int = 0) -> RayWorker:
         return RayWorker(name, self.options, self.environment, self.kind, self.loaded, failed_starts)

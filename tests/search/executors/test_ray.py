@@ -1,5 +1,6 @@
 """Several workers on Ray: killed at random, together with their driver or their node, they change nothing."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -20,6 +21,7 @@ pytest.importorskip("ray", reason="needs: pip install 'fer-search[workers]'")
 
 HERE = Path(__file__).parent
 MEMORY = 10**8  # bytes of an emulated node's object store, the least that Ray takes
+RESTARTED = "Ray and the workers were started again."
 OPTIONS = {"tuner": "hyperband", "max_epochs": 8, "factor": 2, "baselines": "none", "ahead": 4, "min_steps": 0}
 
 
@@ -145,6 +147,24 @@ def kill_node(cluster, rng):
     cluster.remove_node(rng.choice(sorted(cluster.worker_nodes, key=id)), allow_graceful=False)
 
 
+def listening(driver):
+    """Return the addresses on which a driver and the processes that it has started accept connections."""
+    driver = psutil.Process(driver.pid)
+    found = set()
+    for process in (driver, *driver.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            open_ports = process.net_connections("inet")
+            found |= {port.laddr.ip for port in open_ports if port.status == psutil.CONN_LISTEN}
+    return {address.removeprefix("::ffff:") for address in found}
+
+
+def kill_server(driver, name):
+    """Kill a server of the cluster that a driver has started."""
+    for child in psutil.Process(driver.pid).children(recursive=True):
+        if child.name() == name:
+            child.kill()
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(5))
 def test_killed_nodes_change_nothing(nodes, start, expected, tmp_path, seed):
@@ -176,11 +196,25 @@ def test_killed_nodes_change_nothing(nodes, start, expected, tmp_path, seed):
     assert "Traceback" not in printed.read_text()
 
 
+@pytest.mark.soak
+def test_killed_servers_change_nothing(start, expected, tmp_path):
+    """The servers of a cluster that was started here die by SIGKILL, one after the other."""
+    run, printed = tmp_path / "workers" / "tiny", tmp_path / "workers" / "out.txt"
+    process = start(tmp_path / "workers")
+    for deaths, server in enumerate(("gcs_server", "raylet"), 1):
+        assert wait_until(lambda: holders(run), process), printed.read_text()
+        kill_server(process, server)
+        assert wait_until(lambda n=deaths: printed.read_text().count(RESTARTED) == n, process), printed.read_text()
+    assert process.wait() == 0, printed.read_text()
+    assert state(run) == expected
+    assert "Traceback" not in printed.read_text()
+
+
 @pytest.mark.slow
 def test_killed_workers_nodes_and_drivers_and_stops_change_nothing(nodes, start, expected, tmp_path):
     """A worker dies by SIGKILL in the middle of a trial, then a node, then the driver; the next one gets SIGTERM.
 
-    The last driver, which finishes the search, starts a cluster of its own.
+    The last driver, which finishes the search, starts a cluster of its own, whose server dies too.
     """
     run, printed = tmp_path / "workers" / "tiny", tmp_path / "workers" / "out.txt"
 
@@ -204,7 +238,12 @@ def test_killed_workers_nodes_and_drivers_and_stops_change_nothing(nodes, start,
     assert gone(workers)
     assert json.loads((run / "run.json").read_text())["state"] == "interrupted"
 
-    assert start(tmp_path / "workers").wait() == 0, printed.read_text()
+    process = start(tmp_path / "workers")
+    assert wait_until(lambda: holders(run), process), printed.read_text()
+    assert listening(process) == {"127.0.0.1"}
+    kill_server(process, "raylet")
+    assert process.wait() == 0, printed.read_text()
+    assert RESTARTED in printed.read_text()
     assert state(run) == expected
     assert not (run / ".workers").exists()
     text = printed.read_text()

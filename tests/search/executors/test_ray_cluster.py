@@ -23,6 +23,7 @@ def test_rays_messages_about_its_workers_are_dropped():
     print("first", file=stream)
     print("(raylet) A worker died or was killed", file=stream)
     print("second", file=stream)
+    print("(raylet) Raylet is terminated. Its last lines:\n    of its log\n", file=stream)
     assert out.getvalue() == "first\nsecond\n"
 
 
