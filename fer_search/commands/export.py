@@ -62,7 +62,8 @@ def export(
     compared with the network on validation images, and written only if it predicts the same. Beside it: labels.txt, the
     class names in order, and MODEL_CARD.md, with data, protocol, accuracy per class, confusion and limits.
 
-    Exit codes: 0 written, 1 the parity check failed, 2 wrong usage or input, 3 no trial completed.
+    Exit codes: 0 written, 1 the parity check failed, 2 wrong usage or input, 3 no trial completed, 5 other
+    data than the run's.
     """
     from rich.console import Console
 

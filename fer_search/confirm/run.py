@@ -19,9 +19,8 @@ from fer_search.confirm.settings import Settings
 from fer_search.confirm.testset import make_test_set
 from fer_search.confirm.time_budget import fit_epochs
 from fer_search.confirm.trainings import FIRST_TRIAL_NUMBER, ConfirmListener, open_confirm_executor, run_trainings
-from fer_search.data.dataset import Dataset
 from fer_search.design import Custom
-from fer_search.errors import EXIT_MISMATCH, EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
+from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.report import RunInfo, load_epochs, load_run, load_trials
 from fer_search.report.formatting import plural
@@ -93,7 +92,7 @@ class _Confirmation:
             growth = 1 + info.data["validation"] / info.data["train"]
             curves = load_epochs(settings.run)
             self.candidates = fit_epochs(self.candidates, curves, settings.time_budget, settings.seeds, growth)
-        self.dataset = self._load_dataset()
+        self.dataset = load_run_dataset(settings.run, info, settings.data, settings.ferplus_csv)
         if not (self.dataset.splits != 0).any():
             raise UserError(f"{settings.run}: its data set has no test images, so nothing can be tested")
         rows = self._training_rows()
@@ -132,20 +131,6 @@ class _Confirmation:
             return 128 + (stop.signum or signal.SIGINT)
         self._record_ensembles()
         return 0 if any("tests" in training for training in self.record["trainings"]) else EXIT_NO_TRIAL
-
-    def _load_dataset(self) -> Dataset:
-        """Return the data set of the run.
-
-        Raises:
-            UserError: It is missing, or differs from the one searched on (exit code 5).
-        """
-        dataset = load_run_dataset(self.info, self.settings.data, self.settings.ferplus_csv)
-        if dataset.fingerprint != self.info.data["fingerprint"]:
-            raise UserError(
-                f"{dataset.source} is not the data set that {self.settings.run} was searched on; give --data",
-                EXIT_MISMATCH,
-            )
-        return dataset
 
     def _training_rows(self) -> np.ndarray:
         """Return the indices of the images that the run trained and validated on, int (n,), ascending."""

@@ -99,7 +99,7 @@ def export_network(settings: Settings, console: Console) -> Exported:
     beside = target if settings.format == "saved_model" else target.parent
     _check_free(settings, network, target, beside)
     model, info = load_network(network, settings.views)
-    images, labels = _validation_images(settings, network)
+    images, labels = _validation_images(settings)
     console.print(f"Exporting {info.network} of {settings.run}", highlight=False, markup=False)
     for fact in (facts := _facts(settings, network, foreign_layers(model))):
         console.print(fact, highlight=False, markup=False)
@@ -163,15 +163,10 @@ def _facts(settings: Settings, network: TrainedNetwork, foreign: Sequence[str]) 
     return facts
 
 
-def _validation_images(settings: Settings, network: TrainedNetwork) -> tuple[np.ndarray, np.ndarray]:
+def _validation_images(settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     """Return the run's validation images and labels."""
     info = load_run(settings.run)
-    dataset = load_run_dataset(info, settings.data, settings.ferplus_csv)
-    if dataset.spec != network.spec:
-        raise UserError(
-            f"{dataset.source} has {dataset.spec.describe()}, {settings.run} was searched on "
-            f"{network.spec.describe()}; give --data"
-        )
+    dataset = load_run_dataset(settings.run, info, settings.data, settings.ferplus_csv)
     split = split_run_dataset(info, dataset)
     return dataset.images[split.validation], dataset.labels[split.validation].astype(int)
 

@@ -8,24 +8,29 @@ from fer_search.data.dataset import Dataset
 from fer_search.data.load import load_dataset
 from fer_search.data.options import DataOptions
 from fer_search.data.split import Split, make_split
+from fer_search.errors import EXIT_MISMATCH, UserError
 from fer_search.runfolder.run_json import RunInfo
 
 
-def load_run_dataset(info: RunInfo, data: str | None = None, ferplus_csv: Path | None = None) -> Dataset:
+def load_run_dataset(run: Path, info: RunInfo, data: str | None = None, ferplus_csv: Path | None = None) -> Dataset:
     """Return the data set of a run, read again from where the run found it.
 
     Args:
-        info: The run.
+        run: Run folder.
+        info: Its run.json.
         data: Path of the data set, instead of the run's own.
         ferplus_csv: FER+'s fer2013new.csv, if the run used its labels.
 
     Raises:
-        UserError: It is missing or damaged. Whether it is the one searched on is for the caller to check.
+        UserError: It is missing, damaged, or not the one searched on (exit code 5).
     """
     source = data or info.data.get("sources") or info.data["source"]
     labels = str(info.settings.get("labels") or "fer2013")
     options = DataOptions.from_dict(info.data.get("options", {}))
-    return load_dataset(source, labels=labels, ferplus_csv=ferplus_csv, options=options)
+    dataset = load_dataset(source, labels=labels, ferplus_csv=ferplus_csv, options=options)
+    if dataset.fingerprint != info.data["fingerprint"]:
+        raise UserError(f"{dataset.source} is not the data set that {run} was searched on; give --data", EXIT_MISMATCH)
+    return dataset
 
 
 def split_run_dataset(info: RunInfo, dataset: Dataset) -> Split:

@@ -1,0 +1,21 @@
+"""The data set of a run, read again."""
+
+import dataclasses
+
+import pytest
+
+from fer_search.errors import EXIT_MISMATCH, UserError
+from fer_search.report import load_run
+from fer_search.runfolder import dataset
+from fer_search.runfolder.dataset import load_run_dataset
+
+
+def test_a_data_set_that_differs_in_one_label_is_refused(searched_run, monkeypatch):
+    info = load_run(searched_run)
+    own = load_run_dataset(searched_run, info)
+    labels = own.labels.copy()
+    labels[0] = (labels[0] + 1) % len(own.classes)
+    monkeypatch.setattr(dataset, "load_dataset", lambda *args, **options: dataclasses.replace(own, labels=labels))
+    with pytest.raises(UserError, match=r"is not the data set that .*small was searched on; give --data") as error:
+        load_run_dataset(searched_run, info, "other.npz")
+    assert error.value.exit_code == EXIT_MISMATCH
