@@ -41,7 +41,7 @@ def simulate(workers: int, nodes: int, trials: int, ahead: str, spread: str) -> 
         cluster = Cluster(emulated.address, workers, 10**6)
         executor = RayExecutor(WorkerOptions(workers, 1), cluster, Path(folder) / "run", kind=IdleWorker)
         while any(worker.info is None for worker in executor.workers):
-            executor.check_starts(0.1)
+            executor.pool.check_starts(0.1)
         common.say(f"{workers} workers on {len(ray.nodes())} nodes are ready")
         result = drive(executor, Path(folder), trials, ahead, spread)
         executor.close()

@@ -49,7 +49,7 @@ def compare(workers: int, trials: int, rounds: int, source: str) -> tuple[list[c
         executor = RayExecutor(options, cluster, Path(folder))
         executor.load(data)
         while any(worker.info is None for worker in executor.workers):
-            executor.check_starts(0.1)
+            executor.pool.check_starts(0.1)
         ready = time.perf_counter()
         here, counter = Here(data, Stop()), iter(range(10**6))
         arms = {

@@ -50,8 +50,11 @@ class Executor(Protocol):
     It accepts ``capacity`` jobs: with many slots a few more, so that one that becomes free has its next job at once.
     """
 
-    slots: int
     notes: list[str]  # for the user; the reader empties it
+
+    @property
+    def slots(self) -> int:
+        """Number of trials that train at the same time."""
 
     @property
     def capacity(self) -> int:

@@ -1,12 +1,11 @@
 """The executor of a search with several workers: each is a Ray actor in a process of its own, here or on a cluster.
 
-Ray transports, schedules and supervises; only the files ``ray_*.py`` import it. What a worker does is in ``worker``. A
-worker that dies is replaced, and its trial returned as lost.
+Ray transports, schedules and supervises; only the files ``ray_*.py`` import it. What a worker does is in ``worker``,
+and how workers are started and replaced in ``ray_pool``. The trial of a worker that dies is returned as lost.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import ray
 
-from fer_search import backend
 from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.search.executors.lease import remove_leases
 from fer_search.search.executors.outcome import Outcome, WorkerStatus
 from fer_search.search.executors.ray_cluster import Cluster
-from fer_search.search.executors.ray_servers import find_servers
-from fer_search.search.executors.ray_worker import DEAD, RayWorker, WorkerOptions
-from fer_search.search.executors.worker import Worker, WorkerInfo, describe_mismatch
+from fer_search.search.executors.ray_pool import WorkerPool
+from fer_search.search.executors.ray_worker import RayWorker, WorkerOptions
+from fer_search.search.executors.worker import Worker
 
 if TYPE_CHECKING:
     from fer_search.design import Design
@@ -32,10 +30,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25  # longest wait for results before the driver looks at signals and news
 NEWS_SECONDS = 1.0  # between two questions for a worker's progress, at least
 NEWS_PER_SECOND = 16  # such questions to all workers, at most
-START_SECONDS = 600.0  # that workers have to start
 STOP_SECONDS = 120.0  # that workers have to save what they trained
-MAX_FAILED_STARTS = 3  # of a worker, in a row
-GONE_SECONDS = 30.0  # that the server of a cluster may take to start again, which who runs the cluster may arrange
 WORKERS_PER_SPARE_JOB = 8  # with fewer workers none: it would be announced long before it is trained
 
 
@@ -58,19 +53,13 @@ class RayExecutor:
         should_stop: Callable[[], bool] = lambda: False,
         kind: type[Worker] = Worker,
     ) -> None:
-        self.options, self.cluster, self.run, self.kind = options, cluster, run.absolute(), kind
-        self.should_stop = should_stop
-        self.slots = options.workers
+        self.pool = WorkerPool(options, cluster, should_stop, kind)
+        self.cluster, self.run = cluster, run.absolute()
         self.backlog: deque[Task] = deque()
-        self.servers = find_servers(own=cluster.address is None)
-        self.data: tuple[Any, Mapping[str, Any] | None] | None = None  # arguments of load
-        self.loaded: tuple[Any, Any] | None = None  # references
         self.stopping = False
         self.speed: Speed | None = None
         self.prediction: Any = None  # future
-        self.notes: list[str] = []
-        self.environment = dict(options.environment().items() - cluster.environment.items())
-        self.workers = self._make_workers()
+        self.notes = self.pool.notes
 
     def load(self, data: Any, space: Mapping[str, Any] | None = None) -> None:
         """Put what all jobs read into Ray's object store, from where each node fetches it once.
@@ -79,10 +68,17 @@ class RayExecutor:
             data: Has ``for_workers``.
             space: "name", "text" and "modules" of the space file, whose functions custom networks call.
         """
-        self.data = data, space
-        self.loaded = ray.put(data.for_workers()), ray.put(None if space is None else dict(space))
-        for worker in self.workers:
-            worker.load(*self.loaded)
+        self.pool.load(data, space)
+
+    @property
+    def workers(self) -> list[RayWorker]:
+        """The workers, starting or started."""
+        return self.pool.workers
+
+    @property
+    def slots(self) -> int:
+        """Number of workers."""
+        return len(self.pool.workers)
 
     @property
     def capacity(self) -> int:
@@ -95,23 +91,13 @@ class RayExecutor:
     @property
     def device(self) -> str:
         """Description of the devices that train; waits until a worker has started."""
-        deadline = time.monotonic() + START_SECONDS
-        while not (started := [worker.info for worker in self.workers if worker.info]):
-            self._wait_for_start(deadline)
-        names = ", ".join(dict.fromkeys(info.device for info in started))
-        return f"{names}; {self.options.workers} workers"
-
-    def wait_for_all(self) -> None:
-        """Wait until all workers have started."""
-        deadline = time.monotonic() + START_SECONDS
-        while any(worker.starting is not None for worker in self.workers):
-            self._wait_for_start(deadline)
+        names = ", ".join(dict.fromkeys(info.device for info in self.pool.wait_for_one()))
+        return f"{names}; {self.pool.options.workers} workers"
 
     def time_designs(self, designs: list[SampledDesign], expensive: bool) -> Speed:
         """Return the time model of training on all workers at once, measured once: the mean over the workers."""
         if self.speed is None:
-            self.wait_for_all()
-            speeds: list[Speed] = ray.get([worker.time_designs(designs, expensive) for worker in self.workers])
+            speeds = self.pool.time_designs(designs, expensive)
             seconds = float(np.mean([1 / speed.flops for speed in speeds]))
             floor, trial = (float(np.mean([getattr(speed, name) for speed in speeds])) for name in ("floor", "trial"))
             self.speed = type(speeds[0])(floor, 1 / seconds, trial)
@@ -124,13 +110,13 @@ class RayExecutor:
         if self.stopping and self.backlog:
             dropped, self.backlog = list(self.backlog), deque()
             return [(task, Outcome("stopped")) for task in dropped]
-        if self._servers_died():
+        if self.pool.servers_died():
             return self._restart()
-        self.check_starts(0)
+        self.pool.check_starts(0)
         self._hand_out()
         running = {worker.future: worker for worker in self.workers if worker.task is not None}
         if not running:
-            self.check_starts(POLL_SECONDS)
+            self.pool.check_starts(POLL_SECONDS)
             return []
         ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
         done, _ = ray.wait(list(running), num_returns=len(running), timeout=0)
@@ -179,62 +165,6 @@ class RayExecutor:
         self.cluster.close()
         remove_leases(self.run)
 
-    def check_starts(self, timeout: float) -> None:
-        """Take in the workers that have started, after waiting for at most ``timeout`` seconds.
-
-        Raises:
-            UserError: One cannot be started, or none has the run's versions.
-        """
-        starting = {worker.starting: worker for worker in self.workers if worker.starting is not None}
-        if not starting:
-            time.sleep(timeout)
-            return
-        done, _ = ray.wait(list(starting), num_returns=len(starting) if not timeout else 1, timeout=timeout)
-        for future in done:
-            worker = starting[future]
-            try:
-                info: WorkerInfo = ray.get(future)
-            except DEAD as error:
-                if worker.failed_starts + 1 >= MAX_FAILED_STARTS:
-                    raise UserError(f"worker {worker.name} died {MAX_FAILED_STARTS} times while starting") from error
-                self._replace(worker, worker.failed_starts + 1)
-                continue
-            worker.info, worker.starting, worker.memory = info, None, info.memory
-            self._check_versions(worker, info)
-
-    def _wait_for_start(self, deadline: float) -> None:
-        """Wait a moment for workers to start.
-
-        Raises:
-            Stopped: The search is to stop.
-            UserError: The deadline is over.
-        """
-        from fer_search.training.trial import Stopped
-
-        if self.should_stop():
-            raise Stopped
-        if self._servers_died():
-            raise UserError("Ray's servers died while the workers started; re-run the same command")
-        if time.monotonic() > deadline:
-            missing = sum(worker.starting is not None for worker in self.workers)
-            there = {name: int(amount) for name, amount in ray.cluster_resources().items() if name in ("CPU", "GPU")}
-            raise UserError(
-                f"{missing} of {len(self.workers)} workers have not started after {START_SECONDS / 60:.0f} minutes; "
-                f"there are {there.get('CPU', 0)} CPUs and {there.get('GPU', 0)} GPUs: give fewer --workers"
-            )
-        self.check_starts(POLL_SECONDS)
-
-    def _check_versions(self, worker: RayWorker, info: WorkerInfo) -> None:
-        """Refuse a worker whose results could not be compared with those of the others."""
-        if not (difference := describe_mismatch(backend.versions(), info, backend.start())):
-            return
-        self.notes.append(f"worker {worker.name} on {info.node} is not used: {difference}.")
-        worker.kill()
-        self.workers.remove(worker)
-        self.slots = len(self.workers)
-        if not self.workers:
-            raise UserError(f"no worker can be used: on {info.node} {difference}; install the same versions there")
-
     def _hand_out(self) -> None:
         """Give waiting jobs to workers that are idle."""
         for worker in self.workers:
@@ -251,49 +181,19 @@ class RayExecutor:
         if outcome is None:
             node = f" on {worker.info.node}" if worker.info else ""
             outcome = Outcome("lost", message=f"worker {worker.name}{node} died")
-            self._replace(worker)
+            self.pool.replace(worker)
         elif outcome.status == "stopped" and not self.stopping:
             outcome = Outcome("lost", message=f"worker {worker.name} was told to stop")  # by a signal of its own
-            self._replace(worker)
+            self.pool.replace(worker)
         elif worker.has_grown():
-            self._replace(worker)
+            self.pool.replace(worker)
         return task, outcome
-
-    def _servers_died(self) -> bool:
-        """Whether the cluster that was started here must be started again.
-
-        Raises:
-            UserError: The cluster that was joined has ended.
-        """
-        seconds, address = self.servers.seconds_gone(), self.cluster.address
-        if address is not None and seconds > GONE_SECONDS:
-            raise UserError(
-                f"--cluster {address}: the cluster has ended; nothing on disk is lost. Start it again and re-run the "
-                "same command to resume",
-                EXIT_RUN_FOLDER,
-            )
-        return address is None and seconds > 0
 
     def _restart(self) -> list[tuple[Task, Outcome]]:
         """Start Ray and the workers again, unless the search is to stop; return the jobs that were lost."""
         outcome = Outcome("stopped") if self.stopping else Outcome("lost", message="Ray's servers died")
-        lost = [(worker.task, outcome) for worker in self.workers if worker.task is not None]
-        self.workers, self.prediction = [], None
+        lost = [(task, outcome) for task in self.pool.lose_all()]
+        self.prediction = None
         if not self.stopping:
-            self.cluster.restart()
-            self.servers, self.loaded = find_servers(own=True), None
-            self.workers = self._make_workers()
-            if self.data is not None:
-                self.load(*self.data)
-            self.notes.append("Ray's servers died unexpectedly; Ray and the workers were started again.")
+            self.pool.restart()
         return lost
-
-    def _replace(self, worker: RayWorker, failed_starts: int = 0) -> None:
-        worker.kill()
-        self.workers[self.workers.index(worker)] = self._make_worker(worker.name, failed_starts)
-
-    def _make_workers(self) -> list[RayWorker]:
-        return [self._make_worker(str(number)) for number in range(self.options.workers)]
-
-    def _make_worker(self, name: str, failed_starts: int = 0) -> RayWorker:
-        return RayWorker(name, self.options, self.environment, self.kind, self.loaded, failed_starts)

@@ -3,6 +3,7 @@
 import io
 import os
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,5 +75,5 @@ def test_many_workers_have_jobs_in_reserve(workers, capacity):
     """With few workers a job would be announced long before it is trained."""
     ray_executor = pytest.importorskip("fer_search.search.executors.ray_executor")
     executor = ray_executor.RayExecutor.__new__(ray_executor.RayExecutor)
-    executor.slots = workers
+    executor.pool = SimpleNamespace(workers=[None] * workers)
     assert executor.capacity == capacity
