@@ -73,8 +73,10 @@ def _check_range(choice: Any) -> None:
         return
     if step <= 0:
         raise ChoiceError(f"{choice.name}: its step must be above 0, not {step}")
-    if choice.sampling == "linear" and (float(high) - float(low)) / step > MAX_STEPS:
+    linear = choice.sampling == "linear"  # on the other scales a step is a factor, above 1
+    steps = (float(high) - float(low)) / step if linear else math.log(high / low) / math.log(step)
+    if steps > MAX_STEPS:
         raise ChoiceError(
             f"{choice.name} has more than {MAX_STEPS:,} values ({low} to {high} in steps of {step}); give it a larger "
-            'step, or sampling="log"'
+            + ('step, or sampling="log"' if linear else "step")
         )

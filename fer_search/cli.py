@@ -77,7 +77,6 @@ def devices() -> None:
     """Show the devices of this machine and the backend that a run uses."""
     from fer_search import backend
 
-    backend.start()
     for line in backend.describe_devices():
         print(line)
 

@@ -28,7 +28,7 @@ MAX_TEXT_BYTES = 512 << 20  # of a JSON or csv file of a run folder; 50,000 tria
 
 
 class UnsafeFileError(OSError):
-    """A path is not what it should be: a symbolic link, folder, FIFO or device, or too large."""
+    """A path is not what it should be: a symbolic link, folder, FIFO or device, too large, or not ours to write to."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -42,9 +42,10 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
         flags: Flags of ``os.open``.
 
     Raises:
-        UnsafeFileError: It is anything but a regular file.
+        UnsafeFileError: It is anything but a regular file; or it is to be written to, and has a second name.
         OSError: It cannot be opened.
     """
+    truncated, flags = flags & os.O_TRUNC, flags & ~os.O_TRUNC  # only once it is known to be ours
     guards = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         descriptor = os.open(path, flags | guards | getattr(os, "O_BINARY", 0), 0o666)
@@ -52,10 +53,22 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
         if (kind := irregular_kind(path)) is not None:
             raise UnsafeFileError(f"it is {kind}, not a file") from error
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        _check_opened(path, os.fstat(descriptor), writing=bool(flags & (os.O_WRONLY | os.O_RDWR)))
+        if truncated:
+            os.ftruncate(descriptor, 0)
+    except BaseException:
         os.close(descriptor)
-        raise UnsafeFileError(f"it is {irregular_kind(path) or 'a device'}, not a file")
+        raise
     return descriptor
+
+
+def _check_opened(path: Path, status: os.stat_result, writing: bool) -> None:
+    """Refuse an open file that is not regular, or that may lie outside the folder under another name."""
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafeFileError(f"it is {irregular_kind(path) or 'a device'}, not a file")
+    if writing and status.st_nlink > 1:  # its other name may be a file that has nothing to do with fer-search
+        raise UnsafeFileError(f"{path} has another name (a hard link) that would change too: replace it by a copy")
 
 
 def irregular_kind(path: Path) -> str | None:

@@ -105,6 +105,7 @@ def test_a_design_added_by_hand_is_trained(call, colours, tmp_path, monkeypatch)
     executed = []
     monkeypatch.setattr("os.execv", lambda program, arguments: executed.append(arguments))
     call("add", "results/own", "cutout=0")
-    assert executed[0][1:5] == ["-m", "fer_search.cli", "run", "--space"]
+    assert executed[0][-2:] == ["--space", "space.py"]
+    assert executed[0][executed[0].index("-m") :][:4] == ["-m", "fer_search.cli", "run", "--space"]
     call("run", "--space", "space.py", "--name", "own", *DATA, *SMALL)
     assert len(report.load_trials(tmp_path / "results" / "own")) == 4

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from fer_search.files import UnsafeFileError, read_bytes, write_atomic, write_json, write_text
+from fer_search.files import UnsafeFileError, open_regular, read_bytes, write_atomic, write_json, write_text
 
 
 def test_a_failed_write_keeps_the_old_content_and_leaves_no_files(tmp_path):
@@ -50,3 +50,17 @@ def test_no_more_of_a_file_is_read_than_allowed(tmp_path):
     assert read_bytes(path, limit=10) == b"0123456789"
     with pytest.raises(UnsafeFileError, match="10 bytes, more than the 9"):
         read_bytes(path, limit=9)
+
+
+@pytest.mark.parametrize("flags", [os.O_RDWR, os.O_WRONLY | os.O_APPEND, os.O_WRONLY | os.O_CREAT | os.O_TRUNC])
+def test_a_hard_link_is_read_but_not_written_to(tmp_path, flags):
+    path, other = tmp_path / "log", tmp_path / "thesis.txt"
+    other.write_bytes(b"precious")
+    os.link(other, path)
+    assert read_bytes(path) == b"precious"
+    with pytest.raises(UnsafeFileError, match=r"log has another name \(a hard link\)"):
+        open_regular(path, flags)
+    assert other.read_bytes() == b"precious"
+    other.unlink()  # now it has one name
+    os.close(open_regular(path, flags))
+    assert path.read_bytes() == (b"" if flags & os.O_TRUNC else b"precious")

@@ -26,10 +26,11 @@ def note(
     from fer_search.report.formatting import title
     from fer_search.runfolder.notes import append_note
     from fer_search.runs.show import find_trial
+    from fer_search.terminal import printable
 
     tags = tuple(name.strip() for name in tag or () if name.strip())
     if not text.strip() and not tags:
         raise UserError('give a note ("fails on dark faces") or --tag NAME')
     row = find_trial(load_trials(run), trial)
     append_note(run, str(row["trial"]), text.strip(), tags)
-    print(f"noted: {title(row)}")
+    print(printable(f"noted: {title(row)}"))

@@ -41,7 +41,7 @@ def predict(
         Path | None, typer.Option(help="Write each picture with boxes and labels into this folder.")
     ] = None,
     camera: Annotated[
-        int | None, typer.Option(help="Predict from this camera, 0 being the first, until q or Ctrl-C.")
+        int | None, typer.Option(help="Predict from this camera, 0 being the first, until q or Ctrl-C.", min=0)
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Faces per call of the network.", min=1)] = 64,
     overwrite: Annotated[
@@ -67,7 +67,7 @@ def predict(
     )
     videos = [path for path in settings.paths if path.lower().endswith(VIDEO_SUFFIXES)]
     if camera is None and not videos:
-        raise typer.Exit(predict_photos(settings, sys.stdin))
+        raise typer.Exit(predict_photos(settings, sys.stdin or ()))
     if len(settings.paths) > 1:
         raise UserError(f"{videos[0]} is a video; give one video alone")
     if no_detect:

@@ -15,11 +15,15 @@ def check_not_tested(settings: Settings) -> None:
     """Refuse to search on and confirm again: the designs would be chosen after a look at test accuracies.
 
     Raises:
-        UserError: The run is extended, and was confirmed.
+        UserError: The run is extended, and was confirmed; or one of its files is a link.
     """
     from fer_search.runfolder.confirmation import previous_evaluations, read_confirm_json
+    from fer_search.runfolder.guard import check_contained
 
-    if settings.confirm and settings.extend and previous_evaluations(read_confirm_json(settings.folder)):
+    if not (settings.confirm and settings.extend):
+        return
+    check_contained(settings.folder)
+    if previous_evaluations(read_confirm_json(settings.folder)):
         raise UserError(
             f"{settings.folder} was confirmed. Extend it without --confirm; then fer-search confirm {settings.folder} "
             "--overwrite tests again, and the report says so"
@@ -34,11 +38,10 @@ def confirm_gain(settings: Settings, quiet: bool = False, as_json: bool = False)
         quiet: Print the result only.
         as_json: Print it as a line of JSON.
     """
-    from rich.console import Console
-
     from fer_search.commands.results import wide_console
     from fer_search.confirm.run import run_confirm
     from fer_search.confirm.settings import Settings as ConfirmSettings
+    from fer_search.console import SafeConsole
     from fer_search.report.tables.confirmed import confirmed_as_json, confirmed_table
     from fer_search.runfolder.folder import RunFolder
 
@@ -58,7 +61,7 @@ def confirm_gain(settings: Settings, quiet: bool = False, as_json: bool = False)
         workers=request,
         command=settings.command,
     )
-    code = run_confirm(asked, Console(stderr=True, quiet=quiet))
+    code = run_confirm(asked, SafeConsole(stderr=True, quiet=quiet))
     if code == 0 and as_json:
         print(f'{{"event": "confirmed", "results": {confirmed_as_json(settings.folder)}}}')
     elif code == 0:

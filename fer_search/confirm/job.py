@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fer_search.confirm.network import save_and_predict
 from fer_search.confirm.testset import TestSet
 from fer_search.data.spec import DataSpec
+from fer_search.design import Custom
 from fer_search.runfolder.confirmation import write_test_predictions
 from fer_search.runfolder.epochs import Row
 from fer_search.search.executors.lease import LeaseLost
@@ -17,6 +18,7 @@ from fer_search.search.executors.outcome import Outcome
 from fer_search.search.trials.crash_guard import CRASH_MESSAGE, MAX_CRASHES, CrashMarker
 from fer_search.search.trials.failures import describe_folder_fault, is_folder_fault, reason
 from fer_search.search.trials.signals import Stop
+from fer_search.space import load_functions
 from fer_search.training.trial import Progress, Stopped, Trial, TrialData, TrialFailed, TrialHooks, train
 
 
@@ -28,11 +30,13 @@ class ConfirmData:
         training: Training and validation images of the search, all to train on.
         test: Test images.
         spec: Classes, size and channels of the images.
+        space: "name", "text" and "modules" of the run's space, for workers; None where it has been loaded.
     """
 
     training: TrialData
     test: TestSet
     spec: DataSpec
+    space: Mapping[str, Any] | None = None
 
     def for_workers(self) -> ConfirmData:
         """Return the same without what is on this process's device."""
@@ -77,6 +81,7 @@ class ConfirmJob:
         try:
             if marker.set() >= MAX_CRASHES:
                 raise TrialFailed(CRASH_MESSAGE)
+            self._load_functions(data)
             rows = train(self.trial, data.training, hooks)
             return Outcome("completed", rows, result=self._test(data))
         except LeaseLost:
@@ -89,6 +94,11 @@ class ConfirmJob:
                 marker.clear()
                 return Outcome("disk_full", message=describe_folder_fault(error, self.trial.folder))
             return Outcome("failed", message=reason(error))
+
+    def _load_functions(self, data: ConfirmData) -> None:
+        """Execute the run's space only where the network is one of its functions: the run may be someone else's."""
+        if data.space is not None and isinstance(self.trial.design.network, Custom):
+            load_functions(data.space)
 
     def _test(self, data: ConfirmData) -> dict[str, Any]:
         """Save the trained network and its predictions for the test images; return its scores."""

@@ -25,9 +25,11 @@ from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.report import RunInfo, load_epochs, load_run, load_trials
 from fer_search.report.formatting import plural
 from fer_search.runfolder.confirmation import (
+    check_epochs,
     check_settings,
     evaluation_dir,
     evaluation_dirs,
+    model_problem,
     previous_evaluations,
     read_confirm_json,
     read_test_predictions,
@@ -38,7 +40,7 @@ from fer_search.runfolder.dataset import load_run_dataset, split_run_dataset
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.recovery import set_aside_damaged
-from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, TEST_PREDICTIONS_FILE, ConfirmJson
+from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, MODEL_FILE, TEST_PREDICTIONS_FILE, ConfirmJson
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.trials.crash_guard import CrashMarker
 from fer_search.search.trials.signals import Stop, stopping
@@ -130,7 +132,11 @@ class _Confirmation:
             progress.say(f"Stopped; nothing is lost. Re-run {command} to resume.")
             return 128 + (stop.signum or signal.SIGINT)
         self._record_ensembles()
-        return 0 if any("tests" in training for training in self.record["trainings"]) else EXIT_NO_TRIAL
+        if any("tests" in training for training in self.record["trainings"]):
+            return 0
+        why = self.record["trainings"][0].get("why")
+        progress.say(f"No training succeeded: {why}. The same command tries them again.")
+        return EXIT_NO_TRIAL
 
     def _training_rows(self) -> np.ndarray:
         """Return the indices of the images that the run trained and validated on, int (n,), ascending."""
@@ -159,6 +165,7 @@ class _Confirmation:
             shutil.rmtree(evaluation_dir(run, record["looks"]), ignore_errors=True)
             write_confirm_json(run, record)
         check_settings(run, record, settings)
+        check_epochs(run, record, [candidate.epochs for candidate in self.candidates])
         for folder in evaluation_dirs(run):
             if folder != evaluation_dir(run, record["looks"]):  # no table shows earlier evaluations any more
                 shutil.rmtree(folder)
@@ -182,14 +189,27 @@ class _Confirmation:
         }
 
     def _drop_damaged(self) -> list[str]:
-        """Forget the trainings whose predictions are damaged, so that they are repeated; return a line for each."""
-        images = len(self.data.test.labels)
-        tested = [training for training in self.record["trainings"] if "tests" in training]
-        damaged = [t for t in tested if read_test_predictions(self._training_dir(t), images) is None]
-        if damaged:
-            self.record["trainings"] = [t for t in self.record["trainings"] if t not in damaged]
+        """Forget the trainings that failed or whose files are damaged, so that they are repeated.
+
+        Returns:
+            A line for each.
+        """
+        kept, lines = [], []
+        for training in self.record["trainings"]:
+            folder = self._training_dir(training)
+            if "tests" not in training:
+                title = self.candidates[training["candidate"]].title
+                lines.append(f"{title}, seed {training['seed']}, failed ({training.get('why')}); it is tried again.")
+            elif read_test_predictions(folder, len(self.data.test.labels)) is None:
+                lines.append(f"{folder / TEST_PREDICTIONS_FILE} is damaged; it is trained again.")
+            elif problem := model_problem(folder / MODEL_FILE):
+                lines.append(f"{folder / MODEL_FILE} is {problem}; it is trained again.")
+            else:
+                kept.append(training)
+        if lines:
+            self.record["trainings"] = kept
             write_confirm_json(self.settings.run, self.record)
-        return [f"{self._training_dir(t) / TEST_PREDICTIONS_FILE} is damaged; it is trained again." for t in damaged]
+        return lines
 
     def _announce(self, plan: list[tuple[int, int]], done: list[tuple[int, int]]) -> ConfirmProgress:
         epochs = sum(self.candidates[index].epochs for index, _ in plan)
@@ -204,6 +224,8 @@ class _Confirmation:
             f"{len(self.data.test.labels):,} test images. "
             f"{backend.device()}, {backend.start()} backend."
         )
+        if self.info.toy:
+            progress.say("Toy data: synthetic faces, not FER2013; the results say nothing about real faces.")
         if done:
             progress.say(f"Resuming: {len(done)} of {len(plan)} trainings are done.")
         return progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -57,7 +58,9 @@ def open_confirm_executor(
     if not settings.workers.local:
         arrays = (data.training.images, data.test.images)
         images = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
-        executor = open_workers(settings.workers, data, images, space, settings.run, stop)
+        given = dataclasses.replace(data, space=space)
+        not_executed: Any = None  # a search's workers execute its space at once; here the jobs do that need it
+        executor = open_workers(settings.workers, given, images, not_executed, settings.run, stop)
     try:
         yield executor
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -13,15 +12,16 @@ from typing import IO
 
 from fer_search.data.arrays import read_npz
 from fer_search.data.folders import is_picture, read_names
-from fer_search.data.limits import MAX_IMAGE_BYTES, bounded, check_archive, check_size, open_file, read_member
+from fer_search.data.limits import MAX_IMAGE_BYTES, bounded, check_archive, check_picture, open_file, read_member
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.table import parse_csv
+from fer_search.data.tars import TarError, tar_members
 from fer_search.errors import UserError
 
 KAGGLE_CSV = ("fer2013.csv", "icml_face_data.csv")  # other csv files lie beside them in Kaggle's archives
 SUFFIXES = (".csv", ".npz", ".tar.gz")
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError)
+DAMAGED = (zipfile.BadZipFile, TarError, zlib.error, EOFError, OSError)
 
 
 def data_member(names: Iterable[str]) -> str | None:
@@ -39,11 +39,11 @@ def read_zip(path: Path, options: DataOptions, cache: Path | None = None) -> Raw
         UserError: It is damaged, encrypted, has paths that leave it, or holds no data set.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             check_archive(archive, path)
             if any(name.endswith(".npy") for name in names):
-                return read_npz(path, str(path), options, cache)
+                return read_npz(file, str(path), options, cache)
             normal = {member: member.replace("\\", "/") for member in names if not member.endswith(("/", "\\"))}
             _refuse_outside(normal.values(), path)
             pictures = any(is_picture(name) and not _hidden(name) for name in normal.values())
@@ -87,9 +87,9 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path, options: DataO
     """Read a csv, an npz or a tar.gz in a zip file."""
     inner = f"{path}/{name}"
     try:
+        if name.lower().endswith(".npz"):
+            return read_npz(io.BytesIO(read_member(archive, name, path)), inner, options, cache)
         with archive.open(name) as file:
-            if name.lower().endswith(".npz"):
-                return read_npz(io.BytesIO(file.read()), inner, options, cache)
             if name.lower().endswith(".tar.gz"):
                 return _read_tar(file, inner, options, cache)
             return parse_csv(file, inner, options)
@@ -129,19 +129,14 @@ def read_tar(path: Path, options: DataOptions, cache: Path | None = None) -> Raw
 def _read_tar(file: IO[bytes], path: str, options: DataOptions, cache: Path | None) -> RawData:
     """Read FER2013's csv, or the pictures, in a tar file; in one pass, since it may be a stream."""
     content: dict[str, bytes] = {}
-    total = 0
-    with tarfile.open(fileobj=file, mode="r|*") as archive:
-        for member in archive:
-            total += member.size
-            check_size(total, f"{path}, unpacked,")
-            if not member.isfile() or _hidden(member.name.removeprefix("./")):
-                continue
-            data = archive.extractfile(member)
-            assert data is not None
-            if PurePosixPath(member.name).name.lower() in KAGGLE_CSV:
-                return parse_csv(data, f"{path}/{member.name}", options)
-            if is_picture(member.name):
-                content[member.name.removeprefix("./")] = data.read()
+    for member, data in tar_members(file, path):
+        if _hidden(member.name.removeprefix("./")):
+            continue
+        if PurePosixPath(member.name).name.lower() in KAGGLE_CSV:
+            return parse_csv(data, f"{path}/{member.name}", options)
+        if is_picture(member.name):
+            check_picture(member.size, f"{path}/{member.name}")
+            content[member.name.removeprefix("./")] = data.read()
     if content:
         _refuse_outside(content, Path(path))
         return read_names(path, list(content), content.__getitem__, options, cache)

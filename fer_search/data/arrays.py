@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import sys
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,20 +20,22 @@ from PIL import Image
 from fer_search.data.dataset import SPLITS, TRAIN
 from fer_search.data.images import Conversions, allocate, choose_size, fit
 from fer_search.data.labels import resolve_labels
-from fer_search.data.limits import check_arrays, check_size
+from fer_search.data.limits import MAX_ARRAY_HEADER, Total, array_bytes, check_arrays, open_file
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.splits import split_of
 from fer_search.errors import UserError
+from fer_search.files import read_array_header
 
 IMAGE_KEYS = ("x", "image", "images", "pixel", "pixels", "data", "face", "faces")
+TEXT_ROWS = 64  # texts read at a time from HDF5: many of them may be the same long one
 LABEL_KEYS = ("y", "label", "labels", "emotion", "emotions", "target", "targets")
 SPLIT_KEYS = ("train", "public", "private", "test", "val")  # as messages name them
 
 Load = Callable[[], np.ndarray]
 
 
-def read_npz(file: Path | IO[bytes], path: str, options: DataOptions, cache: Path | None = None) -> RawData:
+def read_npz(file: IO[bytes], path: str, options: DataOptions, cache: Path | None = None) -> RawData:
     """Read an .npz file; see ``read_arrays``.
 
     Args:
@@ -39,21 +45,38 @@ def read_npz(file: Path | IO[bytes], path: str, options: DataOptions, cache: Pat
         cache: Cache folder, for images too large for memory.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        # Not np.load: it would take a file that begins like an .npy file for one, and allocate what that claims.
+        with np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
             check_arrays(arrays, path)
-            loads = {name: (lambda name=name: arrays[name]) for name in arrays.files}
+            loads = {name: partial(_load_member, arrays, name) for name in arrays.files}
             return read_arrays(loads, path, "npz", options, cache)
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
         raise UserError(f"{path} is not a whole .npz file of numbers ({error}); write it again") from error
 
 
+def _load_member(arrays: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    """Read an array of an .npz file; NumPy would unpack a member that is none as a whole, whatever its size."""
+    if f"{name}.npy" not in arrays.zip.namelist():  # type: ignore[union-attr]
+        raise ValueError(f"{name} in it is no array")
+    return np.asarray(arrays[f"{name}.npy"])
+
+
 def read_npy_files(files: Mapping[str, Path], path: str, options: DataOptions, cache: Path | None = None) -> RawData:
     """Read .npy files, name without suffix -> path; see ``read_arrays``."""
     try:
-        loads = {name: (lambda file=file: np.load(file, "r", allow_pickle=False)) for name, file in files.items()}
+        total = Total(path)  # of the arrays that are used
+        loads = {name: partial(_load_npy, file, total) for name, file in files.items()}
         return read_arrays(loads, path, "npy", options, cache)
     except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:  # NumPy parses headers as Python
         raise UserError(f"{path}: an .npy file is not a whole array of numbers ({error}); write it again") from error
+
+
+def _load_npy(file: Path, total: Total) -> np.ndarray:
+    """Open an .npy file memory-mapped, once its header was found to be within the bound."""
+    with open_file(file) as opened:
+        start = io.BytesIO(opened.read(MAX_ARRAY_HEADER))  # a header claims its own length
+        total.add(array_bytes(*read_array_header(start), file.name))
+    return np.asanyarray(np.load(os.path.realpath(file), "r", allow_pickle=False))
 
 
 def read_hdf5(file: Path, options: DataOptions, cache: Path | None = None) -> RawData:
@@ -64,19 +87,26 @@ def read_hdf5(file: Path, options: DataOptions, cache: Path | None = None) -> Ra
         with h5py.File(file, "r") as archive:
             arrays: dict[str, Any] = {}
             archive.visititems(lambda name, item: arrays.update({name: item} if isinstance(item, h5py.Dataset) else {}))
-            loads = {
-                name.replace("/", "_"): (lambda item=item: _load_dataset(item, str(file)))
-                for name, item in arrays.items()
-            }
+            total = Total(str(file))
+            loads = {name.replace("/", "_"): partial(_load_dataset, item, total) for name, item in arrays.items()}
             return read_arrays(loads, str(file), "hdf5", options, cache)
     except OSError as error:
         raise UserError(f"{file} is not a whole HDF5 file ({error}); write it again") from error
 
 
-def _load_dataset(item: Any, path: str) -> np.ndarray:
+def _load_dataset(item: Any, total: Total) -> np.ndarray:
     """Read an HDF5 dataset, whose compressed chunks may be far smaller than its array."""
-    check_size(int(item.nbytes), f"{path}: {item.name}")
-    return np.asarray(item[()])
+    if item.external or item.is_virtual:
+        raise UserError(f"{total.name}: {item.name} lies in another file; write it into this one")
+    total.add(int(item.nbytes))
+    if item.dtype.kind != "O" or item.ndim != 1:
+        return np.asarray(item[()])
+    texts = np.empty(len(item), object)  # of any length, which nbytes does not count
+    for start in range(0, len(item), TEXT_ROWS):
+        block = item[start : start + TEXT_ROWS]
+        total.add(sum(map(sys.getsizeof, block)))
+        texts[start : start + TEXT_ROWS] = block
+    return texts
 
 
 def read_arrays(

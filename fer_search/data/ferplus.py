@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from fer_search.data.raw import RawData
 from fer_search.data.spec import FER2013_CLASSES
 from fer_search.data.splits import split_of
 from fer_search.errors import UserError
+from fer_search.files import open_regular
 
 COLUMNS = {
     "angry": "anger",
@@ -22,6 +24,10 @@ COLUMNS = {
     "neutral": "neutral",
 }
 OTHERS = ("contempt", "unknown", "NF")  # NF: not a face
+
+
+MAX_VOTES_BYTES = 16 << 20  # of the file; FER+'s has 2 million
+MAX_HEADER_BYTES = 1 << 16  # of its first line, which says how many columns pandas makes
 
 
 def relabel(raw: RawData, votes: Path) -> RawData:
@@ -40,7 +46,7 @@ def relabel(raw: RawData, votes: Path) -> RawData:
     if raw.form not in ("csv", "npz"):
         raise UserError(f"--labels ferplus needs FER2013 as csv or npz: {raw.form} have lost the order of FER+'s rows")
     try:
-        table = pd.read_csv(votes)
+        table = _read_votes(votes)
         splits = table["Usage"].map(split_of)
         ours = table[[COLUMNS[name] for name in FER2013_CLASSES]].to_numpy(np.int64)
         others = table[list(OTHERS)].to_numpy(np.int64)
@@ -61,3 +67,18 @@ def relabel(raw: RawData, votes: Path) -> RawData:
     note = f"labels are FER+ majority votes; {int((~clear).sum()):,} images without a clear one are left out"
     labels = ours.argmax(axis=1).astype(np.uint8)
     return RawData(raw.images[clear], labels[clear], raw.splits[clear], raw.form, (*raw.notes, note))
+
+
+def _read_votes(path: Path) -> pd.DataFrame:
+    """Read the csv as it is: by a path, pandas would unpack what is compressed, without a bound, or wait for a FIFO.
+
+    Raises:
+        ValueError, OSError: It is no regular file, too large or no csv file.
+    """
+    with os.fdopen(open_regular(Path(os.path.realpath(path))), "rb") as file:
+        if (size := os.fstat(file.fileno()).st_size) > MAX_VOTES_BYTES:
+            raise ValueError(f"it has {size:,} bytes, more than {MAX_VOTES_BYTES:,}")
+        if len(file.readline(MAX_HEADER_BYTES + 1)) > MAX_HEADER_BYTES:
+            raise ValueError(f"its header has more than {MAX_HEADER_BYTES:,} bytes")
+        file.seek(0)
+        return pd.read_csv(file, compression=None)

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from fer_search.data.limits import check_pixels
+from fer_search.data.limits import check_picture, check_pixels
 from fer_search.data.options import DataOptions
 from fer_search.data.spec import DEFAULT_SIZE
 from fer_search.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".gif")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")  # Pillow has more: it gives an EPS file to Ghostscript
 CHUNK = 256  # files per task of the thread pool: one by one the overhead would dominate
 PROBES = 200  # pictures whose size is looked at to choose a size
 AUTO_SIZES = (48, 64, 96)  # larger ones cost four times as much per doubling; --image-size asks for them
@@ -139,7 +140,7 @@ def probe_sizes(contents: Sequence[tuple[str, Content]]) -> list[tuple[int, int]
     sizes = []
     for k in np.unique(np.linspace(0, len(contents) - 1, min(PROBES, len(contents))).astype(int)) if contents else []:
         try:
-            with Image.open(io.BytesIO(contents[k][1]())) as picture:
+            with Image.open(io.BytesIO(contents[k][1]()), formats=FORMATS) as picture:
                 sizes.append(picture.size)
         except Exception:  # reported by name when it is decoded
             continue
@@ -161,10 +162,11 @@ def decode(data: bytes, name: str, size: int, channels: int = 1) -> tuple[np.nda
         uint8 (size, size) or (size, size, 3); size and Pillow mode of the file; whether it was turned upright.
 
     Raises:
-        UserError: The file is truncated or not an image.
+        UserError: The file is truncated, too large or not an image of FORMATS.
     """
+    check_picture(len(data), name)
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             own_size, mode = picture.size, picture.mode
             check_pixels(*own_size, name)
             turned = picture.getexif().get(ORIENTATION, 1) in range(2, 9)

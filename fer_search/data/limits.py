@@ -8,9 +8,11 @@ raises the bound ("20GB"); the error names it.
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +24,8 @@ from fer_search.files import UnsafeFileError, open_regular, read_array_header
 VARIABLE = "FER_SEARCH_MAX_DATA"
 DEFAULT_BYTES = 8 * 10**9  # unpacked, of a whole data set; FER2013's csv has 0.3 GB
 MAX_IMAGE_BYTES = 64 << 20  # of one image file
+MAX_ARRAY_HEADER = 1 << 16  # bytes of the header of an .npy file; NumPy refuses to parse more than 10,000 characters
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks the others without a limit
 MAX_LINE_BYTES = 64 << 20  # of a csv file; an image of 1,000 x 1,000 pixels has 4 million
 MAX_PIXELS = 64_000_000  # of one image; a photo of a phone has 12 to 50 million
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -82,9 +86,47 @@ def read_picture(path: Path) -> bytes:
         OSError: It cannot be read.
     """
     with open_file(path) as file:
-        if os.fstat(file.fileno()).st_size > MAX_IMAGE_BYTES:
-            raise UserError(f"{path} has more than {_readable(MAX_IMAGE_BYTES)}; replace or remove it")
+        check_picture(os.fstat(file.fileno()).st_size, str(path))
         return file.read()
+
+
+def check_picture(size: int, name: str) -> None:
+    """Raise a UserError if an image file has more than MAX_IMAGE_BYTES, wherever it is stored."""
+    if size > MAX_IMAGE_BYTES:
+        raise UserError(f"{name} has more than {_readable(MAX_IMAGE_BYTES)}; replace or remove it")
+
+
+class Total:
+    """Adds up what the parts of a data set take, and refuses more than the bound.
+
+    Args:
+        name: Name of the data set in messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.bytes = name, 0
+
+    def add(self, size: int) -> None:
+        """Add a part, before memory is taken for it.
+
+        Args:
+            size: Bytes.
+
+        Raises:
+            UserError: All parts so far are too large together.
+        """
+        self.bytes += size
+        check_size(self.bytes, f"{self.name}, unpacked,")
+
+
+def read_lines(stream: IO[bytes], path: str) -> Iterator[bytes]:
+    """Yield the lines of a text file, with their ends.
+
+    Raises:
+        UserError: One is longer than MAX_LINE_BYTES.
+    """
+    while line := read_line(stream, path):
+        yield line
 
 
 def read_line(stream: IO[bytes], path: str) -> bytes:
@@ -137,12 +179,22 @@ def bounded(file: IO[bytes], name: str) -> IO[bytes]:
 def check_archive(archive: zipfile.ZipFile, path: Path | str) -> None:
     """Refuse a zip file whose members, by their declared sizes, unpack to more than the bound.
 
-    ``zipfile`` never gives more of a member than it declares.
+    ``zipfile`` never gives more of a member than it declares. It allocates no more either, provided that the member is
+    compressed in one of COMPRESSIONS, and read with a size.
 
     Raises:
-        UserError: They do.
+        UserError: They do, or one is compressed in another way.
     """
+    if (name := oddly_compressed(archive)) is not None:
+        raise UserError(
+            f"{path}: {name} is compressed in an unusual way; unpack it, or pack it again as an ordinary zip file"
+        )
     check_size(sum(member.file_size for member in archive.infolist()), f"{path}, unpacked,")
+
+
+def oddly_compressed(archive: zipfile.ZipFile) -> str | None:
+    """Return the name of a member that cannot be unpacked piece by piece (see COMPRESSIONS); None if all can."""
+    return next((info.filename for info in archive.infolist() if info.compress_type not in COMPRESSIONS), None)
 
 
 def read_member(archive: zipfile.ZipFile, name: str, path: Path | str, limit: int | None = None) -> bytes:
@@ -161,7 +213,18 @@ def read_member(archive: zipfile.ZipFile, name: str, path: Path | str, limit: in
     check_size(size, f"{path}/{name}, unpacked,")
     if limit is not None and size > limit:
         raise UserError(f"{path}/{name} has {_readable(size)}, more than {_readable(limit)}; replace or remove it")
-    return archive.read(name)
+    with archive.open(name) as file:
+        return file.read(size)  # without a size, zipfile unpacks up to 2 GiB before it looks at what was declared
+
+
+def member_header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype of an .npy file in a zip file, by its header.
+
+    Raises:
+        ValueError: The header is damaged, or longer than MAX_ARRAY_HEADER.
+    """
+    with archive.open(name) as file:  # not read from directly: a header claims its own length, which may be gigabytes
+        return read_array_header(io.BytesIO(file.read(MAX_ARRAY_HEADER)))
 
 
 def check_arrays(arrays: np.lib.npyio.NpzFile, path: str) -> None:
@@ -177,18 +240,23 @@ def check_arrays(arrays: np.lib.npyio.NpzFile, path: str) -> None:
     for member in archive.namelist():
         if not member.endswith(".npy"):
             continue
-        with archive.open(member) as file:
-            shape, dtype = read_array_header(file)
-        if any(length < 0 for length in shape):
-            raise ValueError(f"{member} has the shape {shape}")
-        size = dtype.itemsize
-        for length in shape:
-            size *= length
+        size = array_bytes(*member_header(archive, member), member)
         total += size
         check_size(total, f"{path}: {member}")
         stored = archive.getinfo(member).file_size
         if size > stored:
             raise ValueError(f"{member} claims {_readable(size)} and has {_readable(stored)}")
+
+
+def array_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> int:
+    """Return the size of an array in bytes, by its header.
+
+    Raises:
+        ValueError: The shape is invalid.
+    """
+    if any(length < 0 for length in shape):
+        raise ValueError(f"{name} has the shape {shape}")
+    return math.prod(shape) * dtype.itemsize
 
 
 def check_pixels(width: int, height: int, name: str) -> None:

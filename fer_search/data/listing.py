@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from fer_search.data.dataset import TRAIN
-from fer_search.data.dialect import Dialect, open_csv, refuse_lfs_pointer
+from fer_search.data.dialect import open_csv, refuse_lfs_pointer
 from fer_search.data.images import decode_all, is_picture_name
 from fer_search.data.labels import resolve_labels
-from fer_search.data.limits import open_file, read_picture
+from fer_search.data.limits import Total, open_file, read_lines, read_picture
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.splits import split_of, split_of_file
@@ -59,13 +60,15 @@ def read_ferplus_folders(folder: Path, labels: Sequence[Path], options: DataOpti
     a face", are left out.
     """
     entries: list[Entry] = []
-    unclear = 0
+    unclear, total = 0, Total(f"{folder}: label.csv")
     for file in labels:
         split = split_of(file.parent.name)
         if split is None:
             raise UserError(f"{file}: its folder {file.parent.name} names no split; call it FER2013Train, ...")
-        with file.open(newline="", encoding="utf-8") as rows:
-            for number, row in enumerate(csv.reader(rows), 1):
+        with open_file(file) as opened:
+            total.add(os.fstat(opened.fileno()).st_size)
+            lines = (line.decode("utf-8", "replace") for line in read_lines(opened, str(file)))
+            for number, row in enumerate(_csv_rows(lines, ",", file), 1):
                 label = _majority(row, f"{file}, row {number}")
                 if label is None:
                     unclear += 1
@@ -90,10 +93,7 @@ def _majority(row: list[str], where: str) -> str | None:
 
 
 def _text_entries(path: Path) -> Iterator[Entry]:
-    with open_file(path) as file:
-        text = file.read()
-    refuse_lfs_pointer(text, str(path))
-    for number, line in enumerate(text.decode("utf-8-sig", "replace").splitlines(), 1):
+    for number, line in enumerate(_text_lines(path), 1):
         words = line.replace(",", " ").replace("\t", " ").split()
         if not words:
             continue
@@ -103,8 +103,15 @@ def _text_entries(path: Path) -> Iterator[Entry]:
         yield words[0], words[1], _split_of_entry(words[0], given, f"{path}, line {number}")
 
 
-def _csv_rows(lines: Iterator[str], dialect: Dialect, path: Path) -> Iterator[list[str]]:
-    reader = csv.reader(lines, delimiter=dialect.separator.decode())
+def _text_lines(path: Path) -> Iterator[str]:
+    with open_file(path) as file:
+        refuse_lfs_pointer(file.peek(64), str(path))  # type: ignore[attr-defined]
+        for number, line in enumerate(read_lines(file, str(path))):
+            yield from line.decode("utf-8" if number else "utf-8-sig", "replace").splitlines()
+
+
+def _csv_rows(lines: Iterable[str], separator: str, path: Path) -> Iterator[list[str]]:
+    reader = csv.reader(lines, delimiter=separator)
     try:
         yield from reader
     except csv.Error as error:
@@ -119,8 +126,8 @@ def _csv_entries(path: Path) -> Iterator[Entry]:
         columns = [next((names.index(c) for c in kind if c in names), -1) for kind in kinds]
         if columns[1] < 0:
             raise UserError(f"{path}: no column with the labels in its header ({', '.join(header)}); call it label")
-        lines = (line.decode("utf-8", "replace") for line in stream)
-        for number, row in enumerate(_csv_rows(lines, dialect, path), 1):
+        lines = (line.decode("utf-8", "replace") for line in read_lines(stream, str(path)))
+        for number, row in enumerate(_csv_rows(lines, dialect.separator.decode(), path), 1):
             if not row:
                 continue
             if len(row) <= max(columns):

@@ -10,7 +10,7 @@ from fer_search.data.dataset import SPLITS
 from fer_search.data.dialect import refuse_lfs_pointer
 from fer_search.data.find import FILES, GET_DATA
 from fer_search.data.images import is_picture_name
-from fer_search.data.limits import open_file
+from fer_search.data.limits import Total, open_file
 from fer_search.data.options import DataOptions
 from fer_search.data.raw import RawData
 from fer_search.data.splits import split_of
@@ -99,11 +99,12 @@ def _read_together(inside: list[Path], path: Path, options: DataOptions, cache: 
     tables = {p: split for p in inside if p.suffix.lower() == ".csv" and (split := split_of(p.stem)) is not None}
     if len(tables) < 2:
         return None
-    parts, notes = [], []
+    parts, notes, total = [], [], Total(str(path))
     for file, split in sorted(tables.items(), key=lambda item: item[1]):
         if split and not _has_labels(file):
             notes.append(f"{file.name} has no labels and is not used")
             continue
+        total.add(file.stat().st_size)
         parts.append(table.read_csv(file, options, split))
     return _stack(parts, notes, str(path))
 

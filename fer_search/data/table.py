@@ -75,7 +75,7 @@ def parse_csv(file: IO[bytes], path: str, options: DataOptions, default_split: i
     rest = b""
     while block := stream.read(CHUNK):
         lines, _, rest = (rest + block).rpartition(b"\n")
-        check_line(len(rest), path)
+        check_line(len(rest), path)  # before it grows
         _parse(lines, rows)
     _parse(rest, rows)
     side = rows.side or 48
@@ -107,6 +107,7 @@ def _parse(lines: bytes, rows: Rows) -> None:
     pixels, first = [], len(rows.texts) + 1
     columns, wanted = rows.columns, max(rows.columns.values()) + 1
     for line in lines.splitlines():
+        check_line(len(line), rows.path)
         if not line.strip():
             continue
         row, fields = len(rows.texts) + 1, _fields(line, rows.dialect)

@@ -28,6 +28,7 @@ from fer_search.runfolder.dataset import load_run_dataset, split_run_dataset
 from fer_search.runfolder.predictions import load_predictions
 from fer_search.runfolder.run_json import load_run
 from fer_search.runfolder.schema import EXPORT_DIR
+from fer_search.terminal import printable
 
 CARD_FILE = "MODEL_CARD.md"
 PARITY_IMAGES = 256
@@ -63,7 +64,7 @@ class Settings:
         folder = self.run / EXPORT_DIR / "_".join(filter(None, [self.format, self.quantise]))
         if self.out is None:
             return folder if self.format == "saved_model" else folder / name
-        if self.format != "saved_model" and (self.out.is_dir() or not self.out.suffix):
+        if self.format != "saved_model" and (os.path.isdir(self.out) or not self.out.suffix):
             return self.out / name
         if SUFFIXES[self.format] and self.out.suffix != SUFFIXES[self.format]:
             raise UserError(f"--out {self.out}: a {self.format} file must end in {SUFFIXES[self.format]}")
@@ -97,18 +98,21 @@ def export_network(settings: Settings, console: Console) -> Exported:
     network = find_network(settings.run, settings.trial, settings.confirmed)
     target = settings.target
     beside = target if settings.format == "saved_model" else target.parent
-    _check_free(settings, network, target, beside)
+    try:
+        _make_folder(target, beside)
+        _check_free(settings, network, target, beside)
+    except OSError as error:
+        raise UserError(f"{target} cannot be written ({error.strerror or error}); choose another --out") from error
     model, info = load_network(network, settings.views)
     images, labels = _validation_images(settings)
-    console.print(f"Exporting {info.network} of {settings.run}", highlight=False, markup=False)
+    _say(console, f"Exporting {info.network} of {settings.run}")
     for fact in (facts := _facts(settings, network, foreign_layers(model))):
-        console.print(fact, highlight=False, markup=False)
-    beside.mkdir(parents=True, exist_ok=True)
+        _say(console, fact)
     plain = functools.cache(functools.partial(from_keras, model, info, str(settings.run)))  # takes long to make
     expected = _own_predictions(settings, network, plain, images[:PARITY_IMAGES])
     parity = _write(settings, model, info, target, images, expected)
     sentence = f"Parity check on validation images: {parity}."
-    console.print(sentence, highlight=False, markup=False)
+    _say(console, sentence)
     write_text(beside / LABELS_FILE, info.labels)
     evaluated = confirmed_evaluation(network) if network.confirmed else _validated(network, plain, images, labels)
     files = (target.name, LABELS_FILE)
@@ -117,8 +121,33 @@ def export_network(settings: Settings, console: Console) -> Exported:
     return Exported(target, parity)
 
 
+def _say(console: Console, text: str) -> None:
+    console.print(printable(text), highlight=False, markup=False, emoji=False)  # names are from the run folder
+
+
+def _make_folder(target: Path, beside: Path) -> None:
+    """Make the folder, before the network is loaded, which takes long, and refuse what cannot be written to.
+
+    Raises:
+        UserError, OSError: A file is where a folder should be, or the reverse, or nothing can be written there.
+    """
+    if (file := next((path for path in (beside, *beside.parents) if path.is_file()), None)) is not None:
+        raise UserError(f"{target} cannot be written, since {file} is a file; choose another --out")
+    beside.mkdir(parents=True, exist_ok=True)
+    for file in (target, beside / CARD_FILE, beside / LABELS_FILE):
+        if file != beside and file.is_dir():
+            raise UserError(f"{file} is a folder; choose another --out")
+    if target == beside:
+        _check_replaceable(target)
+    for folder in {beside, target.parent}:
+        with tempfile.TemporaryFile(dir=folder):  # permissions do not tell it of every file system
+            pass
+
+
 def _check_free(settings: Settings, network: TrainedNetwork, target: Path, beside: Path) -> None:
-    """Refuse to replace files."""
+    """Refuse to replace files, and the exported network itself even with --overwrite."""
+    if target.exists() and target.samefile(network.file):
+        raise UserError(f"{target} is the network that is exported; choose another --out")
     if settings.overwrite:
         return
     files = [target, beside / CARD_FILE]
@@ -208,14 +237,21 @@ def _write(
     return parity
 
 
-def _replace_folder(made: Path, target: Path) -> None:
-    """Replace a SavedModel; a folder that holds anything else is left alone.
+def _check_replaceable(target: Path) -> None:
+    """Refuse to replace a folder that holds anything but a SavedModel.
 
     Raises:
-        UserError: The folder is neither empty nor a SavedModel.
+        UserError: It does, or is a link to a folder.
     """
+    if target.is_symlink():
+        raise UserError(f"--out {target} is a symbolic link; give the folder itself")
     if any(target.iterdir()) and not (target / "saved_model.pb").exists():
         raise UserError(f"--out {target} is a folder with other files; choose a new one for the SavedModel")
+
+
+def _replace_folder(made: Path, target: Path) -> None:
+    """Replace a SavedModel; a folder that holds anything else is left alone."""
+    _check_replaceable(target)
     shutil.rmtree(target)
     os.replace(made, target)
 

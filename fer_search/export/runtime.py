@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_search.backend import suppressed_native_stderr
 from fer_search.errors import UserError
 from fer_search.export import metadata
 from fer_search.export.metadata import ModelInfo, parse_info
@@ -168,7 +170,9 @@ def _interpreter(path: Path) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        import tensorflow as tf
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        with suppressed_native_stderr():
+            import tensorflow as tf
 
         Interpreter = tf.lite.Interpreter
     with warnings.catch_warnings(action="ignore"):  # TensorFlow's own is to move to LiteRT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.run_json import RunInfo, load_run
 from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, MODEL_FILE
 from fer_search.runs.show import find_trial
+from fer_search.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -95,17 +97,35 @@ def _select(run: Path, info: RunInfo, trial: str | None, confirmed: bool | None)
     if trial is not None and candidates:
         wanted = find_trial(load_trials(run), trial)["trial"]
         candidates = [network for network in candidates if network.trial == wanted]
-    present = [network for network in candidates if network.file.exists()]
-    if present:
-        return present[0]
+    if candidates:
+        return _first_present(candidates, info, trial, bool(confirmed))
     if confirmed:
-        if candidates:
-            raise UserError(
-                f"{candidates[0].file} is missing; train it again with: fer-search confirm {run} --overwrite"
-            )
         which = f"trial {trial}" if trial is not None else str(run)
         raise UserError(f"{which} is not confirmed; run fer-search confirm {run}, or leave --confirmed out")
     return _searched(run, info, trial)
+
+
+def _first_present(
+    candidates: list[TrainedNetwork], info: RunInfo, trial: str | None, confirmed: bool
+) -> TrainedNetwork:
+    """Return the first confirmed network; if its file is missing, say so and return another one.
+
+    Raises:
+        UserError: It is missing, and only a confirmed network will do, or there is no other.
+    """
+    wanted = candidates[0]
+    if wanted.file.exists():
+        return wanted
+    message = f"{wanted.file} is missing; fer-search confirm {wanted.run}, with the same options, trains it again"
+    if confirmed:
+        raise UserError(message)
+    present = next((network for network in candidates if network.file.exists()), None)
+    try:
+        instead = present or _searched(wanted.run, info, trial)
+    except UserError as error:
+        raise UserError(message) from error
+    print(printable(f"{message}; until then {instead.description}, is used"), file=sys.stderr)
+    return instead
 
 
 def _confirmed(run: Path, info: RunInfo) -> list[TrainedNetwork]:

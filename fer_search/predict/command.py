@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from fer_search.predict.predictor import Predictor, load
 from fer_search.predict.rows import RowWriter, face_row
 from fer_search.predict.video import Video, VideoFile, Window, has_display, predict_video
 from fer_search.report.formatting import plural
+from fer_search.runfolder.run_json import load_run
+from fer_search.runfolder.schema import RUN_FILE
 
 Item = TypeVar("Item")
 
@@ -63,18 +66,19 @@ def predict_photos(settings: PredictSettings, lines: Iterable[str]) -> int:
     paths = list(expand(settings.paths, lines))  # their names alone: 10,000 are a megabyte
     if not paths:
         raise UserError("no photos were given: stdin is empty")
+    annotator = _annotator(settings, paths, ".jpg")
     network = _load(settings)
-    annotator = _annotator(settings, network)
     console, counts = Console(stderr=True), Counts()
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow warns from 89 million on
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # beyond, read_photo refuses them and says so
     writer = RowWriter(settings.format, _print, network.classes)
     results = network.results(paths, settings.detect, settings.batch_size)
-    for result in _with_bar(results, len(paths), console):
+    for number, result in enumerate(_with_bar(results, len(paths), console)):
         _report(result, counts, console, settings.detect)
         for face in result.faces:
             writer.write(face_row(str(result.path), face, network.classes))
         if annotator is not None and not result.error:
-            annotator.write(result)
+            annotator.write(number, result, network.classes)
     writer.close()
     _say(console, _summary(counts, settings))
     return EXIT_USAGE if counts.unreadable else 0
@@ -83,18 +87,17 @@ def predict_photos(settings: PredictSettings, lines: Iterable[str]) -> int:
 def predict_stream(settings: PredictSettings, source: Path | int) -> int:
     """Predict a video or a camera until it ends, its window is closed or Ctrl-C; return the exit code."""
     video = Video(source)
-    network = _load(settings)
-    annotator, console = _annotator(settings, network), Console(stderr=True)
     name = f"camera {source}" if isinstance(source, int) else str(source)
+    annotator = _annotator(settings, [Path(f"camera_{source}") if isinstance(source, int) else source], ".mp4")
+    network, console = _load(settings), Console(stderr=True)
     with ExitStack() as stack:
         stack.callback(video.close)
-        window = Window(f"fer-search: {name}") if has_display() else None
+        window = _open_window(f"fer-search: {name}", console)
         if window is not None:
             stack.callback(window.close)
         copy = None
         if annotator is not None:
-            file = Path(name.replace(" ", "_"))
-            copy = VideoFile(annotator.folder / annotator.name(file, ".mp4"), video.frames_per_second)
+            copy = VideoFile(annotator.files[0], video.frames_per_second)
             stack.callback(copy.close)
         writer = RowWriter(settings.format, _print, network.classes, timed=True)
         stack.callback(writer.close)
@@ -114,14 +117,28 @@ def predict_stream(settings: PredictSettings, source: Path | int) -> int:
     return 0
 
 
+def _open_window(title: str, console: Console) -> Window | None:
+    """Return a window; None where there is no display, which need not be an error: the rows are printed anyway."""
+    if not has_display():
+        return None
+    try:
+        return Window(title)
+    except UserError as error:
+        _say(console, f"No window is shown: {error}")
+        return None
+
+
 def _load(settings: PredictSettings) -> Predictor:
-    return load(settings.model, settings.trial)
+    network = load(settings.model, settings.trial)
+    if (settings.model / RUN_FILE).exists() and load_run(settings.model).toy:
+        print("Trained on synthetic faces: what this network predicts for real ones means nothing.", file=sys.stderr)
+    return network
 
 
-def _annotator(settings: PredictSettings, network: Predictor) -> Annotator | None:
+def _annotator(settings: PredictSettings, inputs: Sequence[Path], suffix: str) -> Annotator | None:
     if settings.annotate is None:
         return None
-    return Annotator(settings.annotate, network.classes, settings.overwrite)
+    return Annotator(settings.annotate, inputs, suffix, settings.overwrite)
 
 
 def _with_bar(items: Iterable[Item], total: int, console: Console, noun: str = "photos") -> Iterator[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fer_search.errors import UserError
 from fer_search.files import write_atomic
-from fer_search.predict.photos import shrink
+from fer_search.predict.photos import open_photo, shrink
 from fer_search.predict.pipeline import Face, PhotoResult
 
 COLOUR, TEXT_COLOUR = (255, 214, 0), (0, 0, 0)
@@ -58,37 +59,74 @@ class Annotator:
 
     Args:
         folder: Made where it is missing.
-        classes: Class names.
+        inputs: What is predicted; ``files`` has the file of each one's picture, in this order.
+        suffix: Of the pictures' names.
         overwrite: Whether a folder that holds files already may be written to.
 
     Raises:
-        UserError: The folder is not empty.
+        UserError: The folder is not empty, cannot be written to, or the pictures would replace an input.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str], overwrite: bool = False) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"--annotate {folder} is a file; give a folder")
-        if folder.exists() and any(folder.iterdir()) and not overwrite:
-            raise UserError(f"--annotate {folder} is not empty; choose another folder, or add --overwrite")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.classes = folder, classes
-        self._names: set[str] = set()
+    def __init__(self, folder: Path, inputs: Sequence[Path], suffix: str = ".jpg", overwrite: bool = False) -> None:
+        self.files = [folder / name for name in _unique_names(inputs, suffix)]
+        try:
+            self._check(folder, inputs, overwrite)
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):  # permissions do not tell it of every file system
+                pass
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"--annotate {folder} cannot be written to ({reason}); choose another folder") from error
 
-    def write(self, result: PhotoResult) -> Path:
-        """Draw the faces of a photo; return the picture's file."""
-        with Image.open(result.path) as picture:
+    def _check(self, folder: Path, inputs: Sequence[Path], overwrite: bool) -> None:
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise UserError(f"--annotate {folder} is a file; give a folder")
+        known = {identity: path for path in inputs if (identity := _identity(path))}
+        for file in self.files:
+            if (identity := _identity(file)) and identity in known:
+                raise UserError(
+                    f"--annotate {folder}: {file} would replace {known[identity]}, which is to be predicted; choose "
+                    "another folder"
+                )
+        if any(folder.iterdir()) and not overwrite:
+            raise UserError(f"--annotate {folder} is not empty; choose another folder, or add --overwrite")
+
+    def write(self, number: int, result: PhotoResult, classes: Sequence[str]) -> Path:
+        """Draw the faces of the photo with this number; return the picture's file."""
+        with open_photo(result.path) as picture:
             side = max(picture.size)
             upright = shrink(picture, "RGB", MAX_ANNOTATED_SIDE)
-        draw_faces(upright, result.faces, self.classes, side / max(upright.size))
-        path = self.folder / self.name(result.path, ".jpg")
-        write_atomic(path, lambda beside: upright.save(beside, quality=92))
+        draw_faces(upright, result.faces, classes, side / max(upright.size))
+        path = self.files[number]
+        try:
+            write_atomic(path, lambda beside: upright.save(beside, quality=92))
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written ({error.strerror or error}); choose another --annotate"
+            ) from error
         return path
 
-    def name(self, path: Path, suffix: str) -> str:
-        """Return a name in the folder that no other file has, "photo.jpg", "photo_2.jpg"."""
-        name, number = f"{path.stem}{suffix}", 1
-        while name in self._names:
+
+def _unique_names(paths: Sequence[Path], suffix: str) -> list[str]:
+    """Return a name for each path that no other has: "photo.jpg", "photo_2.jpg"."""
+    names: dict[str, None] = {}
+    numbers: dict[str, int] = {}
+    for path in paths:
+        name, number = f"{path.stem}{suffix}", numbers.get(path.stem, 1)
+        while name in names:
             number += 1
             name = f"{path.stem}_{number}{suffix}"
-        self._names.add(name)
-        return name
+        numbers[path.stem] = number
+        names[name] = None
+    return list(names)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what two names of one file share, also through links; None if there is no such file."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fer_search.errors import UserError
+from fer_search.files import open_regular
 from fer_search.predict.faces import Box
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif", ".jp2")
@@ -18,6 +20,9 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpe
 MAX_SIDE = 2048  # pixels; larger photos are shrunk before faces are looked for
 QUARTER_TURNS = (5, 6, 7, 8)  # values of EXIF's orientation that exchange width and height
 MAX_PIXELS = 300_000_000  # of one photo
+MAX_BYTES = 2 << 30  # of one file; 300 million pixels of 3 x 16 bits, not compressed, have 1.8 GB
+# Of the suffixes above. Pillow knows more: it gives an EPS file to Ghostscript, whatever the file is called.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF", "JPEG2000")
 
 
 class UnreadablePhoto(Exception):
@@ -66,7 +71,7 @@ def read_photo(path: Path, colour: bool = False, max_side: int | None = MAX_SIDE
         UnreadablePhoto: It is missing, damaged, too large or not a photo.
     """
     try:
-        with Image.open(path) as picture:
+        with open_photo(path) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadablePhoto(
                     f"it has {picture.width * picture.height / 1e6:,.0f} megapixels, more than {MAX_PIXELS / 1e6:,.0f}"
@@ -85,6 +90,26 @@ def read_photo(path: Path, colour: bool = False, max_side: int | None = MAX_SIDE
         raise UnreadablePhoto(str(error) or type(error).__name__) from error
     width, height = size[::-1] if turned else size
     return Photo(np.asarray(upright), max(size) / max(upright.size), width, height, frames)
+
+
+@contextmanager
+def open_photo(path: Path) -> Iterator[Image.Image]:
+    """Open a photo; links are followed.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UnreadablePhoto: It has more than ``MAX_BYTES``.
+        UnidentifiedImageError: It has none of ``FORMATS``.
+        OSError: It is missing, or no regular file: a FIFO would be waited for.
+    """
+    with os.fdopen(open_regular(Path(os.path.realpath(path))), "rb") as file:
+        if (size := os.fstat(file.fileno()).st_size) > MAX_BYTES:
+            raise UnreadablePhoto(f"it has {size / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:,.0f}")
+        Image.init()  # an older Pillow has no AVIF, and knows only by its plug-ins which formats it has
+        with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
+            yield picture
 
 
 def shrink(picture: Image.Image, mode: str, max_side: int | None) -> Image.Image:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fer_search.predict.pipeline import Face
+from fer_search.terminal import UNPRINTABLE, printable, spreadsheet_safe
 
 BOX_COLUMNS = ("left", "top", "width", "height")
 
@@ -26,7 +27,7 @@ def face_row(name: str, face: Face, classes: Sequence[str], time: float | None =
 
 
 class RowWriter:
-    """Writes rows, each as soon as it is there.
+    """Writes rows, each as soon as it is there; names of files and classes cannot steer a terminal or spreadsheet.
 
     Args:
         form: "table", "csv" or "json".
@@ -42,7 +43,7 @@ class RowWriter:
     def write(self, row: dict[str, Any]) -> None:
         """Write a row from ``face_row``."""
         if self.form == "json":
-            self.write_text(("[\n" if not self.count else ",\n") + json.dumps(row, ensure_ascii=False))
+            self.write_text(("[\n" if not self.count else ",\n") + _json(row))
         elif self.form == "csv":
             self.write_text(("" if self.count else _csv_line(row)) + _csv_line(row.values()))
         else:
@@ -69,12 +70,19 @@ class RowWriter:
         return self._line(cells, ", ".join(f"{name} {value:.0%}" for value, name in others))
 
     def _line(self, cells: dict[str, str], rest: str) -> str:
-        longest = max(map(len, self.classes)) + 5
-        times = f"{cells['seconds']:>8}  " if self.timed else ""
-        return f"{cells['file']:<32}  {times}{cells['box']:<22}  {cells['class']:<{longest}}  {rest}\n"
+        longest = max(len(printable(name)) for name in self.classes) + 5
+        shown = {name: printable(text) for name, text in cells.items()}
+        times = f"{shown['seconds']:>8}  " if self.timed else ""
+        return f"{shown['file']:<32}  {times}{shown['box']:<22}  {shown['class']:<{longest}}  {printable(rest)}\n"
+
+
+def _json(row: dict[str, Any]) -> str:
+    """Return a row as JSON in which the characters that a terminal obeys are escaped: it means the same."""
+    return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(row, ensure_ascii=False))
 
 
 def _csv_line(values: Iterable[Any]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
+    safe = (spreadsheet_safe(value) if isinstance(value, str) else value for value in values)
+    csv.writer(text, lineterminator="\n").writerow(safe)
     return text.getvalue()

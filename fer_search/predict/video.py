@@ -53,12 +53,15 @@ class Video:
         self.source, self.live = source, isinstance(source, int)
         if isinstance(source, Path) and not source.is_file():
             raise UserError(f"{source}: no such file")
-        self.capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
-        if not self.capture.isOpened():
-            what = (
-                f"--camera {source}: no such camera, or another program uses it" if self.live else f"{source} is not a "
-            )
-            raise UserError(what if self.live else f"{what}video that OpenCV can read")
+        try:
+            self.capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+            opened = self.capture.isOpened()
+        except cv2.error:  # a camera's number beyond a C int
+            opened = False
+        if not opened and self.live:
+            raise UserError(f"--camera {source}: no such camera, or another program uses it")
+        if not opened:
+            raise UserError(f"{source} is not a video that OpenCV can read")
         self.frames_per_second = float(self.capture.get(cv2.CAP_PROP_FPS)) or 25.0
         self.frame_count = max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)))
 

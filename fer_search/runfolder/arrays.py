@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_search.files import UnsafeFileError, open_regular, read_array_header
+from fer_search.data.limits import member_header, oddly_compressed
+from fer_search.files import UnsafeFileError, open_regular
 
 MAX_NPZ_BYTES = 1 << 30  # of all arrays of a file together, unpacked
 NPZ_ERRORS = (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error, NotImplementedError)
@@ -26,16 +27,20 @@ def read_npz(path: Path, limit: int = MAX_NPZ_BYTES) -> Iterator[np.lib.npyio.Np
         limit: Bytes that its arrays may have together, by the sizes in its directory, which unpacking verifies.
 
     Raises:
-        UnsafeFileError: It is no regular file, or larger than the limit.
+        UnsafeFileError: It is no regular file, larger than the limit, or compressed as NumPy never does.
         zipfile.BadZipFile, ValueError, OSError: It is damaged, also while arrays are read; see ``NPZ_ERRORS``.
     """
     with os.fdopen(open_regular(path), "rb") as file:
         with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
+            odd = oddly_compressed(archive)
+        if odd is not None:  # NumPy writes no others
+            raise UnsafeFileError(f"{odd} in it is compressed in a way that cannot be unpacked within bounds")
         if size > limit:
             raise UnsafeFileError(f"its arrays have {size:,} bytes, more than {limit:,}")
         file.seek(0)
-        with np.load(file, allow_pickle=False) as arrays:
+        # Not np.load: it would take a file that begins like an .npy file for one, and allocate what that claims.
+        with np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
             for name in arrays.files:
                 _check_header(arrays, name, limit)
             yield arrays
@@ -45,8 +50,7 @@ def _check_header(arrays: np.lib.npyio.NpzFile, name: str, limit: int) -> None:
     """Refuse an array whose header claims more than the limit: NumPy allocates before it reads."""
     archive = arrays.zip
     assert archive is not None  # until it is closed
-    with archive.open(name if name in archive.namelist() else f"{name}.npy") as file:
-        shape, dtype = read_array_header(file)
+    shape, dtype = member_header(archive, name if name in archive.namelist() else f"{name}.npy")
     size = dtype.itemsize * int(np.prod(np.array(shape, dtype=object))) if shape else dtype.itemsize
     if size > limit or any(length < 0 for length in shape):
         raise UnsafeFileError(f"{name} claims {size:,} bytes, more than {limit:,}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -55,14 +57,49 @@ def check_settings(run: Path, record: ConfirmJson, settings: Mapping[str, Any]) 
             f"{name} was {_words(recorded.get(name))}, is now {_words(settings[name])}" for name in changed
         )
         raise UserError(
-            f"{run / CONFIRM_DIR} was started with different settings: {changes}. Choosing designs again after seeing "
-            "test accuracies makes these optimistic; --overwrite does it anyway, and the report says so",
+            f"{run / CONFIRM_DIR} was started with different settings: {changes}. To resume it, or to see its results: "
+            f"{record['command']}. Choosing again after seeing test accuracies makes these optimistic; --overwrite "
+            "does it anyway, and the report says so",
             EXIT_MISMATCH,
         )
 
 
+def check_epochs(run: Path, record: ConfirmJson, epochs: list[int]) -> None:
+    """Refuse to resume a confirmation for other numbers of epochs, after its trials were trained for longer.
+
+    Args:
+        run: Run folder.
+        record: Its confirm.json.
+        epochs: Epochs that each candidate would be trained for now.
+
+    Raises:
+        UserError: They differ (exit code 5).
+    """
+    recorded = [int(candidate["epochs"]) for candidate in record["candidates"]]
+    if recorded != epochs:
+        before, now = (", ".join(map(str, counts)) for counts in (recorded, epochs))
+        raise UserError(
+            f"{run / CONFIRM_DIR} was started before the search went on: its designs were to be trained for {before} "
+            f"epochs, now for {now}; --overwrite starts it again",
+            EXIT_MISMATCH,
+        )
+
+
+def model_problem(path: Path) -> Literal["", "missing", "damaged"]:
+    """Return what is wrong with a network's file, which is a zip archive."""
+    if not path.exists():
+        return "missing"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "" if archive.testzip() is None else "damaged"
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # the last: encrypted
+        return "damaged"
+
+
 def _words(value: Any) -> str:
-    return ", ".join(str(int(trial)) for trial in value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(str(int(trial)) for trial in value)
+    return "not given" if value is None else f"{value:g} s" if isinstance(value, float) else str(value)
 
 
 def training_dir(run: Path, looks: int, number: int) -> Path:

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fer_search.runfolder.schema import (
     EPOCHS_FILE,
     EXPORT_DIR,
     LIVE_FILE,
+    NOTES_FILE,
     ORACLE_FILE,
     RUN_FILE,
     RUN_FILES,
@@ -134,7 +136,10 @@ class RunFolder:
             )
 
     def clear(self) -> None:
-        """Delete what a run wrote here, and nothing else."""
+        """Delete what a run wrote here, and nothing else; notes of its trials are renamed, as the user wrote them."""
+        notes = self.path / NOTES_FILE
+        if notes.exists():
+            notes.rename(notes.with_name(f"{notes.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S}{notes.suffix}"))
         for path in self.trial_dirs():
             shutil.rmtree(path)
         for name in (TENSORBOARD_DIR, CONFIRM_DIR, EXPORT_DIR):

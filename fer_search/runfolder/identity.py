@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from fer_search.data.spec import FER2013_CLASSES
 from fer_search.errors import EXIT_MISMATCH, EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder import validation
+from fer_search.runfolder.json_files import read_json_if_valid
 from fer_search.runfolder.schema import RUN_FILE
 
 BUDGET_OPTIONS = ("--max-trials", "--max-epochs", "--time-budget", "--search-patience")  # --extend may raise these
@@ -81,10 +81,10 @@ def check_identity(
 
 def recorded_defaults(path: Path) -> dict[str, Any]:
     """Return the options whose defaults have changed since the run in a folder began; empty if there is no run."""
+    tuner = (read_json_if_valid(path / RUN_FILE, "tuner") or {}).get("tuner", {})
     try:
-        tuner = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))["tuner"]
         defaults = {"tuner": str(tuner["name"]), "min_steps": int(tuner.get("min_steps", 0))}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return {}
     if tuner.get("time_budget") is not None and tuner.get("max_trials") == OLD_TRIALS_IN_TIME_BUDGET:
         defaults["max_trials"] = OLD_TRIALS_IN_TIME_BUDGET

@@ -25,6 +25,7 @@ except ImportError:  # Windows has no fcntl: there the process named in the file
 
 WAIT_SECONDS = 0.5  # a process that only checks the lock may hold it this long
 POLL_SECONDS = 0.02
+HELD_SECONDS = 10.0  # after which whoever holds a file for a moment must have been suspended
 UNSUPPORTED_ERRNOS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # the file system has no flock
 
 
@@ -57,6 +58,20 @@ def hold_lock(folder: Path) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 _write(file, "")
+
+
+@contextlib.contextmanager
+def hold_file(path: Path) -> Iterator[None]:
+    """Hold a lock file for a moment, after waiting for whoever holds it; without flock, nothing is held.
+
+    Args:
+        path: Created if missing.
+    """
+    with os.fdopen(open_regular(path, os.O_RDWR | os.O_CREAT), "r+") as file:
+        deadline = time.monotonic() + HELD_SECONDS
+        while _flock(file, shared=False) is False and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        yield
 
 
 def is_locked(folder: Path) -> bool:

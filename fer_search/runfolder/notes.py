@@ -10,8 +10,7 @@ from pathlib import Path
 
 from fer_search.errors import UserError
 from fer_search.files import open_regular, read_bytes
-
-NOTES_FILE = "notes.jsonl"
+from fer_search.runfolder.schema import NOTES_FILE
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,19 @@ def append_note(run: Path, trial: str, text: str, tags: tuple[str, ...] = ()) ->
         tags: short labels.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or the note is no valid text.
     """
     note = Note(trial, text, tags, datetime.now(UTC).isoformat(timespec="seconds"))
     path = run / NOTES_FILE
+    line = json.dumps(asdict(note), ensure_ascii=False) + "\n"
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:  # bytes of another encoding, which Python keeps as lone surrogates
+        raise UserError("the note or a --tag is not valid UTF-8 text; type it again") from error
     try:
         torn = path.exists() and path.stat().st_size > 0 and not read_bytes(path).endswith(b"\n")
         with os.fdopen(open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8") as file:
-            file.write(("\n" if torn else "") + json.dumps(asdict(note), ensure_ascii=False) + "\n")
+            file.write(("\n" if torn else "") + line)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

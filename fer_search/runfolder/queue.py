@@ -12,13 +12,16 @@ A list of entries in the order in which they were added:
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.json_files import read_json, write_json
-from fer_search.runfolder.schema import QUEUE_FILE
+from fer_search.runfolder.lock import hold_file
+from fer_search.runfolder.schema import QUEUE_FILE, QUEUE_LOCK_FILE
 
 
 class QueueEntry(TypedDict):
@@ -53,8 +56,19 @@ def write_queue(run: Path, entries: list[QueueEntry]) -> None:
     write_json(run / QUEUE_FILE, {"entries": entries})
 
 
-def enqueue(run: Path, values: dict[str, Any], **more: Any) -> QueueEntry:
-    """Append a design to a run's queue and return its entry."""
-    entry: QueueEntry = {"values": values, "added": datetime.now(UTC).isoformat(timespec="seconds"), **more}  # type: ignore[typeddict-item]
-    write_queue(run, [*read_queue(run), entry])
-    return entry
+def new_entry(values: dict[str, Any], **more: Any) -> QueueEntry:
+    """Return the entry of a design that is added now."""
+    return {"values": values, "added": datetime.now(UTC).isoformat(timespec="seconds"), **more}  # type: ignore[typeddict-item]
+
+
+def enqueue(run: Path, values: dict[str, Any]) -> None:
+    """Append a design to a run's queue."""
+    with hold_queue(run):
+        write_queue(run, [*read_queue(run), new_entry(values)])
+
+
+@contextlib.contextmanager
+def hold_queue(run: Path) -> Iterator[None]:
+    """Hold the queue while it is read and replaced: a running search and ``add`` both do so."""
+    with hold_file(run / QUEUE_LOCK_FILE):
+        yield

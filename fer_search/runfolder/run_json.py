@@ -122,7 +122,7 @@ def newest_run(results_dir: str | Path) -> Path:
     """
     files = [file for name in (RUN_FILE, ORACLE_FILE) for file in Path(results_dir).glob(f"*/{name}")]
     if not files:
-        raise UserError(f"no run in {results_dir}; start one with: fer-search run --space search_spaces/report.py")
+        raise UserError(f"no run in {results_dir}; start one with: fer-search run")
     return max(files, key=lambda file: file.stat().st_mtime).parent
 
 

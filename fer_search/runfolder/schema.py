@@ -44,7 +44,9 @@ LAYERS_FILE = "layers.json"
 BEST_WEIGHTS_FILE = "best.weights.h5"  # of the trial's best epoch; kept for the best trials
 TUNER_CHECKPOINT_FILE = "checkpoint.weights.h5"  # the same file, under the name where stock Keras Tuner looks for it
 
+NOTES_FILE = "notes.jsonl"  # see ``runfolder.notes``
 QUEUE_FILE = "queue.json"  # see ``runfolder.queue``
+QUEUE_LOCK_FILE = ".queue.lock"  # held while the queue is changed, of a run that has one
 MID_EPOCH_FILE = "partial.weights.h5"  # training state in the middle of an epoch
 
 MAXIMIZED_METRICS = ("accuracy", "recall", "f1")  # parts of the names of metrics of which more is better
@@ -66,6 +68,7 @@ RUN_FILES = (
     CRASH_MARKER_FILE,  # of the time estimate before the first trial
     LIVE_FILE,
     QUEUE_FILE,
+    QUEUE_LOCK_FILE,
 )
 
 

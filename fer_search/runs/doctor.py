@@ -11,12 +11,17 @@ from typing import Any
 
 from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.files import TEMP_PREFIX
-from fer_search.runfolder.confirmation import read_confirm_json, read_test_predictions, recorded_dirs
+from fer_search.runfolder.confirmation import (
+    model_problem,
+    read_confirm_json,
+    read_test_predictions,
+    recorded_dirs,
+)
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.guard import unsafe_entries
 from fer_search.runfolder.json_files import read_json, read_json_if_valid
 from fer_search.runfolder.predictions import load_predictions
-from fer_search.runfolder.schema import ORACLE_FILE, RUN_FILE, TRIAL_PREFIX
+from fer_search.runfolder.schema import MODEL_FILE, ORACLE_FILE, RUN_FILE, TRIAL_PREFIX
 from fer_search.runs.problems import Problem
 from fer_search.runs.trial_checks import TrialContext, check_trial
 
@@ -111,8 +116,11 @@ def _check_confirmation(run: Path) -> Iterator[Problem]:
     if record is None:
         return
     for folder, tests in recorded_dirs(run, record):
+        again = f"fer-search confirm {run}, with the same options, trains it again"
         if tests and read_test_predictions(folder, None) is None:
-            yield Problem(f"{folder}: the predictions are missing or damaged; fer-search confirm trains it again")
+            yield Problem(f"{folder}: the predictions are missing or damaged; {again}")
+        if what := model_problem(folder / MODEL_FILE):
+            yield Problem(f"{folder / MODEL_FILE} is {what}; {again}")
 
 
 def _read(file: Path) -> tuple[str, dict[str, Any] | None]:

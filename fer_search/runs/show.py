@@ -26,9 +26,10 @@ def find_trial(trials: pd.DataFrame, wanted: str) -> pd.Series:
         UserError: There is no such trial, or several.
     """
     resumed = trials["went_on_as"].isin(trials["trial"])  # the name is that of the training, whose last trial counts
-    matches = (trials["trial"] == wanted) | ((trials["name"] == wanted).fillna(False) & ~resumed)
-    if wanted.isdigit():
-        matches |= trials["trial"].str.fullmatch(rf"0*{int(wanted)}")
+    text = wanted.encode("utf-8", "backslashreplace").decode()  # pandas cannot compare with bytes that are no UTF-8
+    matches = (trials["trial"] == text) | ((trials["name"] == text).fillna(False) & ~resumed)
+    if wanted.isascii() and wanted.isdecimal():
+        matches |= trials["trial"].str.fullmatch(rf"0*{wanted.lstrip('0') or '0'}")
     rows = trials[matches]
     if len(rows) > 1:
         numbers = ", ".join(str(int(number)) for number in sorted(rows["trial"]))

@@ -6,17 +6,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fer_search.data.dataset import Dataset
 from fer_search.errors import EXIT_MISMATCH, UserError
 from fer_search.runfolder.epochs import read_epochs
-from fer_search.runfolder.identity import BUDGET_OPTIONS, DEFAULT_IDENTITY, check_identity, first_space_change
-from fer_search.runfolder.queue import read_queue
-from fer_search.runfolder.reset import completed_trials, reset_trials
+from fer_search.runfolder.queue import read_queue, write_queue
+from fer_search.runfolder.reset import reset_trials
 from fer_search.runfolder.schema import TRIAL_PREFIX
 from fer_search.search.display.events import Range
-from fer_search.search.display.formatting import plural
 from fer_search.search.executors.executor import Executor
+from fer_search.search.extending import TUNERS_WITH_RUNGS, check_same_run, trials_to_extend
 from fer_search.search.proposing.oracles import HyperbandOracle
-from fer_search.search.proposing.queued import enqueue_trials
+from fer_search.search.proposing.queued import read_trials_to_take
 from fer_search.search.recovery import recover
 from fer_search.search.run_record import identity, new_run_record, repeatable
 from fer_search.search.scheduling.budget import TrialBudgets, plan_budgets
@@ -24,9 +24,11 @@ from fer_search.search.scheduling.clock import Clock
 from fer_search.search.scheduling.equal_time import EpochPlan
 from fer_search.search.scheduling.estimate import Speed, default_design, equivalent_images, estimate_search
 from fer_search.search.scheduling.time_limits import TimeLimits, speed_from_json, speed_to_json
+from fer_search.search.settings import Settings
 from fer_search.search.state import SearchState
 from fer_search.search.trials.crash_guard import CrashMarker
 from fer_search.search.trials.signals import Stop
+from fer_search.space import Space
 
 
 def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
@@ -52,14 +54,13 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
         info = new_run_record(state.settings, state.space, state.dataset, state.split, state.skipped, executor.device)
         if ahead != 1:
             info["identity"]["--ahead"] = ahead
+        if state.settings.from_run is not None:  # before run.json, with which a later start would not take them again
+            _take_from(state, state.settings.from_run, info["identity"])
         folder.write_tuner_json()
         folder.write_run_json(info)
-        if state.settings.from_run is not None:
-            _take_from(state, state.settings.from_run, info["identity"])
     else:
-        raised = _check_same_run(state, info)
-        if state.settings.extend_trials and "--max-epochs" in raised:
-            reset_trials(folder.path, completed_trials(folder.path), from_scratch=True)
+        check_same_run(state, info)
+        reset_trials(folder.path, trials_to_extend(state), from_scratch=True)
         state.resumed = folder.has_oracle()
         if state.resumed:
             state.jobs.epoch_plan = _epoch_plan(state, info)
@@ -83,6 +84,19 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
     state.jobs.limits, state.jobs.epoch_plan = _time_limits(state, info), _epoch_plan(state, info)
     state.info, state.started, state.seconds_before = info, time.monotonic(), _seconds_before(state, info)
     state.clock = _start_clock(state)
+
+
+def check_source(settings: Settings, space: Space, dataset: Dataset) -> None:
+    """Check what --from names before --overwrite deletes anything.
+
+    Raises:
+        UserError: Nothing can be taken from there, or it is the run that would be deleted.
+    """
+    if (other := settings.from_run) is None:
+        return
+    if other.resolve() == settings.folder.resolve():
+        raise UserError(f"--from {other}: --overwrite would delete this run; choose another --name")
+    read_trials_to_take(other, space.choices(), identity(settings, space, dataset))
 
 
 def _choose_ahead(state: SearchState, info: dict[str, Any] | None) -> int | str:
@@ -150,74 +164,10 @@ def _estimate(state: SearchState, executor: Executor, info: dict[str, Any], stop
     return seconds
 
 
-def _check_same_run(state: SearchState, info: dict[str, Any]) -> list[str]:
-    """Refuse to resume a run with other settings; record and return what --extend raises."""
-    settings, folder = state.settings, state.folder
-    current = identity(settings, state.space, state.dataset)
-    if info.get("skipped", []) != state.skipped:
-        raise UserError(
-            f"{folder.path} was started with other pretrained weights available: "
-            f"{_names(info.get('skipped', []))} was skipped then, {_names(state.skipped)} now",
-            EXIT_MISMATCH,
-        )
-    recorded = DEFAULT_IDENTITY | info["identity"]
-    differences = {"data": f"was {info['data']['name']}, is {state.dataset.name}"}
-    if info["data"]["name"] == state.dataset.name:
-        differences["data"] = f"({state.dataset.name}) has other images or labels than before"
-    differences["space"] = first_space_change(info["space"], state.space.text, state.space.modules)
-    if not differences["space"]:  # only comments differ, or an older run.json did not record the modules
-        current["space"] = recorded["space"]
-    raised = check_identity(folder.path, recorded, current, BUDGET_OPTIONS if settings.extend else (), differences)
-    if "--max-epochs" in raised and settings.tuner in ("guided", "hyperband"):
-        raise UserError(
-            "--extend: the rungs follow from --max-epochs; choose another --name for more, or, with Hyperband, give "
-            "--extend alone for one more iteration of the brackets",
-            EXIT_MISMATCH,
-        )
-    if "modules" not in info["space"] and state.space.modules:
-        info["space"]["modules"] = state.space.modules
-        folder.write_run_json(info)
-    if raised:
-        _record_extension(state, info, current, raised)
-        if "--max-epochs" in raised and not settings.extend_trials:
-            before = plural(recorded["--max-epochs"], "epoch")
-            state.say(
-                f"Finished trials keep their {before}; --extend-trials trains them again for {settings.max_epochs}."
-            )
-    elif settings.extend:
-        _extend_finished(state, info)
-    return raised
-
-
-def _extend_finished(state: SearchState, info: dict[str, Any]) -> None:
-    """Let a finished Hyperband search begin another iteration of its brackets.
-
-    Raises:
-        UserError: The search is finished, and nothing was raised that would continue it.
-    """
-    settings = state.settings
-    if info.get("state") != "finished":
-        return  # it goes on anyway
-    if settings.tuner == "hyperband" and settings.baselines != "only" and settings.max_trials is None:
-        before = info["tuner"].get("iterations", 1)
-        info["tuner"]["iterations"] = before + 1
-        extension: dict[str, Any] = {"after_trials": len(state.folder.trial_files())}
-        extension |= {"from": {"iterations": before}, "to": {"iterations": before + 1}}
-        info["extended"] = [*info.get("extended", ()), extension]
-        state.folder.write_run_json(info)
-        state.say(f"Extending: iteration {before + 1} of Hyperband's brackets.")
-        return
-    if settings.tuner == "grid":
-        raise UserError("--extend: every combination of the grid has been tried; widen the space under another --name")
-    larger = {"--max-trials": settings.max_trials, "--search-patience": settings.search_patience}
-    options = " or ".join(f"{name} than {value}" for name, value in larger.items() if value is not None)
-    if not options:
-        raise UserError("--extend: the search is finished, as no untried design is left in the space")
-    raise UserError(f"--extend: the search is finished; give a larger {options}")
-
-
 def _take_from(state: SearchState, other: Path, identity: dict[str, Any]) -> None:
-    taken, unfit = enqueue_trials(state.folder.path, other, state.space.choices(), identity)
+    entries, unfit = read_trials_to_take(other, state.space.choices(), identity)
+    write_queue(state.folder.path, entries)
+    taken = len(entries)
     left = f"; {unfit} do not fit this space" if unfit else ""
     state.say(f"Taken from {other}: {taken} completed trials, which are not trained again{left}.")
 
@@ -226,31 +176,12 @@ def _plan(state: SearchState, info: dict[str, Any]) -> TrialBudgets:
     """Return what the whole search trains, the queue included."""
     epochs = state.settings.max_epochs
     planned = plan_budgets(state.oracle, len(state.names), state.max_trials, epochs)
-    without_rungs = state.settings.tuner not in ("guided", "hyperband")
+    without_rungs = state.settings.tuner not in TUNERS_WITH_RUNGS
     if info.get("extended") and not planned.endless and without_rungs:  # earlier trials had fewer epochs
         begun = tuple(state.jobs.budget(trial) for trial in state.oracle.start_order)
         planned = TrialBudgets(begun[: len(planned.budgets)] + planned.budgets[len(begun) :])
     queued = tuple(0 if "rows" in entry else epochs for entry in read_queue(state.folder.path))
     return TrialBudgets(planned.budgets + queued, planned.endless)
-
-
-def _record_extension(state: SearchState, info: dict[str, Any], current: dict[str, Any], raised: list[str]) -> None:
-    settings = state.settings
-    info["command"] = repeatable(settings.command)
-    extension = {
-        "after_trials": len(state.folder.trial_files()),
-        "from": {name: info["identity"].get(name) for name in raised},
-        "to": {name: current[name] for name in raised},
-    }
-    info["extended"] = [*info.get("extended", ()), extension]
-    info["identity"] |= current
-    info["tuner"] |= {
-        "max_trials": settings.max_trials,
-        "max_epochs": settings.max_epochs,
-        "time_budget": settings.time_budget,
-        "search_patience": settings.search_patience,
-    }
-    state.folder.write_run_json(info)
 
 
 def _seconds_before(state: SearchState, info: dict[str, Any]) -> float:
@@ -271,7 +202,3 @@ def _seconds_of(state: SearchState, table: Path) -> list[float]:
     """Return the seconds of a trial's epochs, each as long as an epoch of the tuner's budget."""
     epochs_per_budget = state.jobs.epochs_per_budget(table.parent.name.removeprefix(TRIAL_PREFIX))
     return [row["seconds"] * epochs_per_budget for row in read_epochs(table)]
-
-
-def _names(skipped: list[dict[str, str]]) -> str:
-    return ", ".join(entry["what"] for entry in skipped) or "nothing"

@@ -21,7 +21,7 @@ from fer_search.search.executors.executor import Executor
 from fer_search.search.executors.lease import wait_for_workers
 from fer_search.search.executors.open import open_executor
 from fer_search.search.loop import SearchLoop
-from fer_search.search.opening import open_run
+from fer_search.search.opening import check_source, open_run
 from fer_search.search.scheduling.estimate import SPREAD, training_flops
 from fer_search.search.scheduling.gain import SEEDS, first_trial, measure_gain, trials_without_gain
 from fer_search.search.settings import Settings
@@ -63,6 +63,7 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
             if not wait_for_workers(folder.path):
                 reporter.show(events.Note("Workers of an earlier start still run; their trials come last."))
             if settings.overwrite:
+                check_source(settings, space, dataset)
                 folder.clear()
             folder.remove_leftovers()
             state = new_state(settings, space, skipped, dataset, split, folder, reporter)
@@ -245,6 +246,8 @@ def _describe_gain(state: SearchState) -> str:
     images = len(state.data.val_labels)
     gain = measure_gain(state.oracle, state.names, settings.max_epochs, images, settings.repeats, budgets)
     if gain is None:
+        if info.pop("gain", None) is not None:  # of before the run was extended
+            state.folder.write_run_json(info)
         comparable = state.oracle.objective.name == "val_accuracy" and state.names and settings.baselines != "only"
         full = "their full time" if settings.equal_time else f"all {plural(settings.max_epochs, 'epoch')}"
         why = f"it takes a baseline and a proposal that were trained for {full}"

@@ -44,6 +44,13 @@ def test_an_empty_note_or_an_unknown_trial_is_refused(run: Path) -> None:
     assert not (run / NOTES_FILE).exists()
 
 
+def test_a_note_that_is_no_utf_8_is_refused(run: Path) -> None:
+    for text, tags in (("\udcff bad", []), ("", ["\udcff"])):
+        with pytest.raises(UserError, match="not valid UTF-8"):
+            note(run, "0", text, tags)
+    assert not (run / NOTES_FILE).exists()
+
+
 def test_a_truncated_line_is_ignored_and_an_invalid_one_reported(run: Path) -> None:
     append_note(run, "0000", "first")
     file = run / NOTES_FILE
@@ -54,3 +61,10 @@ def test_a_truncated_line_is_ignored_and_an_invalid_one_reported(run: Path) -> N
     file.write_text(json.dumps({"trial": "0001"}) + "\n")
     with pytest.raises(UserError, match=r"notes\.jsonl, line 1"):
         read_notes(run)
+
+
+def test_escape_sequences_in_the_name_of_a_trial_are_not_printed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = run / "trial_0000" / "design.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"name": "\x1b]0;owned\x07"}))
+    note(run, "0", "text")
+    assert capsys.readouterr().out == "noted: trial 0 (\\x1b]0;owned\\x07)\n"

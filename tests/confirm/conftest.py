@@ -10,6 +10,8 @@ import pytest
 from once import make_once
 from rich.console import Console
 
+from fer_search.confirm import job as job_module
+from fer_search.confirm import network
 from fer_search.confirm.run import run_confirm
 from fer_search.confirm.settings import Settings
 from fer_search.data.dataset import SPLITS
@@ -18,6 +20,9 @@ from fer_search.search import opening
 from fer_search.search import run as run_module
 from fer_search.search.display import Lines
 from fer_search.search.settings import Settings as SearchSettings
+from fer_search.training.trial import Stopped
+
+EMPTY_ZIP = b"PK\x05\x06".ljust(22, b"\0")
 
 SPACE = """
 from fer_search.design import Design, Optimisation, Residual
@@ -73,3 +78,24 @@ def confirm(run, copied, monkeypatch):
             return run_confirm(Settings(run, **options), Console(file=out, width=200))
 
     return confirm
+
+
+@pytest.fixture
+def made_up(monkeypatch, copied):
+    """Trainings in a moment: probabilities follow from the training's number."""
+    test = int((copied.splits != 0).sum())
+
+    def train(trial, data, hooks):
+        rows = [{"epoch": e, "accuracy": 0.5, "seconds": 1.0} for e in range(1, trial.epochs + 1)]
+        if hooks.should_stop():
+            raise Stopped
+        for row in rows:
+            hooks.on_epoch_end(row)
+        return rows
+
+    def save_and_predict(trial, spec, run, description, images):
+        network.write_atomic(trial.folder / "model.keras", lambda path: path.write_bytes(EMPTY_ZIP))
+        return np.random.default_rng(trial.number).dirichlet(np.ones(7), test).astype(np.float32)
+
+    for name, fake in (("train", train), ("save_and_predict", save_and_predict)):
+        monkeypatch.setattr(job_module, name, fake)

@@ -8,42 +8,25 @@ import pytest
 from crash.recorder import Recorder, crash_states, torn_appends, write_tree
 
 from fer_search.confirm import job as job_module
-from fer_search.confirm import network
+from fer_search.confirm import network, trainings
 from fer_search.confirm import run as confirm_module
 from fer_search.confirm.candidates import choose_candidates
 from fer_search.confirm.testset import make_test_set
+from fer_search.design import Custom, Design
 from fer_search.errors import UserError
 from fer_search.report import load_trials, to_markdown
 from fer_search.report.tables.confirmed import confirmed_lines, in_words, load_confirmation, notes
 from fer_search.runfolder import confirmation
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.json_files import read_json, write_json
-from fer_search.training.trial import Stopped, TrialFailed
+from fer_search.search.executors.here import Here
+from fer_search.search.executors.request import WorkerRequest
+from fer_search.search.trials.signals import Stop
+from fer_search.training.trial import Stopped, Trial
 
 
 class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
-
-
-@pytest.fixture
-def made_up(monkeypatch, copied):
-    """Trainings in a moment: probabilities follow from the training's number."""
-    test = int((copied.splits != 0).sum())
-
-    def train(trial, data, hooks):
-        rows = [{"epoch": e, "accuracy": 0.5, "seconds": 1.0} for e in range(1, trial.epochs + 1)]
-        if hooks.should_stop():
-            raise Stopped
-        for row in rows:
-            hooks.on_epoch_end(row)
-        return rows
-
-    def save_and_predict(trial, spec, run, description, images):
-        network.write_atomic(trial.folder / "model.keras", lambda path: path.write_text("a model"))
-        return np.random.default_rng(trial.number).dirichlet(np.ones(7), test).astype(np.float32)
-
-    for name, fake in (("train", train), ("save_and_predict", save_and_predict)):
-        monkeypatch.setattr(job_module, name, fake)
 
 
 def record(run):
@@ -70,6 +53,7 @@ def test_it_trains_on_all_training_images_and_tests_the_network_that_it_keeps(co
     assert sizes == {"public_test": 105, "public_test_new": 104, "private_test": 105, "private_test_new": 105}
     assert not list(folder.glob("*.h5"))
     assert any(str(folder / "model.keras") in note for note in notes(run))
+    assert "Toy data: synthetic faces" in (run.parent / "out.txt").read_text()
 
 
 @pytest.mark.usefixtures("made_up")
@@ -139,17 +123,6 @@ def test_every_state_of_the_disk_is_resumed_to_the_same_end(confirm, run, finish
 
 
 @pytest.mark.usefixtures("made_up")
-def test_damaged_predictions_are_made_again(confirm, run, capsys):
-    assert confirm(top=1, seeds=2) == 0
-    whole, file = record(run), run / "confirm" / "look_1" / "training_01" / "test.npz"
-    for harm in (lambda content: b"", lambda content: content[:99], lambda content: content[:-40] + bytes(40)):
-        file.write_bytes(harm(file.read_bytes()))
-        assert confirm(top=1, seeds=2) == 0
-        assert record(run) == whole
-    assert "test.npz is damaged; it is trained again." in (run.parent / "out.txt").read_text()
-
-
-@pytest.mark.usefixtures("made_up")
 def test_another_choice_after_the_look_is_refused_and_counted_when_forced(confirm, run):
     assert confirm(top=1, seeds=1) == 0
     with pytest.raises(UserError, match=r"--seeds was 1, is now 2") as error:
@@ -173,41 +146,6 @@ def test_a_confirmation_that_tested_nothing_was_no_look(confirm, run, monkeypatc
     assert confirm(top=1, seeds=2, overwrite=True) == 0
     assert record(run)["looks"] == 1
     assert not list(run.rglob("partial.weights.h5"))
-
-
-@pytest.mark.usefixtures("made_up")
-def test_a_failed_training_is_a_result(confirm, run, monkeypatch):
-    def failing(trial, data, hooks):
-        raise TrialFailed("the training loss was nan in epoch 1")
-
-    monkeypatch.setattr(job_module, "train", failing)
-    assert confirm(top=1, seeds=2) == 3
-    assert [one["why"] for one in record(run)["trainings"]] == ["the training loss was nan in epoch 1"] * 2
-    assert load_confirmation(run).empty
-
-
-@pytest.mark.usefixtures("made_up")
-@pytest.mark.parametrize("step", ["train", "save_and_predict"])
-def test_a_training_that_the_process_dies_of_is_given_up(confirm, run, monkeypatch, step):
-    """In the first of two trainings, or in its test."""
-    real, deaths = getattr(job_module, step), 0
-
-    def dying(*arguments):
-        nonlocal deaths
-        if deaths < 3:
-            deaths += 1
-            raise Killed
-        return real(*arguments)
-
-    monkeypatch.setattr(job_module, step, dying)
-    for _ in range(3):
-        with pytest.raises(Killed):
-            confirm(top=1, seeds=2)
-    assert confirm(top=1, seeds=2) == 0
-    first, second = record(run)["trainings"]
-    assert "died 3 times" in first["why"]
-    assert "tests" in second
-    assert not list(run.rglob("training.json"))
 
 
 def test_a_run_that_validated_on_the_test_images_cannot_be_confirmed(confirm, run):
@@ -255,3 +193,22 @@ def test_a_test_image_is_new_unless_its_pixels_were_trained_on(copied):
         parts = make_test_set(copied, trained).parts
         assert parts["public_test"].sum() == 105
         assert parts["public_test_new"].sum() == count
+
+
+@pytest.mark.usefixtures("made_up")
+def test_workers_execute_the_runs_space_only_for_a_network_that_it_defines(confirm, run, tmp_path, monkeypatch):
+    given, executed = [], []
+
+    def in_this_process(request, data, size, space, folder, stop):
+        given.append((space, data))
+        return Here(data, stop)
+
+    monkeypatch.setattr(trainings, "open_workers", in_this_process)
+    monkeypatch.setattr(job_module, "load_functions", executed.append)
+    assert confirm(top=1, seeds=1, workers=WorkerRequest(2)) == 0
+    ((space, data),) = given
+    assert (space, executed) == (None, [])
+    custom = Trial(Design(network=Custom("mine")), 1, tmp_path / "training", seed=0, number=0)
+    custom.folder.mkdir()
+    assert job_module.ConfirmJob(custom).run(data, Stop()).status == "completed"
+    assert [space["text"] for space in executed] == [read_json(run / "run.json")["space"]["text"]]

@@ -1,5 +1,7 @@
 """fer-search export: formats, the parity check, accompanying files and refusals."""
 
+import dataclasses
+import io
 import shutil
 
 import numpy as np
@@ -8,6 +10,7 @@ from rich.console import Console
 
 from fer_search.errors import UserError
 from fer_search.export import run as export_module
+from fer_search.export.metadata import ModelInfo
 from fer_search.export.run import Settings, export_network
 from fer_search.export.runtime import open_model
 from fer_search.export.source import find_network, load_network
@@ -117,6 +120,52 @@ def test_a_missing_network_gives_an_error_with_a_hint(searched_run, confirmed_ru
         load_network(find_network(run, "0"))
 
 
+def test_a_missing_confirmed_network_is_not_replaced_silently(confirmed_run, tmp_path, capsys):
+    run = shutil.copytree(confirmed_run, tmp_path / "run")
+    first, second = (find_network(run).file.parents[1] / f"training_0{seed}" / "model.keras" for seed in (0, 1))
+    assert capsys.readouterr().err == ""
+    for file, instead in ((first, "confirmed, seed 1"), (second, "as trained by the search")):
+        file.unlink()
+        assert find_network(run).description.endswith(instead)
+        err = capsys.readouterr().err
+        assert err.startswith(f"{first} is missing; fer-search confirm {run}, with the same options, trains it again")
+        assert instead in err
+        with pytest.raises(UserError, match=r"model\.keras is missing; fer-search confirm"):
+            find_network(run, confirmed=True)
+    assert find_network(run, confirmed=False).file.name == "best.weights.h5"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "out", "message"),
+    [
+        ("saved_model", "f.txt", r"f\.txt is a file; choose another --out"),
+        ("keras", "f.txt/model.keras", r"f\.txt is a file; choose another --out"),
+        ("keras", "dangling/model.keras", r"cannot be written \(File exists\); choose another --out"),
+        ("keras", "a" * 300 + ".keras", r"cannot be written \(File name too long\); choose another --out"),
+        ("keras", "folder", r"folder.model\.keras is a folder; choose another --out"),
+        ("saved_model", "folder", "is a folder with other files; choose a new one"),
+        ("saved_model", "link", "--out .* is a symbolic link"),
+        ("keras", None, "is the network that is exported; choose another --out"),
+    ],
+)
+def test_unusable_places_are_reported_before_the_network_is_loaded(
+    searched_run, tmp_path, monkeypatch, form, out, message
+):
+    (tmp_path / "f.txt").write_text("mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "folder" / "model.keras").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("folder")
+    network = dataclasses.replace(find_network(searched_run), file=tmp_path / "network.keras")
+    network.file.write_text("the network")
+    monkeypatch.setattr(export_module, "find_network", lambda *given: network)
+    monkeypatch.setattr(export_module, "load_network", lambda *given: pytest.fail("it is loaded"))
+    place = network.file if out is None else tmp_path / out
+    with pytest.raises(UserError, match=message):
+        export_network(Settings(searched_run, format=form, out=place, overwrite=True), Console(quiet=True))
+    assert (tmp_path / "f.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -129,3 +178,17 @@ def test_invalid_options_are_reported(searched_run, export, tmp_path, options, m
         options = options | {"out": tmp_path / options["out"]}
     with pytest.raises(UserError, match=message):
         export(searched_run, **options)
+
+
+def test_escape_sequences_in_the_name_of_a_network_are_not_printed(monkeypatch, tmp_path):
+    def stop(model):
+        raise InterruptedError
+
+    info, out = ModelInfo(("happy",), 48, 48, 1, "run", "\x1b[31mred", "one", "1"), io.StringIO()
+    fakes = {"load_network": lambda *given: (None, info), "_validation_images": lambda settings: ([], [])}
+    fakes |= {"find_network": lambda *given: None, "_check_free": lambda *given: None, "foreign_layers": stop}
+    for name, fake in fakes.items():
+        monkeypatch.setattr(export_module, name, fake)
+    with pytest.raises(InterruptedError):
+        export_network(Settings(tmp_path), Console(file=out, width=200))
+    assert out.getvalue().startswith("Exporting \\x1b[31mred of ")

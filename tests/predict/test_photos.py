@@ -1,13 +1,17 @@
 """Reading photos of any mode, orientation and size, damaged photos, and expanding path arguments."""
 
+import os
+
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, features
 
 from fer_search.errors import UserError
+from fer_search.predict import photos
 from fer_search.predict.faces import Box, FaceDetector
-from fer_search.predict.photos import MAX_SIDE, UnreadablePhoto, expand, fit_to_network, read_photo
+from fer_search.predict.photos import FORMATS, MAX_SIDE, UnreadablePhoto, expand, fit_to_network, read_photo
 
+PLUGINS = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}  # format -> what Pillow calls its library
 FACE = Box(177, 66, 97, 97)
 
 
@@ -106,3 +110,33 @@ def test_folders_globs_and_lists_are_expanded_to_photos(tmp_path):
         list(expand([str(tmp_path / "empty")], ()))
     with pytest.raises(UserError, match="no such file"):
         list(expand([f"{tmp_path}/*.bmp"], ()))
+
+
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "PCX"])
+def test_only_formats_of_photos_are_opened(tmp_path, kind):
+    Image.new("L", (48, 48), 100).save(tmp_path / "0.png", kind)
+    with pytest.raises(UnreadablePhoto, match=r"^it is not an image$"):
+        read_photo(tmp_path / "0.png")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_formats_of_photos_are_opened_whatever_their_name(tmp_path, kind):
+    if not features.check(PLUGINS.get(kind, "jpg")):
+        pytest.skip(f"this Pillow is built without {kind}")
+    Image.new("L", (48, 48), 100).save(tmp_path / "0.png", kind)
+    assert abs(int(read_photo(tmp_path / "0.png").pixels[0, 0]) - 100) < 3
+
+
+def test_a_photo_that_is_no_file_or_too_large_is_refused_without_hanging(astronaut, tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "fifo.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "link.jpg").symlink_to(astronaut)
+    for name, reason in (("fifo.jpg", "it is a FIFO, not a file"), ("folder.jpg", "it is a folder, not a file")):
+        with pytest.raises(UnreadablePhoto, match=reason):
+            read_photo(tmp_path / name)
+    assert read_photo(tmp_path / "link.jpg").width == 512
+    monkeypatch.setattr(photos, "MAX_BYTES", 1_000_000)
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(2_000_000)
+    with pytest.raises(UnreadablePhoto, match="it has 2 MB, more than 1"):
+        read_photo(tmp_path / "large.jpg")

@@ -4,7 +4,10 @@ import csv
 import io
 import json
 import shutil
+import struct
+import sys
 import threading
+import zlib
 
 import keras
 import numpy as np
@@ -13,6 +16,7 @@ from PIL import Image, ImageChops
 
 import fer_search
 from fer_search.errors import UserError
+from fer_search.export.formats import write_keras
 from fer_search.predict import command
 from fer_search.predict.command import PredictSettings, predict_photos, predict_stream
 from fer_search.predict.pipeline import map_ahead
@@ -54,6 +58,7 @@ def test_all_faces_of_a_photo_get_box_class_and_probabilities(predict, network, 
         assert row["class"] == max(values, key=values.get)
         assert float(row["probability"]) == max(values.values())
     assert "2 faces in 1 file" in err
+    assert "Trained on synthetic faces" in err
 
 
 def test_a_face_in_a_photo_is_predicted_like_its_crop(network, astronaut):
@@ -124,6 +129,39 @@ def test_annotated_images_have_a_box_and_a_label_at_the_face(predict, astronaut,
     assert sorted(path.name for path in (tmp_path / "boxes").iterdir()) == ["astronaut.jpg", "astronaut_2.jpg"]
 
 
+def test_a_picture_that_cannot_be_written_is_reported(predict, astronaut, tmp_path):
+    (tmp_path / "boxes" / "astronaut.jpg").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"cannot be written .*; choose another --annotate"):
+        predict(astronaut, annotate=tmp_path / "boxes", overwrite=True)
+
+
+def test_a_photo_of_too_many_pixels_is_refused_without_a_warning(predict, tmp_path, recwarn):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 20_000, 16_000, 1, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(100))), chunk(b"IEND", b"")
+    (tmp_path / "wide.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    code, _, err = predict(tmp_path / "wide.png")
+    assert code == 2
+    assert "it has 320 megapixels, more than 300" in err
+    assert not [warning for warning in recwarn if issubclass(warning.category, Image.DecompressionBombWarning)]
+
+
+def test_a_closed_stdin_is_an_empty_one(call, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert call("predict", "m.keras", "-") == (2, "", "fer-search: no photos were given: stdin is empty\n")
+
+
+def test_no_camera_has_a_negative_or_a_huge_number(call, monkeypatch):
+    monkeypatch.setattr(command, "Video", lambda source: pytest.fail("OpenCV crashes"))
+    code, _, err = call("predict", "m.keras", "--camera", "-1")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--camera" in err
+    with pytest.raises(UserError, match="no such camera"):
+        Video(10**11)
+
+
 def test_ten_thousand_files_are_read_in_order_with_bounded_prefetch():
     running, most_running, lock = 0, 0, threading.Lock()
     last_read = 0
@@ -188,10 +226,18 @@ def video(astronaut, tmp_path):
 
 
 def test_a_video_is_predicted_frame_by_frame(searched_run, video, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "has_display", lambda: False)
+    """Without a window, where the display that is named cannot be used."""
+
+    def fail(title):
+        raise UserError("there is no display")
+
+    monkeypatch.setattr(command, "has_display", lambda: True)
+    monkeypatch.setattr(command, "Window", fail)
     settings = PredictSettings(searched_run, (str(video),), format="json", annotate=tmp_path / "out")
     assert predict_stream(settings, video) == 0
-    rows = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert "No window is shown: there is no display" in printed.err
+    rows = json.loads(printed.out)
     assert [row["seconds"] for row in rows] == pytest.approx([number / 5 for number in range(10)])
     assert rows[9]["left"] - rows[0]["left"] == pytest.approx(36, abs=6)
     written = Video(tmp_path / "out" / "clip.mp4")
@@ -215,3 +261,15 @@ def test_load_accepts_a_run_a_trial_or_a_file(searched_run, confirmed_run, rng):
     assert fer_search.load(searched_run, trial=0).model.info.network == "plain, as trained by the search"
     with pytest.raises(UserError, match="there is no trial"):
         fer_search.load(searched_run, trial=99)
+
+
+def test_a_keras_file_whose_layers_hold_code_is_refused(confirmed_run, network, tmp_path):
+    """In a run folder and on its own: Keras' safe mode is in force."""
+    run = shutil.copytree(confirmed_run, tmp_path / "run")
+    pixels = keras.Input((48, 48, 1))
+    output = keras.layers.Dense(7)(keras.layers.Flatten()(keras.layers.Lambda(lambda x: x)(pixels)))
+    file = run / "confirm" / "look_1" / "training_00" / "model.keras"
+    write_keras(keras.Model(pixels, output), file, network.model.info)
+    for given in (run, file):
+        with pytest.raises(UserError, match=r"cannot be (read|opened) \(.*`Lambda` layer"):
+            fer_search.load(given)

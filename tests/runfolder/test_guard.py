@@ -11,6 +11,7 @@ from fer_search.report import load_trials, to_markdown
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.guard import is_trial_id, unsafe_entries
 from fer_search.runfolder.json_files import read_json, with_checksum
+from fer_search.runfolder.notes import append_note
 from fer_search.runs.doctor import find_problems, repair
 
 
@@ -146,3 +147,23 @@ def test_escape_sequences_in_a_run_folder_are_not_printed(run):
     shown = printable("\n".join(status_lines(read_status(run))))
     assert "\x1b" not in shown
     assert "\\x1b[31mred" in shown
+
+
+def test_what_is_written_in_place_is_no_hard_link_to_a_file_outside(run, outside, search):
+    before = content(outside)
+    (run / ".lock").unlink()
+    for name in (".lock", "notes.jsonl"):
+        os.link(outside / "thesis.txt", run / name)
+    with pytest.raises(UserError, match=r"\.lock has another name"):
+        search(run.parent)
+    with pytest.raises(UserError, match=r"notes\.jsonl has another name"):
+        append_note(run, "0000", "a note")
+    assert content(outside) == before
+
+
+def test_trials_of_another_run_are_not_taken_through_a_link(run, outside, search):
+    shutil.rmtree(run / "trial_0001")
+    (run / "trial_0001").symlink_to(outside)
+    with pytest.raises(UserError, match=r"trial_0001 is a symbolic link") as refused:
+        search(run.parent, name="second", from_run=run)
+    assert refused.value.exit_code == 4

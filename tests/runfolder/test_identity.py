@@ -1,6 +1,7 @@
 """The identity of a run: what is taken over from its record when the same command resumes it."""
 
 import json
+import os
 
 import pytest
 
@@ -21,9 +22,20 @@ from fer_search.runfolder.identity import recorded_defaults
     ],
 )
 def test_a_run_keeps_the_defaults_with_which_it_began(tmp_path, tuner, defaults):
-    (tmp_path / "run.json").write_text(json.dumps({"tuner": tuner}))
+    (tmp_path / "run.json").write_text(json.dumps({"format": 1, "tuner": tuner}))
     assert recorded_defaults(tmp_path) == defaults
 
 
 def test_a_new_run_has_no_recorded_defaults(tmp_path):
+    assert recorded_defaults(tmp_path) == {}
+
+
+@pytest.mark.parametrize("kind", ["link", "FIFO"])
+def test_defaults_are_read_from_a_regular_file_only(tmp_path, kind):
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"format": 1, "tuner": {"name": "random"}}))
+    if kind == "link":
+        (tmp_path / "run.json").symlink_to(other)
+    else:
+        os.mkfifo(tmp_path / "run.json")  # opened to read, it would wait for a writer
     assert recorded_defaults(tmp_path) == {}

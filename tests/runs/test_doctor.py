@@ -2,17 +2,18 @@
 
 import dataclasses
 import json
+import shutil
 
 import h5py
 import numpy as np
 import pytest
 
 from fer_search.errors import UserError
-from fer_search.report import to_markdown
+from fer_search.report import load_trials, to_markdown
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.runs.doctor import find_problems, repair
-from fer_search.runs.show import describe_trial
+from fer_search.runs.show import describe_trial, find_trial
 from fer_search.runs.status import read_status, status_lines
 from fer_search.runs.table import select_trials
 from fer_search.search.executors import job as job_module
@@ -222,6 +223,26 @@ def test_broken_weights_are_moved_aside(run):
     repair(run, [problem])
     assert not weights.exists()
     assert weights.with_name("broken-best.weights").read_bytes() == b"nothing"
+
+
+@pytest.mark.parametrize("harm", ["removed", "cut"])
+def test_the_networks_of_a_confirmation_are_checked(confirmed_run, tmp_path, harm):
+    run = shutil.copytree(confirmed_run, tmp_path / "run")
+    assert texts(run) == []
+    file = run / "confirm" / "look_1" / "training_01" / "model.keras"
+    if harm == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:20_000])
+    what = "missing" if harm == "removed" else "damaged"
+    assert texts(run) == [f"{file} is {what}; fer-search confirm {run}, with the same options, trains it again"]
+
+
+def test_only_ascii_digits_are_a_number_of_a_trial(run):
+    assert find_trial(load_trials(run), "00")["trial"] == "0000"
+    for wanted in ("²", "\u0663", "\udcff", "9" * 5000, ""):
+        with pytest.raises(UserError, match="there is no trial"):
+            find_trial(load_trials(run), wanted)
 
 
 def test_a_run_in_use_is_not_examined(run):

@@ -87,6 +87,7 @@ def test_trials_with_fewer_epochs_than_an_extension_gives_do_not_count_for_the_g
     assert search(tmp_path, max_trials=6, max_epochs=3, extend=True) == 0
     out = (tmp_path / "out.txt").read_text()
     assert "No gain over the baselines can be given: it takes a baseline and a proposal" in out.splitlines()[-1]
+    assert "gain" not in json.loads((tmp_path / "tiny" / "run.json").read_text())
     assert "6 trials (the baselines plain, cut first), 10 epochs of 64 images in total" in out
 
 
@@ -172,3 +173,14 @@ def test_the_console_of_a_quiet_confirmation_says_nothing(search, tmp_path, monk
     run_confirm.confirm_gain(Settings(tmp_path / "tiny.py", results_dir=tmp_path, name="tiny"), quiet=True)
     assert isinstance(consoles[0], Console)
     assert consoles[0].quiet
+
+
+def test_a_confirmation_is_not_looked_up_through_a_link(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "confirm.json").write_text("private")
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "confirm").symlink_to(outside)
+    settings = Settings(tmp_path / "tiny.py", results_dir=tmp_path, extend=True, confirm=True)
+    with pytest.raises(UserError, match="confirm is a symbolic link"):
+        run_confirm.check_not_tested(settings)

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import shutil
+import threading
 
 import pytest
 
@@ -89,6 +91,43 @@ def test_trials_of_another_run_that_fit_are_taken(search, tmp_path, tiny_space):
         search(tmp_path, name="third", from_run=first, max_epochs=5)
 
 
+def test_a_source_of_trials_is_checked_before_anything_is_written_or_deleted(search, tmp_path):
+    run, typo = tmp_path / "tiny", tmp_path / "typo"
+    with pytest.raises(UserError, match=r"--from .*typo: not a run folder"):
+        search(tmp_path, from_run=typo)
+    assert not (run / "run.json").exists()
+    assert search(tmp_path, name="first") == 0
+    assert search(tmp_path, from_run=tmp_path / "first") == 0
+    assert f"Taken from {tmp_path / 'first'}: 4 completed trials" in printed(tmp_path)
+    before = values(run)
+    for source, why in ((typo, "not a run folder"), (run, "--overwrite would delete this run")):
+        with pytest.raises(UserError, match=why):
+            search(tmp_path, from_run=source, overwrite=True)
+        assert values(run) == before
+
+
+def test_a_source_is_not_needed_any_more_when_the_search_is_resumed(search, tmp_path):
+    first = tmp_path / "first"
+    assert search(tmp_path, name="first") == 0
+    assert search(tmp_path, from_run=first, max_trials=3) == 0
+    shutil.rmtree(first)
+    assert search(tmp_path, from_run=first, max_trials=3) == 0
+    assert len(read_queue(tmp_path / "tiny")) == 4
+
+
+def test_no_design_is_lost_when_two_processes_add_some(tmp_path):
+    def add(first):
+        for number in range(first, first + 20):
+            enqueue(tmp_path, {"filters": number})
+
+    threads = [threading.Thread(target=add, args=(first,)) for first in (0, 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(entry["values"]["filters"] for entry in read_queue(tmp_path)) == list(range(40))
+
+
 def test_a_finished_hyperband_search_gets_another_iteration(search, tmp_path):
     assert search(tmp_path, tuner="hyperband", max_trials=None) == 0
     run = tmp_path / "tiny"
@@ -112,6 +151,33 @@ def test_extend_without_anything_to_extend_says_so(search, tmp_path):
         search(tmp_path, extend=True)
     assert search(tmp_path, extend=True, max_trials=5) == 0
     assert len(statuses(tmp_path / "tiny")) == 5
+
+
+def test_an_extension_that_was_killed_at_once_goes_on_by_the_same_command(search, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def die(*arguments):
+        raise Killed
+
+    assert search(tmp_path) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(job_module, "train", die)
+        with pytest.raises(Killed):
+            search(tmp_path, extend=True, max_trials=5)
+    assert search(tmp_path, extend=True, max_trials=5) == 0
+    assert statuses(tmp_path / "tiny") == ["COMPLETED"] * 5
+
+
+def test_finished_trials_can_be_extended_after_the_search_was(search, tmp_path):
+    def epochs():
+        return [path.read_text().count("\n") - 1 for path in sorted((tmp_path / "tiny").glob("trial_*/epochs.csv"))]
+
+    assert search(tmp_path) == 0
+    assert search(tmp_path, extend=True, max_epochs=5, max_trials=5) == 0
+    assert epochs() == [3, 3, 3, 3, 5]
+    assert search(tmp_path, extend=True, extend_trials=True, max_epochs=5, max_trials=5) == 0
+    assert epochs() == [5] * 5
 
 
 @pytest.mark.parametrize("again", [False, True])

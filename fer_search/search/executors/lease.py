@@ -44,6 +44,7 @@ def grant_lease(run: Path, trial_id: str) -> str:
     folder, token = _folder(run, trial_id), secrets.token_hex(8)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{LEASE_FILE}"
+    temporary.unlink(missing_ok=True)
     temporary.write_text(token, encoding="ascii")  # not fsynced: after a power cut no worker is left
     os.replace(temporary, folder / LEASE_FILE)
     return token

@@ -15,7 +15,8 @@ from fer_search.errors import UserError
 from fer_search.runfolder.design_json import read_design_json_if_valid, write_design_json
 from fer_search.runfolder.epochs import Row, read_epochs, rewrite_epochs
 from fer_search.runfolder.folder import RunFolder
-from fer_search.runfolder.queue import QueueEntry, enqueue, read_queue, write_queue
+from fer_search.runfolder.guard import check_contained
+from fer_search.runfolder.queue import QueueEntry, hold_queue, new_entry, read_queue, write_queue
 from fer_search.runfolder.schema import EPOCHS_FILE, TRIAL_PREFIX
 from fer_search.runfolder.trial_files import TrialRecord, read_trial_records
 from fer_search.search.proposing.safe_oracle import SafeOracle
@@ -32,14 +33,16 @@ def adopt_queued(folder: RunFolder, oracle: SafeOracle) -> Trial | None:
 
     The trial's id is written to the queue first: an entry whose trial does not exist waits still.
     """
-    entries = read_queue(folder.path)
-    for entry in entries:
-        if entry.get("trial") in oracle.trials:
-            continue
+    if not read_queue(folder.path):
+        return None
+    with hold_queue(folder.path):
+        entries = read_queue(folder.path)
+        entry = next((entry for entry in entries if entry.get("trial") not in oracle.trials), None)
+        if entry is None:
+            return None
         entry["trial"] = f"{len(oracle.trials):04d}"
         write_queue(folder.path, entries)
-        return oracle.adopt(with_values(oracle.get_space(), entry["values"]))
-    return None
+    return oracle.adopt(with_values(oracle.get_space(), entry["values"]))
 
 
 def with_values(space: HyperParameters, values: Mapping[str, Any]) -> HyperParameters:
@@ -77,21 +80,23 @@ def imported_rows(folder: RunFolder, trial_id: str) -> list[Row] | None:
     return entry["rows"]
 
 
-def enqueue_trials(run: Path, other: Path, space: HyperParameters, identity: Mapping[str, Any]) -> tuple[int, int]:
-    """Put the completed trials of another run that fit a space into a run's queue.
+def read_trials_to_take(
+    other: Path, space: HyperParameters, identity: Mapping[str, Any]
+) -> tuple[list[QueueEntry], int]:
+    """Return the completed trials of another run that fit a space, for a run's queue.
 
     Args:
-        run: Folder of the new run.
         other: Folder of the other run.
         space: Choices of the new run's space.
         identity: The new run's identity.
 
     Returns:
-        Number of trials taken, and of completed trials that do not fit.
+        The entries, and the number of completed trials that do not fit.
 
     Raises:
-        UserError: The other folder is no run, or was searched on something else.
+        UserError: The other folder is no run, was searched on something else, or one of its files is a link.
     """
+    check_contained(other)
     info = RunFolder(other).read_run_json()
     if info is None:
         raise UserError(f"--from {other}: not a run folder of fer-search (no run.json)")
@@ -103,7 +108,8 @@ def enqueue_trials(run: Path, other: Path, space: HyperParameters, identity: Map
     if differing := [name for name in names if recorded.get(name) != identity.get(name)]:
         changes = "; ".join(f"{name} {recorded.get(name)} there, {identity.get(name)} here" for name in differing)
         raise UserError(f"--from {other}: its results cannot be compared with this run's: {changes}")
-    taken, unfit = 0, 0
+    entries: list[QueueEntry] = []
+    unfit = 0
     full = int(info["tuner"]["max_epochs"])
     for record in read_trial_records(other):
         if record.status != "COMPLETED":
@@ -119,9 +125,9 @@ def enqueue_trials(run: Path, other: Path, space: HyperParameters, identity: Map
         if design is None or not rows or int(rows[-1]["epoch"]) < design.get("full_epochs", full):
             continue  # a lower rung, or stopped early: not comparable with complete trials
         source = str(other / f"{TRIAL_PREFIX}{record.trial}")
-        enqueue(run, dict(hp.values), rows=rows, record={**design, "name": None, "values": hp.values}, source=source)
-        taken += 1
-    return taken, unfit
+        record_json = {**design, "name": None, "values": hp.values}
+        entries.append(new_entry(dict(hp.values), rows=rows, record=record_json, source=source))
+    return entries, unfit
 
 
 def _all_rows(run: Path, record: TrialRecord) -> list[Row]:
