@@ -60,7 +60,8 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
         folder.write_run_json(info)
     else:
         check_same_run(state, info)
-        reset_trials(folder.path, trials_to_extend(state), from_scratch=True)
+        if shorter := trials_to_extend(state):
+            reset_trials(folder.path, shorter, from_scratch=True)
         state.resumed = folder.has_oracle()
         if state.resumed:
             state.jobs.epoch_plan = _epoch_plan(state, info)
