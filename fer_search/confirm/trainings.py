@@ -59,8 +59,8 @@ def open_confirm_executor(
         arrays = (data.training.images, data.test.images)
         images = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
         given = dataclasses.replace(data, space=space)
-        not_executed: Any = None  # a search's workers execute its space at once; here the jobs do that need it
-        executor = open_workers(settings.workers, given, images, not_executed, settings.run, stop)
+        # A search's workers execute its space at once; here the jobs do that need it.
+        executor = open_workers(settings.workers, given, images, None, settings.run, stop)
     try:
         yield executor
     finally:

@@ -110,7 +110,7 @@ def _choose_by_measuring(
 
 
 def open_workers(
-    request: WorkerRequest, data: Any, data_bytes: int, space: Mapping[str, Any], run: Path, stop: Stop
+    request: WorkerRequest, data: Any, data_bytes: int, space: Mapping[str, Any] | None, run: Path, stop: Stop
 ) -> Executor:
     """Start Ray workers; imports Ray. See ``fer_search.search.executors.ray_start.open_ray``.
 

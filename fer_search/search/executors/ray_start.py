@@ -22,7 +22,7 @@ def open_ray(
     request: WorkerRequest,
     data: Any,
     data_bytes: int,
-    space: Mapping[str, Any],
+    space: Mapping[str, Any] | None,
     run: Path,
     cores: int,
     should_stop: Callable[[], bool],
@@ -33,7 +33,7 @@ def open_ray(
         request: How many, and where.
         data: What all jobs read; has ``for_workers``.
         data_bytes: Its size.
-        space: "name", "text" and "modules" of the space file.
+        space: "name", "text" and "modules" of the space file, which each worker executes; None for none.
         run: Run folder.
         cores: CPU cores of this machine that may be used.
         should_stop: Whether the search is to stop.
