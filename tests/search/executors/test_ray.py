@@ -214,9 +214,19 @@ def test_killed_servers_change_nothing(start, expected, tmp_path):
 def test_killed_workers_nodes_and_drivers_and_stops_change_nothing(nodes, start, expected, tmp_path):
     """A worker dies by SIGKILL in the middle of a trial, then a node, then the driver; the next one gets SIGTERM.
 
-    The last driver, which finishes the search, starts a cluster of its own, whose server dies too.
+    The first driver and the last one, which finishes the search, start a cluster of their own; the first one's dies.
     """
     run, printed = tmp_path / "workers" / "tiny", tmp_path / "workers" / "out.txt"
+
+    process = start(tmp_path / "workers")  # first, so that the search does not end before the server dies
+    assert wait_until(lambda: holders(run), process), printed.read_text()
+    kill_server(process, "raylet")
+    assert wait_until(lambda: RESTARTED in printed.read_text(), process), printed.read_text()
+    assert listening(process) == {"127.0.0.1"}
+    workers = holders(run)
+    process.kill()
+    process.wait()
+    assert gone(workers)
 
     process = start(tmp_path / "workers", nodes.address)
     assert kill_workers(run, process, 1, random.Random(0)) == 1, printed.read_text()
@@ -238,12 +248,7 @@ def test_killed_workers_nodes_and_drivers_and_stops_change_nothing(nodes, start,
     assert gone(workers)
     assert json.loads((run / "run.json").read_text())["state"] == "interrupted"
 
-    process = start(tmp_path / "workers")
-    assert wait_until(lambda: holders(run), process), printed.read_text()
-    assert listening(process) == {"127.0.0.1"}
-    kill_server(process, "raylet")
-    assert process.wait() == 0, printed.read_text()
-    assert RESTARTED in printed.read_text()
+    assert start(tmp_path / "workers").wait() == 0, printed.read_text()
     assert state(run) == expected
     assert not (run / ".workers").exists()
     text = printed.read_text()
