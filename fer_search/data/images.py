@@ -19,6 +19,7 @@ from fer_search.data.limits import check_picture, check_pixels
 from fer_search.data.options import DataOptions
 from fer_search.data.spec import DEFAULT_SIZE
 from fer_search.errors import UserError
+from fer_search.pictures import open_picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".gif")
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")  # Pillow has more: it gives an EPS file to Ghostscript
@@ -140,7 +141,7 @@ def probe_sizes(contents: Sequence[tuple[str, Content]]) -> list[tuple[int, int]
     sizes = []
     for k in np.unique(np.linspace(0, len(contents) - 1, min(PROBES, len(contents))).astype(int)) if contents else []:
         try:
-            with Image.open(io.BytesIO(contents[k][1]()), formats=FORMATS) as picture:
+            with open_picture(io.BytesIO(contents[k][1]()), FORMATS) as picture:
                 sizes.append(picture.size)
         except Exception:  # reported by name when it is decoded
             continue
@@ -166,7 +167,7 @@ def decode(data: bytes, name: str, size: int, channels: int = 1) -> tuple[np.nda
     """
     check_picture(len(data), name)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        with open_picture(io.BytesIO(data), FORMATS) as picture:
             own_size, mode = picture.size, picture.mode
             check_pixels(*own_size, name)
             turned = picture.getexif().get(ORIENTATION, 1) in range(2, 9)

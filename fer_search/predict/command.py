@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fer_search.errors import EXIT_USAGE, UserError
 from fer_search.predict.drawing import Annotator
 from fer_search.predict.faces import FaceDetector
-from fer_search.predict.photos import MAX_PIXELS, expand
+from fer_search.predict.photos import expand
 from fer_search.predict.pipeline import PhotoResult
 from fer_search.predict.predictor import Predictor, load
 from fer_search.predict.rows import RowWriter, face_row
@@ -69,8 +67,6 @@ def predict_photos(settings: PredictSettings, lines: Iterable[str]) -> int:
     annotator = _annotator(settings, paths, ".jpg")
     network = _load(settings)
     console, counts = Console(stderr=True), Counts()
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow warns from 89 million on
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # beyond, read_photo refuses them and says so
     writer = RowWriter(settings.format, _print, network.classes)
     results = network.results(paths, settings.detect, settings.batch_size)
     for number, result in enumerate(_with_bar(results, len(paths), console)):

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fer_search.errors import UserError
 from fer_search.files import open_regular
+from fer_search.pictures import open_picture
 from fer_search.predict.faces import Box
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".avif", ".jp2")
@@ -72,10 +73,6 @@ def read_photo(path: Path, colour: bool = False, max_side: int | None = MAX_SIDE
     """
     try:
         with open_photo(path) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise UnreadablePhoto(
-                    f"it has {picture.width * picture.height / 1e6:,.0f} megapixels, more than {MAX_PIXELS / 1e6:,.0f}"
-                )
             frames = getattr(picture, "n_frames", 1)
             size = picture.size
             turned = picture.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS
@@ -100,15 +97,18 @@ def open_photo(path: Path) -> Iterator[Image.Image]:
         path: The file.
 
     Raises:
-        UnreadablePhoto: It has more than ``MAX_BYTES``.
+        UnreadablePhoto: It has more than ``MAX_BYTES`` or ``MAX_PIXELS``.
         UnidentifiedImageError: It has none of ``FORMATS``.
         OSError: It is missing, or no regular file: a FIFO would be waited for.
     """
     with os.fdopen(open_regular(Path(os.path.realpath(path))), "rb") as file:
         if (size := os.fstat(file.fileno()).st_size) > MAX_BYTES:
             raise UnreadablePhoto(f"it has {size / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:,.0f}")
-        Image.init()  # an older Pillow has no AVIF, and knows only by its plug-ins which formats it has
-        with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
+        with open_picture(file, FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise UnreadablePhoto(
+                    f"it has {picture.width * picture.height / 1e6:,.0f} megapixels, more than {MAX_PIXELS / 1e6:,.0f}"
+                )
             yield picture
 
 

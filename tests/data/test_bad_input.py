@@ -291,5 +291,5 @@ def test_an_implausibly_large_image_is_named(small, tmp_path: Path) -> None:
     content[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     (folder / "train" / "angry" / "bomb.png").write_bytes(content)
-    with pytest.raises(UserError, match=r"bomb\.png is cut short or not an image .*3600000000 pixels"):
+    with pytest.raises(UserError, match=r"bomb\.png has 60,000 x 60,000 pixels, more than 64,000,000"):
         load_dataset(str(folder))

@@ -96,12 +96,15 @@ def test_arrays_with_excessive_real_or_declared_size_are_refused(tmp_path):
     refusal_message(write_npz(tmp_path / "negative.npz", negative))
 
 
-def test_an_image_bomb_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("pillows_limit", [10**6, 3 * 10**6, None])  # an error, a warning, nothing
+def test_an_image_bomb_is_refused(tmp_path, monkeypatch, recwarn, pillows_limit):
     monkeypatch.setattr(limits, "MAX_PIXELS", 10**6)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows_limit)
     (tmp_path / "data" / "train" / "angry").mkdir(parents=True)
     Image.fromarray(np.zeros((2000, 2000), np.uint8)).save(tmp_path / "data" / "train" / "angry" / "big.png")
     with pytest.raises(UserError, match=r"big\.png has 2,000 x 2,000 pixels"):
         load_dataset(str(tmp_path / "data"))
+    assert list(recwarn) == []
 
 
 @pytest.mark.parametrize("name", ["fer2013.csv", "fer2013.npz", "fer2013.zip", "data.csv.gz", "list.txt"])
