@@ -17,12 +17,12 @@ from fer_search.confirm.job import ConfirmData, ConfirmJob
 from fer_search.confirm.progress import ConfirmProgress, print_line
 from fer_search.confirm.settings import Settings
 from fer_search.confirm.testset import make_test_set
-from fer_search.confirm.time_budget import fit_epochs
+from fer_search.confirm.time_budget import plan_epochs
 from fer_search.confirm.trainings import FIRST_TRIAL_NUMBER, ConfirmListener, open_confirm_executor, run_trainings
 from fer_search.design import Custom
 from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import describe_storage_failure, storage_failed
-from fer_search.report import RunInfo, load_epochs, load_run, load_trials
+from fer_search.report import RunInfo, load_run, load_trials
 from fer_search.report.formatting import plural
 from fer_search.runfolder.confirmation import (
     check_epochs,
@@ -91,9 +91,7 @@ class _Confirmation:
         if any(isinstance(candidate.design.network, Custom) for candidate in self.candidates):
             load_functions(info.space)
         if settings.time_budget is not None:
-            growth = 1 + info.data["validation"] / info.data["train"]
-            curves = load_epochs(settings.run)
-            self.candidates = fit_epochs(self.candidates, curves, settings.time_budget, settings.seeds, growth)
+            self.candidates = plan_epochs(self.candidates, settings, info)
         self.dataset = load_run_dataset(settings.run, info, settings.data, settings.ferplus_csv)
         if not (self.dataset.splits != 0).any():
             raise UserError(f"{settings.run}: its data set has no test images, so nothing can be tested")

@@ -45,6 +45,7 @@ class RunInfo:
         seconds: Wall time of the search so far; None if unknown.
         objective: What the search optimised.
         recommended: Trial that the guided tuner's model recommends; "" if it does not say.
+        workers: Number of trials trained at the same time by the last start.
     """
 
     path: Path
@@ -71,6 +72,7 @@ class RunInfo:
     seconds: float | None = None
     objective: Objective = ACCURACY
     recommended: str = ""
+    workers: int = 1
 
     @property
     def validation(self) -> int | None:
@@ -176,5 +178,6 @@ def _run_info(path: Path, content: dict[str, Any], choices: tuple[Choice, ...]) 
         seed=content.get("seed"),
         seconds=None if seconds is None else float(seconds),
         objective=recorded_objective(content),
+        workers=int(content.get("workers") or 1),
         **fields,
     )
