@@ -13,7 +13,7 @@ from fer_search.data.spec import DataSpec
 from fer_search.design import Design
 from fer_search.errors import EXIT_NO_TRIAL, UserError
 from fer_search.models import measure_cost
-from fer_search.report import load_epochs, load_trials
+from fer_search.report import load_designs, load_epochs, load_trials
 from fer_search.runfolder.design_json import read_design_json
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.run_json import load_run
@@ -55,9 +55,11 @@ class Candidate:
 def choose_candidates(
     run: Path, top: int, wanted: Sequence[str], max_epochs: int, epochs: int | None
 ) -> list[Candidate]:
-    """Return the best designs of a run, or the wanted ones; the best of several trials of a design represents it.
+    """Return the best designs of a run, or the wanted ones.
 
-    The design that the guided tuner recommends comes first: the best of many noisy scores is often not the best design.
+    Designs that were trained with several seeds are ranked by their means, and represented by the best of these
+    trainings. The design that the guided tuner recommends comes first: the best of many noisy scores is often not the
+    best design.
 
     A design is trained up to its trial's best epoch; with a cosine or one_cycle schedule, up to the run's last epoch,
     where the learning rate has decayed.
@@ -77,7 +79,7 @@ def choose_candidates(
     completed = trials[trials["status"] == "completed"]
     if completed.empty:
         raise UserError(f"{run}: no trial completed, so there is nothing to confirm", EXIT_NO_TRIAL)
-    rows = [_completed(find_trial(trials, name)) for name in wanted] or _recommended_first(run, completed)
+    rows = [_completed(find_trial(trials, name)) for name in wanted] or _recommended_first(run)
     curves = load_epochs(run)
     candidates: dict[Design, Candidate] = {}
     for row in rows:
@@ -103,16 +105,18 @@ def _completed(row: pd.Series) -> pd.Series:
     return row
 
 
-def _recommended_first(run: Path, completed: pd.DataFrame) -> list[pd.Series]:
-    """Return the rows of completed trials: the recommended one, those of the last rung, the others; the best first."""
-    info, highest = load_run(run), completed["round"].max()
+def _recommended_first(run: Path) -> list[pd.Series]:
+    """Return the rows of completed designs: the recommended one, those of the last rung, the others; the best first."""
+    info, designs = load_run(run), load_designs(run)
+    completed = designs[designs["status"] == "completed"]
+    highest = completed["round"].max()
 
     def stopped(row: pd.Series) -> bool:
         last = row["bracket"] if info.tuner.get("name") == "hyperband" else highest
         return not pd.isna(row["round"]) and bool(row["round"] < last)
 
     rows = [row for _, row in completed.iterrows()]
-    return sorted(rows, key=lambda row: (row["trial"] != info.recommended, stopped(row)))
+    return sorted(rows, key=lambda row: (info.recommended not in row["trials"], stopped(row)))
 
 
 def _read_design(run: Path, trial: str) -> tuple[Design, int, int | None]:

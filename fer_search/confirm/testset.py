@@ -20,7 +20,7 @@ class TestSet:
         images: uint8 (n, height, width).
         labels: int (n,), indices into ``class_names``.
         parts: Name -> mask, bool (n,): each test split of the data set, and the same without images that also occur in
-            the training data: "public_test", "public_test_new" and so on.
+            the training data, if any are left: "public_test", "public_test_new" and so on.
         class_names: Name of each class, in label order.
     """
 
@@ -60,5 +60,7 @@ def make_test_set(dataset: Dataset, trained: np.ndarray) -> TestSet:
     for name in TEST_SPLITS:
         part = np.isin(rows, dataset.rows(name))
         if part.any():
-            parts |= {name: part, f"{name}_new": part & new}
+            parts[name] = part
+            if (part & new).any():
+                parts[f"{name}_new"] = part & new
     return TestSet(dataset.images[rows], dataset.labels[rows].astype(np.int64), parts, dataset.classes)

@@ -163,6 +163,20 @@ def read_test_predictions(folder: Path, images: int | None) -> np.ndarray | None
     return probabilities if probabilities.ndim == 2 and images in (None, len(probabilities)) else None
 
 
+def read_test_hits(folder: Path) -> np.ndarray | None:
+    """Return which test images a training's network recognises, bool (images,); None if damaged or missing.
+
+    Args:
+        folder: Folder of the training.
+    """
+    try:
+        with read_npz(folder / TEST_PREDICTIONS_FILE) as arrays:
+            hits: np.ndarray = arrays["probabilities"].argmax(axis=1) == arrays["labels"]
+    except (*NPZ_ERRORS, ValueError):
+        return None
+    return hits
+
+
 def tested_trainings(record: ConfirmJson) -> list[tuple[int, int, int]]:
     """Return the trainings that were tested: index of the training, index of its candidate, seed.
 

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from fer_search.report import load_run, load_trials
-from fer_search.report.formatting import duration, percent, title
+from fer_search.report.formatting import duration, title, with_interval
+from fer_search.report.tables.designs import build_designs
 from fer_search.runfolder.folder import RunFolder
 
 STATES = {
@@ -33,7 +34,8 @@ class Status:
         command: Command line that started it.
         completed, failed, unfinished: Numbers of trials.
         planned: Number of trials in total; None if unknown.
-        best: "trial" (id), "title" and "accuracy" of the best trial; None if there is none.
+        best: "trial" (id), "title", "accuracy" and its 95% interval "low" and "high" (None if unknown) of the best
+            design; "seeds" is the number of its trainings, whose mean "accuracy" is. None if there is none.
         seconds: Wall time so far; None if unknown.
         data: Name of the data set.
         width: Factor on every filter count.
@@ -73,11 +75,14 @@ def read_status(run: Path) -> Status:
     elif state == "running":
         state = "killed"
     counts = trials["status"].value_counts()
-    done = trials[trials["status"] == "completed"]
+    designs = build_designs(trials, info.validation, info.objective)
+    done = designs[designs["status"] == "completed"]
     best = None
     if len(done) and not pd.isna(done.iloc[0]["accuracy"]):
         first = done.iloc[0]
         best = {"trial": str(first["trial"]), "title": title(first), "accuracy": float(first["accuracy"])}
+        best |= {name: None if pd.isna(first[name]) else float(first[name]) for name in ("low", "high")}
+        best["seeds"] = int(first["seeds"])
     tuner = info.tuner or {}
     planned = live.get("trials") if live else tuner.get("trials") or tuner.get("max_trials")
     seconds = live["seconds"] if live else info.seconds
@@ -108,7 +113,7 @@ def status_lines(status: Status) -> list[str]:
     elapsed = f", {duration(status.seconds)} so far" if status.seconds else ""
     lines.append(f"trials: {status.completed}{planned} completed{failed}{elapsed}")
     if status.best:
-        lines.append(f"best: {percent(status.best['accuracy'])}, {status.best['title']}")
+        lines.append(f"best: {_accuracy(status.best)}, {status.best['title']}")
     if now := status.now:
         lines += _now(now)
         if (silent := time.time() - now["time"]) > 120:
@@ -116,6 +121,11 @@ def status_lines(status: Status) -> list[str]:
     elif status.state == "running":
         lines.append("now: preparing")
     return lines
+
+
+def _accuracy(best: dict[str, Any]) -> str:
+    mean = f", mean of {best['seeds']} seeds" if best["seeds"] > 1 else ""
+    return with_interval(pd.Series(best, dtype=object)) + mean
 
 
 def status_as_json(status: Status) -> str:

@@ -1,5 +1,6 @@
 """The best designs of a run trained again on all training images, and tested once."""
 
+import dataclasses
 import os
 
 import keras
@@ -12,11 +13,12 @@ from fer_search.confirm import network, trainings
 from fer_search.confirm import run as confirm_module
 from fer_search.confirm.candidates import choose_candidates
 from fer_search.confirm.testset import make_test_set
+from fer_search.data.dataset import SPLITS
 from fer_search.design import Custom, Design
 from fer_search.errors import UserError
-from fer_search.report import load_trials, to_markdown
-from fer_search.report.tables.confirmed import confirmed_lines, in_words, load_confirmation, notes
-from fer_search.runfolder import confirmation
+from fer_search.report import load_designs, load_trials, to_markdown
+from fer_search.report.tables.confirmed import confirmed_lines, differences, in_words, load_confirmation, notes
+from fer_search.runfolder import confirmation, dataset
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.search.executors.here import Here
@@ -62,8 +64,9 @@ def test_trials_of_one_design_are_one_candidate(confirm, run):
     found = record(run)
     assert sorted(one["name"] for one in found["candidates"]) == ["plain", "pooled"]
     assert [(one["candidate"], one["seed"]) for one in found["trainings"]] == [(0, 0), (1, 0), (0, 1), (1, 1)]
-    best = load_trials(run).iloc[0]
-    assert found["candidates"][0]["trial"] == best["trial"]
+    designs = load_designs(run)  # ranked by the means over their seeds
+    assert [one["trial"] for one in found["candidates"]] == list(designs["trial"])
+    assert [one["val_accuracy"] for one in found["candidates"]] == pytest.approx(list(designs["accuracy"]))
 
 
 def test_a_design_is_trained_to_its_best_epoch_or_to_its_schedules_end(run):
@@ -193,6 +196,54 @@ def test_a_test_image_is_new_unless_its_pixels_were_trained_on(copied):
         parts = make_test_set(copied, trained).parts
         assert parts["public_test"].sum() == 105
         assert parts["public_test_new"].sum() == count
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_test_split_of_training_images_alone_has_no_part_without_duplicates(confirm, run, copied, monkeypatch):
+    images, splits = copied.images.copy(), copied.splits
+    public = splits == SPLITS.index("public_test")
+    images[public] = images[np.flatnonzero(splits == 0)[: public.sum()]]
+    leaked = dataclasses.replace(copied, images=images)
+    assert list(make_test_set(leaked, np.flatnonzero(splits == 0)).parts) == [
+        *("public_test", "private_test", "private_test_new")
+    ]
+    monkeypatch.setattr(dataset, "load_dataset", lambda source, **options: leaked)
+    info = read_json(run / "run.json")
+    write_json(run / "run.json", info | {"data": info["data"] | {"fingerprint": leaked.fingerprint}})
+    assert confirm(top=1, seeds=2) == 0
+    found = load_confirmation(run)
+    assert set(found["part"]) == {"public_test", "private_test", "private_test_new"}
+    assert [line[7] == "\N{EN DASH}" for line in confirmed_lines(found)] == [True, False] * 2
+
+
+def test_differences_of_designs_include_the_sampling_of_test_images(tmp_path):
+    """The interval over seeds, and that of McNemar's comparison, in quadrature."""
+    rng, images = np.random.default_rng(0), 2917
+    labels = rng.integers(0, 7, images)
+    candidates, trainings = [{"title": "a"}, {"title": "b"}], []
+    for seed, candidate, wrong in ((0, 0, 0.3), (0, 1, 0.35), (1, 0, 0.31), (1, 1, 0.36)):
+        answers = np.where(rng.random(images) < wrong, (labels + 1) % 7, labels)
+        folder = confirmation.training_dir(tmp_path, 1, seed * 2 + candidate)
+        folder.mkdir(parents=True)
+        confirmation.write_test_predictions(folder, np.eye(7)[answers], labels)
+        accuracy = float((answers == labels).mean())
+        tests = {"test": {"accuracy": accuracy, "images": images}}
+        trainings.append({"candidate": candidate, "seed": seed, "tests": tests})
+    record = {"candidates": candidates, "trainings": trainings, "looks": 1}
+    (sentence,) = differences(tmp_path, record)
+    hits = {}
+    for training in trainings:
+        place = confirmation.training_dir(tmp_path, 1, training["seed"] * 2 + training["candidate"])
+        hits.setdefault(training["candidate"], []).append(confirmation.read_test_hits(place))
+    per_image = np.mean(hits[0], axis=0) - np.mean(hits[1], axis=0)
+    seeds = [[hit.mean() for hit in hits[candidate]] for candidate in (0, 1)]
+    pooled = np.sqrt((np.var(seeds[0], ddof=1) + np.var(seeds[1], ddof=1)) / 2)
+    half = np.hypot(4.302653 * pooled, 1.959964 * per_image.std() / np.sqrt(images))
+    low, high = (f"{100 * (per_image.mean() + sign * half):+.1f}" for sign in (-1, 1))
+    assert sentence == f"a minus b: {100 * per_image.mean():+.1f} points on test (95% {low} to {high})."
+    confirmation.training_dir(tmp_path, 1, 0).joinpath("test.npz").unlink()
+    (unpaired,) = differences(tmp_path, record)
+    assert unpaired != sentence  # as if they had been tested on different images
 
 
 @pytest.mark.usefixtures("made_up")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -30,20 +31,30 @@ def wilson_interval(accuracy: np.ndarray | float, count: int, level: float = 0.9
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
-def indistinguishable_from_best(accuracy: np.ndarray, count: int, level: float = 0.95) -> np.ndarray:
+def indistinguishable_from_best(
+    accuracy: np.ndarray,
+    count: int,
+    level: float = 0.95,
+    seeds: np.ndarray | None = None,
+    deviation: tuple[float, int] | None = None,
+) -> np.ndarray:
     """Return which accuracies are not significantly different from the best of them.
 
     Two-proportion z-tests against the best, on ``count`` images each, with Bonferroni's correction for their number,
-    because the best of many is selected. The truly best trial is among the True ones with at least the given
-    confidence.
+    because the best of many is selected. Conservative: the trials share their validation images, which makes
+    differences more certain than between separate samples. McNemar's test would use that, but needs each trial's
+    predictions.
 
-    Conservative: the trials share their validation images, which makes differences more certain than between separate
-    samples. McNemar's test would use that, but needs each trial's predictions. Variation between seeds is not included.
+    Without ``deviation`` the tests are about these trainings: the truly best is among the True ones with at least the
+    given confidence, but another seed could change the order. With it, the variance between seeds is added, and
+    Student's t takes the place of the normal distribution.
 
     Args:
-        accuracy: from 0 to 1, float (n,); NaN where unknown.
+        accuracy: from 0 to 1, float (n,); NaN where unknown; a mean where there are several seeds.
         count: number of images that each was measured on.
         level: confidence level.
+        seeds: number of seeds of each, int (n,); one by default.
+        deviation: standard deviation of the accuracy between seeds, and its degrees of freedom; None if unknown.
 
     Returns:
         bool (n,); all False where no accuracy is finite.
@@ -53,12 +64,32 @@ def indistinguishable_from_best(accuracy: np.ndarray, count: int, level: float =
     if not finite.any():
         return finite
     others = max(1, int(finite.sum()) - 1)
-    z = NormalDist().inv_cdf(1 - (1 - level) / 2 / others)
-    best = p[finite].max()
-    pooled = (p + best) / 2
+    corrected = 1 - (1 - level) / others
+    best = int(np.nanargmax(p))
+    pooled = (p + p[best]) / 2
+    variance = 2 * pooled * (1 - pooled) / count
+    quantile = _z(corrected)
+    if deviation is not None:
+        k = np.ones(len(p)) if seeds is None else np.maximum(np.asarray(seeds, float), 1)
+        variance = variance + deviation[0] ** 2 * (1 / k + 1 / k[best])
+        quantile = _t(deviation[1], corrected)
     with np.errstate(invalid="ignore"):
-        alike: np.ndarray = finite & (best - p <= z * np.sqrt(2 * pooled * (1 - pooled) / count))
+        alike: np.ndarray = finite & (p[best] - p <= quantile * np.sqrt(variance))
     return alike
+
+
+def pooled_deviation(groups: Sequence[np.ndarray]) -> tuple[float, int] | None:
+    """Return the standard deviation between the seeds of a design, pooled over designs, and its degrees of freedom.
+
+    Args:
+        groups: accuracies of each design, one a seed, float (k,).
+
+    Returns:
+        None where no design has two seeds.
+    """
+    dof = sum(len(group) - 1 for group in groups if len(group))
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups if len(group))
+    return ((squares / dof) ** 0.5, dof) if dof else None
 
 
 def mean_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
@@ -101,7 +132,7 @@ class Difference(NamedTuple):
     Attributes:
         difference, low, high: it and its 95% interval; NaN ends where it is not known.
         p: of no difference, two-sided; NaN where one seed each says nothing about another.
-        dof: degrees of dof that the seeds' spread is estimated from; 0 where it is not known.
+        dof: degrees of freedom that the seeds' spread is estimated from; 0 where it is not known.
     """
 
     difference: float
@@ -115,7 +146,7 @@ def repeated_interval(accuracies: np.ndarray, images: int | None, level: float =
     """Return the mean accuracy of one design trained with k seeds, and its confidence interval.
 
     half**2 = (t s / sqrt(k))**2 + z**2 m (1 - m) / n, with the mean m, the seeds' standard deviation s, Student's t of
-    k - 1 degrees of dof, the normal quantile z and n images. All seeds are measured on the same images, so
+    k - 1 degrees of freedom, the normal quantile z and n images. All seeds are measured on the same images, so
     their sampling error does not shrink with k, and is added in full. Slightly too wide, because part of that error is
     also in the variation between seeds. With one seed it is Wilson's interval, of the images alone.
 
@@ -166,41 +197,50 @@ def replication_interval(
     return difference, difference - half, difference + half
 
 
-def difference_of_means(a: np.ndarray, b: np.ndarray, images: int | None, level: float = 0.95) -> Difference:
+def difference_of_means(
+    a: np.ndarray, b: np.ndarray, images: int | None, level: float = 0.95, spread: float | None = None
+) -> Difference:
     """Compare two designs, each trained with some seeds and measured on the same images.
 
     Student's two-sample t test over the seeds with a pooled standard deviation (that of the other design, where one
-    has a single seed). It is about other seeds on these images: the sampling of images affects both designs alike and
-    largely cancels. With one seed each, the interval is that of two proportions on ``images`` images.
+    has a single seed), at least that of rounding to one image. Without ``spread`` it is about other seeds on these
+    images; with it the interval also covers other images: half**2 = (t s sqrt(1 / k + 1 / l))**2 + (z spread)**2 / n.
+    With one seed each, it covers images alone, by default as if each design had been measured on images of its own.
 
     Args:
         a: accuracies of one design, one a seed, float (k,), k at least 1.
         b: accuracies of the other design.
         images: number of images that all were measured on; None where it is not known.
         level: confidence level.
+        spread: standard deviation over the images of the fraction of a's networks that are right on an image minus the
+            fraction of b's; None if unknown.
 
     Returns:
-        a minus b.
+        a minus b; its ``p`` is that of the t test.
     """
     from scipy.special import stdtr
 
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     difference, dof = float(a.mean() - b.mean()), len(a) + len(b) - 2
+    sampled = 0.0 if spread is None or not images else _z(level) * spread / np.sqrt(images)
     if dof == 0:
         half = _z(level) * np.hypot(_error(float(a[0]), images), _error(float(b[0]), images)) if images else np.nan
+        half = sampled or half
         return Difference(difference, difference - half, difference + half, float("nan"), 0)
-    squares = ((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum()
-    error = float(np.sqrt(squares / dof * (1 / len(a) + 1 / len(b))))
-    half = _t(dof, level) * error
-    p = float(2 * stdtr(dof, -abs(difference) / error)) if error else float(difference == 0)
+    variance = (((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum()) / dof
+    smallest = 1 / images**2 / 12 if images else 1e-12  # of numbers rounded to 1 / images
+    error = float(np.sqrt(max(variance, smallest) * (1 / len(a) + 1 / len(b))))
+    half = float(np.hypot(_t(dof, level) * error, sampled))
+    p = float(2 * stdtr(dof, -abs(difference) / error))
     return Difference(difference, difference - half, difference + half, p, dof)
 
 
 def selection_bias(accuracy: float, images: int, trials: int) -> float:
-    """Return an upper bound of the selection bias: by how much the best of some equally good trials is too high.
+    """Return by how much the best of some equally good trials is too high on average: the selection bias from images.
 
     The expected maximum of ``trials`` normal numbers (Blom's approximation, 1958) times the standard error of an
-    accuracy; the bias is smaller where the trials err on the same images, as they largely do.
+    accuracy. It is smaller where the trials err on the same images, as they largely do, and larger where other seeds
+    give other accuracies.
 
     Args:
         accuracy: of the best, from 0 to 1.
@@ -221,8 +261,14 @@ def _z(level: float) -> float:
 
 
 def _error(accuracy: float, images: int | None) -> float:
-    """Return the standard error of an accuracy over some images; 0 where their number is not known."""
-    return float(np.sqrt(accuracy * (1 - accuracy) / images)) if images else 0.0
+    """Return the standard error of an accuracy over some images; 0 where their number is not known.
+
+    With two successes and two failures added (Agresti & Coull 1998), so that it is not 0 for an accuracy of 0 or 1.
+    """
+    if not images:
+        return 0.0
+    adjusted = (accuracy * images + 2) / (images + 4)
+    return float(np.sqrt(adjusted * (1 - adjusted) / (images + 4)))
 
 
 def difference_of_runs(accuracies: np.ndarray, images: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:

@@ -20,6 +20,7 @@ from fer_search.report.statistics.inference import (
     repeated_interval,
     replication_interval,
 )
+from fer_search.report.tables.designs import build_trainings
 from fer_search.runfolder.run_json import RunInfo
 
 TEST_IMAGES = 7178  # of FER2013, public and private, on which the published accuracies were measured
@@ -43,8 +44,8 @@ class PublishedRow(NamedTuple):
     Attributes:
         name: name of the baseline or reference.
         published: accuracy published elsewhere, from 0 to 1; None for a baseline without one.
-        trials: rows of ``load_trials`` of this baseline, one a seed, only those with a result where there are any;
-            empty where it was not run, or is not a baseline.
+        trials: trainings of this baseline, one a seed (``designs.build_trainings``), only those with a result where
+            there are any; empty where it was not run, or is not a baseline.
         images: number of validation images; None where it is not known.
     """
 
@@ -82,6 +83,11 @@ class PublishedRow(NamedTuple):
         ends = dict.fromkeys((known.min(), known.max())) if len(known) else ()
         return " to ".join(map(str, ends))
 
+    @property
+    def budgets(self) -> list[int]:
+        """Different lengths of its trainings: epochs, with --equal-time those of the default design."""
+        return sorted(set(self.trials["budget" if "budget" in self.trials else "epochs"].dropna().astype(int)))
+
 
 class BaselinePair(NamedTuple):
     """A baseline compared with the first one.
@@ -112,7 +118,8 @@ def published_rows(info: RunInfo, trials: pd.DataFrame) -> list[PublishedRow]:
     A reference with the name of a baseline is that baseline's published accuracy.
     """
     none = trials.iloc[:0]
-    named = {str(name): _with_results(group) for name, group in trials.groupby("name", dropna=True)}
+    trainings = build_trainings(trials, info.objective)
+    named = {str(name): _with_results(group) for name, group in trainings.groupby("name", dropna=True)}
     baselines = [
         PublishedRow(name, info.references.get(name), named.get(name, none), info.validation) for name in info.baselines
     ]
@@ -120,11 +127,10 @@ def published_rows(info: RunInfo, trials: pd.DataFrame) -> list[PublishedRow]:
     return baselines + [PublishedRow(name, info.references[name], none, None) for name in others]
 
 
-def _with_results(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return one trial a seed (of promoted ones the last), only completed ones where there are any."""
-    ends = trials[trials["went_on_as"].isna()]
-    completed = ends[(ends["status"] == "completed") & ends["accuracy"].notna()]
-    return completed if len(completed) else ends
+def _with_results(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Return the completed trainings, or all where there are none."""
+    completed = trainings[(trainings["status"] == "completed") & trainings["accuracy"].notna()]
+    return completed if len(completed) else trainings
 
 
 def baseline_pairs(rows: Sequence[PublishedRow]) -> list[BaselinePair]:
@@ -138,14 +144,18 @@ def baseline_pairs(rows: Sequence[PublishedRow]) -> list[BaselinePair]:
         return []
     first, others = known[0], known[1:]
     results = [difference_of_means(row.accuracies, first.accuracies, row.images) for row in others]
-    corrected = holm(np.array([1.0 if np.isnan(result.p) else result.p for result in results]))
+    unequal = [row.budgets != first.budgets for row in others]
+    untested = [other or bool(np.isnan(result.p)) for other, result in zip(unequal, results, strict=True)]
+    corrected = holm(np.array([1.0 if skip else result.p for skip, result in zip(untested, results, strict=True)]))
     return [
-        BaselinePair(row.name, first.name, row.seeds, first.seeds, result, _verdict(result, p))
-        for row, result, p in zip(others, results, corrected, strict=True)
+        BaselinePair(row.name, first.name, row.seeds, first.seeds, result, _verdict(result, p, longer))
+        for row, result, p, longer in zip(others, results, corrected, unequal, strict=True)
     ]
 
 
-def _verdict(result: Difference, corrected: float) -> str:
+def _verdict(result: Difference, corrected: float, unequal: bool) -> str:
+    if unequal:
+        return "not comparable: numbers of epochs differ"
     if result.dof == 0:
         return "inconclusive: one seed each"
     if corrected < 0.05:

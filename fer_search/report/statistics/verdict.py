@@ -37,7 +37,10 @@ def verdict(analysis: RunAnalysis) -> Verdict:
         return Verdict(f"Best: {formatting.title(best)}, score {best['score']:.4g}.", [goal, *_state(info)])
     interval = formatting.interval(best["low"], best["high"])
     suffix = f" (95% interval {interval})" if interval else ""
-    headline = f"Best: {formatting.title(best)}, validation accuracy {formatting.percent(best['accuracy'])}{suffix}."
+    seeds = f", mean of {best['seeds']} seeds" if best["seeds"] > 1 else ""
+    headline = (
+        f"Best: {formatting.title(best)}, validation accuracy {formatting.percent(best['accuracy'])}{suffix}{seeds}."
+    )
     tested = in_words(analysis.confirmed)
     details = [*_state(info), _significance(info, scored), *_other_metrics(best), *_majority(analysis, scored)]
     details += [*_missing_classes(analysis, best), *_published(analysis, float(best["accuracy"]))]
@@ -81,7 +84,8 @@ def _significance(info: RunInfo, scored: pd.DataFrame) -> str:
     less = "a shorter time" if "budget" in scored else "fewer epochs"
     trained = f" {shorter} of them trained for {less}." if shorter else ""
     equals = int(scored["indistinguishable_from_best"].sum()) - 1
-    test = f"(95%, Bonferroni, {info.validation:,} validation images)"
+    one_seed = "" if (scored["seeds"] > 1).any() else ", one seed each"
+    test = f"(95%, Bonferroni, {info.validation:,} validation images{one_seed})"
     if equals <= 0:
         which = {1: "The other design is", 2: "Both other designs are"}.get(others, f"All {others:,} other designs are")
         return f"{which} significantly worse {test}.{trained}"
@@ -156,7 +160,9 @@ def _selection(info: RunInfo, scored: pd.DataFrame, tested: bool) -> list[str]:
         return [f"Selection bias: the validation images chose the best of {len(scored)} designs."]
     equals, best = int(scored["indistinguishable_from_best"].sum()), float(scored["accuracy"].iloc[0])
     bias = selection_bias(best, info.validation, equals) if info.validation and equals > 1 else 0.0
-    amount = f" by up to {100 * bias:.1f} points" if bias >= 0.0005 else ""
+    amount = (
+        f", by about {100 * bias:.1f} points on average, and by more if it depends on the seed" if bias >= 5e-4 else ""
+    )
     chosen = f"the validation images chose the best of {len(scored)} designs"
     text = f"Selection bias: {chosen}, so its accuracy is too high{amount}."
     if not tested and info.protocol == "holdout":
@@ -168,7 +174,8 @@ def _recommended(info: RunInfo, scored: pd.DataFrame) -> list[str]:
     designs = scored[[info.recommended in trials for trials in scored["trials"]]]
     if designs.empty or info.recommended in scored["trials"].iloc[0]:
         return []
-    return [
-        f"The tuner's model of all learning curves recommends {formatting.title(designs.iloc[0])}: the difference is "
-        "within the noise of a single training."
-    ]
+    full, best = info.tuner.get("max_epochs"), scored.iloc[0]
+    trained_for = best["budget" if "budget" in scored else "epochs"]
+    stopped = bool(full) and not pd.isna(trained_for) and trained_for < full
+    why = "the best one was not trained to the end" if stopped else "the difference is within the noise of one training"
+    return [f"The tuner's model of all learning curves recommends {formatting.title(designs.iloc[0])}: {why}."]

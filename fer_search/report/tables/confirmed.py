@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,9 @@ from fer_search.report import formatting
 from fer_search.report.statistics.inference import difference_of_means, repeated_interval, wilson_interval
 from fer_search.report.tables.network_file import network_sentence
 from fer_search.report.tables.trials import RECALL
+from fer_search.runfolder.confirmation import read_test_hits, tested_trainings, training_dir
 from fer_search.runfolder.json_files import read_json
+from fer_search.runfolder.schema import ConfirmJson
 
 FILE = Path("confirm") / "confirm.json"  # in a run folder; ``runfolder.schema.ConfirmJson`` lists its fields
 NEW = "_new"  # suffix of the parts without images that were trained on
@@ -65,13 +66,13 @@ def load_confirmation(run: str | Path) -> pd.DataFrame:
     record = read_json(file)
     try:
         return _table(_rows(record))
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"{file} has unexpected content ({error!r}); confirm again with --overwrite") from error
 
 
 def notes(run: str | Path) -> list[str]:
     """Return what qualifies the numbers, one sentence each."""
-    record = read_json(Path(run) / FILE)
+    record = cast(ConfirmJson, read_json(Path(run) / FILE))
     seeds, images = record["settings"]["--seeds"], record["trained"]
     lines = [
         f"Each design was trained {formatting.plural(seeds, 'time')} on {images:,} images (training and validation "
@@ -86,24 +87,30 @@ def notes(run: str | Path) -> list[str]:
             f"The test images of this run were evaluated {record['looks']} times; if designs were chosen in between, "
             "their test accuracies are too high."
         )
-    return [*differences(record), *lines, *filter(None, [network_sentence(run)])]
+    return [*differences(run, record), *lines, *filter(None, [network_sentence(run)])]
 
 
-def differences(record: Mapping[str, Any]) -> list[str]:
+def differences(run: str | Path, record: ConfirmJson) -> list[str]:
     """Return the first design's test accuracies minus those of each other one, a sentence each.
 
     Args:
-        record: content of confirm.json.
+        run: the run folder.
+        record: content of its confirm.json.
     """
     if len(record["candidates"]) < 2:
         return []
     first, *others = (_accuracies(record, index) for index in range(len(record["candidates"])))
+    correct, *others_correct = (_correct(Path(run), record, index) for index in range(len(record["candidates"])))
     titles, sentences = [candidate["title"] for candidate in record["candidates"]], []
-    for title, other in zip(titles[1:], others, strict=True):
+    for title, other, other_correct in zip(titles[1:], others, others_correct, strict=True):
         parts = []
         for part in (part for part in first if part in other and not part.endswith(NEW)):
             (a, images), (b, _) = first[part], other[part]
-            result = difference_of_means(a, b, images)
+            if correct is None or other_correct is None:  # as if both had been tested on images of their own
+                spread = float(np.sqrt(a.mean() * (1 - a.mean()) + b.mean() * (1 - b.mean())))
+            else:  # in a part, images differ about as much as in all
+                spread = float(np.std(correct - other_correct))
+            result = difference_of_means(a, b, images, spread=spread)
             points, low, high = (f"{100 * value:+.1f}" for value in (result.difference, result.low, result.high))
             parts.append(f"{points} points on {part.replace('_', ' ')} (95% {low} to {high})")
         if parts:
@@ -111,7 +118,15 @@ def differences(record: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _accuracies(record: Mapping[str, Any], candidate: int) -> dict[str, tuple[np.ndarray, int]]:
+def _correct(run: Path, record: ConfirmJson, candidate: int) -> np.ndarray | None:
+    """Return for each test image the fraction of a design's trainings that recognise it; None if that is not known."""
+    folders = [training_dir(run, record["looks"], k) for k, one, _ in tested_trainings(record) if one == candidate]
+    found = [read_test_hits(folder) for folder in folders]
+    known = [hits for hits in found if hits is not None and hits.shape == found[0].shape]  # type: ignore[union-attr]
+    return np.mean(known, axis=0) if known and len(known) == len(found) else None
+
+
+def _accuracies(record: ConfirmJson, candidate: int) -> dict[str, tuple[np.ndarray, int]]:
     """Return the accuracies of a design's trainings on each part of the test images, and the number of images."""
     tests = [one["tests"] for one in record["trainings"] if one["candidate"] == candidate and "tests" in one]
     parts = tests[0] if tests else ()
@@ -167,7 +182,7 @@ def confirmed_lines(confirmed: pd.DataFrame) -> list[tuple[str, ...]]:
                 str(row.seeds),
                 f"{formatting.percent(row.accuracy)} ({formatting.interval(row.low, row.high)})",
                 spread if single and row.seeds > 1 else formatting.DASH,
-                formatting.percent(accuracy[row.design, row.networks, row.part + NEW]),
+                formatting.percent(accuracy.get((row.design, row.networks, row.part + NEW), float("nan"))),
                 formatting.percent(row.balanced_accuracy),
                 formatting.percent(row.macro_f1),
             )

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from fer_search.report.statistics.inference import indistinguishable_from_best, repeated_interval
+from fer_search.report.statistics.inference import indistinguishable_from_best, pooled_deviation, repeated_interval
 from fer_search.report.tables.trials import CHOICE, METRICS, load_trials, rank_trials
 from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.runfolder.run_json import load_run
@@ -48,20 +48,39 @@ def build_designs(trials: pd.DataFrame, validation: int | None, objective: Objec
         validation: number of validation images; None where it is not known.
         objective: what the run optimised.
     """
-    rows = cast("list[dict[str, Any]]", trials.to_dict("records"))
-    records = {str(row["trial"]): row for row in rows}
     designs: dict[int, list[dict[str, Any]]] = {}
     keys = dict(zip(trials["trial"].astype(str), design_keys(trials), strict=True))
-    for trial, row in records.items():
-        if pd.isna(row["went_on_as"]) or row["went_on_as"] not in records:
-            designs.setdefault(keys[trial], []).append(_training(row, records, objective))
+    for training in _trainings(trials, objective):
+        designs.setdefault(keys[training["trial"]], []).append(training)
     rows = [_design(trainings, validation, objective) for trainings in designs.values()]
     table = pd.DataFrame(rows, columns=[*trials.columns, "seeds", "trials"])
     table = table.astype({**trials.dtypes.to_dict(), "seeds": "Int64"})
     completed = table["accuracy"].where(table["status"] == "completed")
     if validation and len(table):
-        table["indistinguishable_from_best"] = indistinguishable_from_best(completed.to_numpy(float), validation)
+        table["indistinguishable_from_best"] = indistinguishable_from_best(
+            *(completed.to_numpy(float), validation),
+            seeds=table["seeds"].to_numpy(float, na_value=1.0),
+            deviation=pooled_deviation([_accuracies(_kept(trainings)) for trainings in designs.values()]),
+        )
     return rank_trials(table, objective=objective)
+
+
+def build_trainings(trials: pd.DataFrame, objective: Objective = ACCURACY) -> pd.DataFrame:
+    """Return one row a training, with its best epoch over all rungs: the columns of ``load_trials``, and ``trials``.
+
+    Args:
+        trials: from ``load_trials``.
+        objective: what the run optimised.
+    """
+    table = pd.DataFrame(_trainings(trials, objective), columns=[*trials.columns, "trials"])
+    return table.astype(trials.dtypes.to_dict())
+
+
+def _trainings(trials: pd.DataFrame, objective: Objective) -> list[dict[str, Any]]:
+    rows = cast("list[dict[str, Any]]", trials.to_dict("records"))
+    records = {str(row["trial"]): row for row in rows}
+    ends = [row for row in rows if pd.isna(row["went_on_as"]) or row["went_on_as"] not in records]
+    return [_training(row, records, objective) for row in ends]
 
 
 def design_keys(trials: pd.DataFrame) -> np.ndarray:
@@ -102,10 +121,7 @@ def _gain(row: Mapping[str, Any], objective: Objective) -> float:
 def _design(trainings: list[dict[str, Any]], validation: int | None, objective: Objective) -> dict[str, Any]:
     """Return one design as a row: its trainings with different seeds averaged."""
     trainings = sorted(trainings, key=lambda row: row["order"])
-    status = min((row["status"] for row in trainings), key=lambda name: ORDER[name])
-    kept = [row for row in trainings if row["status"] == status]
-    longest = max((int(row["epochs"]) for row in kept if not pd.isna(row["epochs"])), default=0)
-    kept = [row for row in kept if pd.isna(row["epochs"]) or row["epochs"] == longest]
+    kept = _kept(trainings)
     best = max(kept, key=lambda one: _gain(one, objective))
     row = dict(best)
     if len(trainings) == 1:
@@ -114,10 +130,22 @@ def _design(trainings: list[dict[str, Any]], validation: int | None, objective: 
     row["order"] = min(one["order"] for one in trainings)
     row["seconds"] = float(np.nansum([one["seconds"] for one in trainings]))
     row["name"] = next((one["name"] for one in trainings if not pd.isna(one["name"])), row["name"])
-    accuracies = np.array([one["accuracy"] for one in kept if not pd.isna(one["accuracy"])], float)
+    accuracies = _accuracies(kept)
     row["seeds"] = max(len(accuracies), 1)
     if len(accuracies) > 1:
         row["accuracy"], row["low"], row["high"] = repeated_interval(accuracies, validation)
         for name in (*METRICS, "score"):
             row[name] = float(np.mean([one[name] for one in kept if not pd.isna(one[name])] or [np.nan]))
     return row
+
+
+def _kept(trainings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the trainings of a design that are averaged: of the best status, those for the most epochs."""
+    status = min((row["status"] for row in trainings), key=lambda name: ORDER[name])
+    kept = [row for row in trainings if row["status"] == status]
+    longest = max((int(row["epochs"]) for row in kept if not pd.isna(row["epochs"])), default=0)
+    return [row for row in kept if pd.isna(row["epochs"]) or row["epochs"] == longest]
+
+
+def _accuracies(trainings: list[dict[str, Any]]) -> np.ndarray:
+    return np.array([one["accuracy"] for one in trainings if not pd.isna(one["accuracy"])], float)

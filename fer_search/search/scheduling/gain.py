@@ -12,6 +12,7 @@ import numpy as np
 from fer_search.search.proposing.safe_oracle import SafeOracle
 
 PARENT = "tuner/trial_id"
+SMALL_GAIN = 0.01  # in accuracy; less is not worth another search
 SEEDS = 3  # trainings of each of two designs, in a confirmation
 
 
@@ -23,8 +24,10 @@ class Gain:
         proposal: Trial of the best proposal.
         baseline: Trial of the best baseline.
         observed: Difference of their best validation accuracies.
-        bias: How much the best of so many proposals is too high on average, less the same for the baselines.
+        bias: How much the best of so many proposals is too high on average, less the same for the baselines that could
+            have been the best; at least 0.
         error: Standard error of the difference.
+        freedom: Degrees of freedom of ``error``; 0 where it was computed from the number of images.
         proposals: Number of proposals trained to the last epoch.
         repeated: Whether the noise was measured on repeated baselines, rather than computed from the number of images.
     """
@@ -34,6 +37,7 @@ class Gain:
     observed: float
     bias: float
     error: float
+    freedom: int
     proposals: int
     repeated: bool
 
@@ -44,7 +48,10 @@ class Gain:
     @property
     def interval(self) -> tuple[float, float]:
         """95% interval of the corrected gain."""
-        return self.corrected - 1.96 * self.error, self.corrected + 1.96 * self.error
+        from scipy.special import stdtrit
+
+        quantile = float(stdtrit(self.freedom, 0.975)) if self.freedom else NormalDist().inv_cdf(0.975)
+        return self.corrected - quantile * self.error, self.corrected + quantile * self.error
 
     def describe(self, folder: object, baseline: str, confirm_seconds: str, recommended: str | None = None) -> str:
         """Return sentences for the end of a search.
@@ -64,9 +71,11 @@ class Gain:
         trials = dict.fromkeys(int(trial) for trial in (recommended, self.proposal, self.baseline) if trial is not None)
         command = " ".join([f"fer-search confirm {folder}", *(f"--trial {trial}" for trial in trials)])
         if self.corrected <= 0:
+            unlikely = self.interval[1] < SMALL_GAIN
+            end = "Stopping costs nothing." if unlikely else "A gain of a point or more is neither shown nor ruled out."
             return (
                 f"No proposal is better than the baseline {baseline}: the best of {self.proposals}, trial "
-                f"{int(self.proposal)}, is at {100 * self.observed:+.1f} points, {corrected}. Stopping costs nothing."
+                f"{int(self.proposal)}, is at {100 * self.observed:+.1f} points, {corrected}. {end}"
             )
         return (
             f"Gain over the best baseline, {baseline}: {100 * self.observed:+.1f} points by trial "
@@ -105,16 +114,22 @@ def measure_gain(
     best_name = max(means, key=lambda name: float(np.mean(means[name])))
     baseline = max((t for t in baselines if names[first_trial(oracle, t)] == best_name), key=lambda t: baselines[t])
     proposal = max(proposals, key=lambda t: (proposals[t], -int(t)))
-    deviation, repeated = _noise(list(means.values()), proposals[proposal], validation)
-    trained = len(means[best_name])
+    deviation, freedom = _noise(list(means.values()), proposals[proposal], validation)
+    trained, best_mean = len(means[best_name]), float(np.mean(means[best_name]))
+    close = (
+        2 * deviation * (2 / trained) ** 0.5
+    )  # the others did not lose by bad luck, so that they raise no expectation
+    rivals = sum(best_mean - float(np.mean(scores)) <= close for scores in means.values())
+    bias = deviation * (_expected_maximum(len(proposals)) - _expected_maximum(rivals) / trained**0.5)
     return Gain(
         proposal=proposal,
         baseline=baseline,
-        observed=proposals[proposal] - float(np.mean(means[best_name])),
-        bias=deviation * (_expected_maximum(len(proposals)) - _expected_maximum(len(means)) / trained**0.5),
+        observed=proposals[proposal] - best_mean,
+        bias=max(0.0, bias),
         error=deviation * (1 + 1 / trained) ** 0.5,
         proposals=len(proposals),
-        repeated=repeated,
+        repeated=freedom > 0,
+        freedom=freedom,
     )
 
 
@@ -153,14 +168,14 @@ def _full_scores(oracle: SafeOracle, max_epochs: int, budgets: Mapping[str, int]
     return scores
 
 
-def _noise(groups: list[list[float]], accuracy: float, validation: int) -> tuple[float, bool]:
-    """Return the standard deviation of a training's accuracy, and whether it was measured on repeats."""
+def _noise(groups: list[list[float]], accuracy: float, validation: int) -> tuple[float, int]:
+    """Return the standard deviation of a training's accuracy, and its degrees of freedom: 0 without repeats."""
     binomial = (accuracy * (1 - accuracy) / validation) ** 0.5
     freedom = sum(len(group) - 1 for group in groups)
     if not freedom:
-        return binomial, False
+        return binomial, 0
     squares = sum(float(np.var(group)) * len(group) for group in groups)
-    return max((squares / freedom) ** 0.5, binomial), True
+    return max((squares / freedom) ** 0.5, binomial), freedom
 
 
 def _expected_maximum(count: int) -> float:

@@ -138,6 +138,31 @@ def test_pair_known_answer() -> None:
     assert alone.dof == 2
 
 
+def test_no_interval_has_width_zero() -> None:
+    for accuracies in (np.ones(3), np.zeros(3)):
+        _, low, high = repeated_interval(accuracies, 100)
+        assert 0.01 < high - low < 0.06
+    for a, b in ((0.9, 0.89), (1.0, 1.0), (0.3, 0.1 + 0.2)):
+        result = difference_of_means(np.full(2, a), np.full(2, b), 100)
+        assert result.high - result.low > 0.01
+        assert result.p > 0.05
+    one = difference_of_means(np.ones(1), np.ones(1), 100)
+    assert one.high - one.low > 0.05
+
+
+def test_a_difference_includes_other_images_if_their_spread_is_known(rng: np.random.Generator) -> None:
+    """Coverage of the true difference over seeds and images."""
+    covered = []
+    for _ in range(300):
+        chance = np.clip(rng.normal([[0.65], [0.65]], 0.01, (2, 4)), 0, 1)
+        easy = rng.random(800) < 0.5  # both are right there
+        hits = (rng.random((2, 4, 800)) < (chance[:, :, None] * 2 - 1)) | easy
+        spread = float(np.std(hits[0].mean(axis=0) - hits[1].mean(axis=0)))
+        result = difference_of_means(hits[0].mean(axis=1), hits[1].mean(axis=1), 800, spread=spread)
+        covered.append(result.low <= 0 <= result.high)
+    assert np.mean(covered) >= 0.94
+
+
 def test_replication_interval_is_wider_than_the_means(rng: np.random.Generator) -> None:
     here = np.array([0.66, 0.67, 0.68, 0.69])
     _, low, high = repeated_interval(here, 7178)

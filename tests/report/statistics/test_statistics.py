@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_search.report.statistics.inference import indistinguishable_from_best, mean_interval, wilson_interval
+from fer_search.report.statistics.inference import (
+    indistinguishable_from_best,
+    mean_interval,
+    pooled_deviation,
+    wilson_interval,
+)
 from fer_search.report.tables.predictions import Predictions, calibration
 
 
@@ -61,6 +66,20 @@ def test_the_true_best_is_marked_as_indistinguishable(rng: np.random.Generator) 
     truth = np.array([0.66] * 20 + [0.67])
     hit = [indistinguishable_from_best(rng.binomial(2871, truth) / 2871, 2871)[-1] for _ in range(1000)]
     assert np.mean(hit) >= 0.95
+
+
+def test_variation_between_seeds_is_included_where_it_is_known(rng: np.random.Generator) -> None:
+    hit, without = [], []
+    for _ in range(500):
+        seeds = np.clip(rng.normal(0.65, 0.02, (10, 3)), 0, 1)
+        measured = rng.binomial(2871, seeds) / 2871
+        means, deviation = measured.mean(axis=1), pooled_deviation(list(measured))
+        hit.append(indistinguishable_from_best(means, 2871, seeds=np.full(10, 3), deviation=deviation)[-1])
+        without.append(indistinguishable_from_best(measured[:, 0], 2871)[-1])
+    assert np.mean(hit) >= 0.95
+    assert np.mean(without) < 0.85  # one seed each: what the marks do not cover
+    assert pooled_deviation([np.array([0.5]), np.array([])]) is None
+    assert pooled_deviation([np.array([0.5, 0.7]), np.array([0.4])]) == (pytest.approx(0.02**0.5), 1)
 
 
 @pytest.mark.parametrize(("others", "z"), [(1, 1.96), (4, 2.4977), (100, 3.4808)])

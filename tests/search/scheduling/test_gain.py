@@ -38,11 +38,12 @@ def test_nothing_is_gained_on_average_where_there_is_nothing_to_gain(tmp_path):
 
 
 def test_a_true_gain_is_seen_and_repeats_measure_the_noise(tmp_path):
-    oracle = searched(tmp_path / "run", [0.40, 0.30, 0.44, 0.32], [0.55, 0.5, None])
+    oracle = searched(tmp_path / "run", [0.41, 0.30, 0.43, 0.32], [0.55, 0.5, None])
     gain = measure_gain(oracle, ["a", "b", "a", "b"], 1, 10_000, repeats=2)
     assert gain.observed == pytest.approx(0.55 - 0.42)
     assert gain.repeated
-    assert gain.error > 0.02
+    assert gain.error > 0.015
+    assert gain.interval[1] - gain.corrected == pytest.approx(4.3027 * gain.error, rel=1e-3)  # t, 2 degrees of freedom
     assert (gain.proposal, gain.proposals) == ("0004", 2)
     assert gain.interval[0] > 0
     text = gain.describe("results/x", "a", "confirming it takes 3 min")
@@ -54,7 +55,18 @@ def test_it_says_that_stopping_costs_nothing(tmp_path):
     gain = measure_gain(searched(tmp_path / "run", [0.45], [0.44, 0.455, 0.43]), ["default"], 1, 2500)
     text = gain.describe("results/x", "default", "")
     assert text.startswith("No proposal is better than the baseline default")
-    assert text.endswith("Stopping costs nothing.")
+    assert text.endswith("A gain of a point or more is neither shown nor ruled out.")
+    certain = measure_gain(searched(tmp_path / "worse", [0.45], [0.42, 0.41]), ["default"], 1, 9000)
+    assert certain.describe("results/x", "default", "").endswith("Stopping costs nothing.")
+
+
+def test_baselines_that_were_never_in_the_running_do_not_raise_the_gain(tmp_path):
+    for baselines in ([0.6, 0.5, 0.45, 0.4], [0.6, 0.599, 0.598, 0.597]):
+        gain = measure_gain(searched(tmp_path / f"{baselines[1]}", baselines, [0.605]), list("abcd"), 1, 2800)
+        assert gain.corrected == pytest.approx(gain.observed) == pytest.approx(0.005)
+    lucky = measure_gain(searched(tmp_path / "many", [0.6, 0.5, 0.45], [0.6] * 9 + [0.605]), list("abc"), 1, 2800)
+    alone = measure_gain(searched(tmp_path / "alone", [0.6], [0.6] * 9 + [0.605]), ["a"], 1, 2800)
+    assert lucky.bias == alone.bias > 0
 
 
 def test_without_baselines_or_proposals_nothing_is_said(tmp_path):
