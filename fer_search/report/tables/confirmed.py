@@ -122,8 +122,9 @@ def _correct(run: Path, record: ConfirmJson, candidate: int) -> np.ndarray | Non
     """Return for each test image the fraction of a design's trainings that recognise it; None if that is not known."""
     folders = [training_dir(run, record["looks"], k) for k, one, _ in tested_trainings(record) if one == candidate]
     found = [read_test_hits(folder) for folder in folders]
-    known = [hits for hits in found if hits is not None and hits.shape == found[0].shape]  # type: ignore[union-attr]
-    return np.mean(known, axis=0) if known and len(known) == len(found) else None
+    known = [hits for hits in found if hits is not None]
+    complete = len(known) == len(found) and len({hits.shape for hits in known}) == 1
+    return np.mean(known, axis=0) if complete else None
 
 
 def _accuracies(record: ConfirmJson, candidate: int) -> dict[str, tuple[np.ndarray, int]]:
