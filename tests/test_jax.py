@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 ON_BOTH = (
     "augment",
     "models/test_initializers.py",
-    *(f"training/test_{name}.py" for name in ("fit", "batchnorm_stats", "devices", "jax_engine")),
+    *(f"training/test_{name}.py" for name in ("fit", "batchnorm_stats", "devices", "jax_engine", "custom_networks")),
 )
 
 

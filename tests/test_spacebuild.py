@@ -111,12 +111,45 @@ def test_a_models_schedule_and_logits_are_supported(load, data, tmp_path):
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.01, 0.005])
 
 
+SCALED = {  # how the first lines of a model scale pixels -> whether we still divide them by 255
+    "x": True,
+    "layers.Concatenate()([x, x, x])": True,
+    "x / 255.0": False,
+    "layers.Lambda(lambda pixels: pixels / 127.5)(x)": False,
+    "keras.applications.mobilenet_v2.preprocess_input(x)": False,
+    "layers.Normalization(mean=120.0, variance=900.0)(x)": False,
+}
+
+
+@pytest.mark.parametrize("scaling", SCALED)
+def test_pixels_are_divided_by_255_unless_the_model_scales_them(scaling, load):
+    space = load(
+        HEAD + "def build(hp):\n    x = keras.Input((32, 32, 1))\n    inputs = x\n"
+        f"    x = layers.Conv2D(2, 3, padding='same')({scaling})\n"
+        "    x = layers.GlobalAveragePooling2D()(x + layers.Conv2D(2, 1)(x))\n"
+        "    model = keras.Model(inputs, layers.Dense(3, activation='softmax')(x))\n"
+        "    optimizer = keras.optimizers.AdamW()\n"
+        "    optimizer.exclude_from_weight_decay(var_names=['bias'])\n"
+        "    model.compile(optimizer, 'categorical_crossentropy')\n    return model\n"
+    )
+    model = model_of(space)
+    assert any(layer.name == "scale_to_1" for layer in model.layers) == SCALED[scaling]
+    model.optimizer.build(model.trainable_variables)
+    decayed = {v.name for v in model.trainable_variables if model.optimizer._use_weight_decay(v)}
+    assert decayed == {"kernel"}  # what the user excluded from weight decay still is
+
+
 BODY = "def build(hp):\n    model = keras.Sequential([layers.Flatten(), layers.Dense({}, activation='softmax')])\n"
 WRONG = {
     "not compiled": (BODY.format(3) + "    return model\n", r"must compile its model"),
     "another loss": (
         BODY.format(3) + "    model.compile('adam', 'mse')\n    return model\n",
         "loss .* is not supported",
+    ),
+    "logits for a loss of another kind": (
+        BODY.format(3)
+        + "    model.compile('adam', keras.losses.BinaryCrossentropy(from_logits=True))\n    return model\n",
+        "BinaryCrossentropy with from_logits=True is not supported",
     ),
     "another number of classes": (
         BODY.format(5) + "    model.compile('adam', 'categorical_crossentropy')\n    return model\n",

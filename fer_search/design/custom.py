@@ -77,4 +77,6 @@ def register(function: Callable[..., Any], name: str | None = None) -> str:
 
 
 def _freeze(value: Any) -> Any:
+    if isinstance(value, dict):
+        raise DesignError("Custom.arguments must be numbers, strings or lists of these, not dictionaries")
     return tuple(map(_freeze, value)) if isinstance(value, list) else value

@@ -23,7 +23,8 @@ SUPPORTED = (
     "use (sparse) categorical cross-entropy, categorical focal cross-entropy, or a keras.losses.Loss of one-hot labels"
 )
 DROPPED = ("fn", "ignore_class", "reduction", "dtype")  # fields of a loss that ours has no use for
-OWN_SCALING = ("Rescaling", "Normalization")  # layers that show that a model takes raw pixels
+# Operations before the first weights that show that a model takes raw pixels: layers, and arithmetic on the input.
+OWN_SCALING = ("Rescaling", "Normalization", "Lambda", "Divide", "TrueDivide", "Multiply", "Subtract", "Add")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,8 @@ def apply_custom(x: keras.KerasTensor, network: Custom) -> keras.KerasTensor:
 def build_user_model(network: Custom, spec: DataSpec) -> keras.Model:
     """Call a space file's ``build(hp)``; return its model, taking raw pixels, with probabilities as output.
 
-    Pixels are divided by 255 first unless the model has a layer that scales them itself. Logits get a softmax.
+    Pixels are divided by 255 first unless the model scales them itself, before its first layer with weights or by a
+    Rescaling or Normalization layer anywhere. Logits get a softmax.
 
     Raises:
         DesignError: The model does not fit the data, is not compiled, or its loss is not supported.
@@ -86,11 +88,11 @@ def build_user_model(network: Custom, spec: DataSpec) -> keras.Model:
         raise DesignError("build(hp) must compile its model: model.compile(optimizer=..., loss=...)")
     loss, from_logits = _loss(model.loss)
     pixels = keras.Input(spec.input_shape, name="pixels")
-    scaled = any(type(layer).__name__ in OWN_SCALING for layer in _all_layers(model))
-    x = pixels if scaled else keras.layers.Rescaling(1 / 255, name="scale_to_1")(pixels)
     try:
-        if isinstance(model, keras.Sequential):  # as a graph, which can be copied and exported
+        if isinstance(model, keras.Sequential):
             model.build((None, *spec.input_shape))
+        x = pixels if _scales_pixels(model) else keras.layers.Rescaling(1 / 255, name="scale_to_1")(pixels)
+        if isinstance(model, keras.Sequential):  # as a graph, which can be copied and exported
             outputs = keras.Model(model.inputs[0], model.outputs[0], name=model.name)(x)
         else:
             outputs = model(x)
@@ -109,9 +111,22 @@ def build_user_model(network: Custom, spec: DataSpec) -> keras.Model:
     return wrapped
 
 
-def _all_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    nested = [_all_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in model.layers]
-    return [layer for layers in nested for layer in layers]
+def _scales_pixels(model: keras.Model) -> bool:
+    """Return whether a model takes raw pixels: whether it scales its input itself."""
+    scaling, weights_met = set(OWN_SCALING), False
+    for operation in _all_operations(model):
+        if type(operation).__name__ in scaling:
+            return True
+        if not weights_met and getattr(operation, "weights", None):
+            weights_met, scaling = True, set(OWN_SCALING[:2])  # a shortcut adds as well
+    return False
+
+
+def _all_operations(model: keras.Model) -> list[Any]:
+    """Return a model's layers and, of a graph, its other operations in order, those of models inside it included."""
+    own = getattr(model, "operations", None) or model.layers
+    nested = [_all_operations(one) if isinstance(one, keras.Model) else [one] for one in own]
+    return [operation for operations in nested for operation in operations]
 
 
 def _loss(given: Any) -> tuple[keras.losses.Loss, bool]:
@@ -133,7 +148,12 @@ def _loss(given: Any) -> tuple[keras.losses.Loss, bool]:
             from_logits = bool(config.pop("from_logits", False))
             return ours(**config), from_logits
     if isinstance(given, keras.losses.Loss):
-        return given, False  # of one-hot labels, by the user's word
+        if given.get_config().get("from_logits"):
+            raise DesignError(
+                f"build(hp): the loss {type(given).__name__} with from_logits=True is not supported: let the model end "
+                f"with a softmax, or {SUPPORTED}"
+            )
+        return given, False  # of one-hot labels and probabilities, by the user's word
     raise DesignError(f"build(hp): the loss {given!r:.60} is not supported; {SUPPORTED}")
 
 
@@ -149,6 +169,9 @@ def _optimizer(
         schedule = None
     first = float(keras.ops.convert_to_numpy(schedule(0) if schedule else given.learning_rate))
     optimizer = type(given).from_config(config | {"learning_rate": first})
+    for excluded in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):  # not in the configuration
+        if hasattr(given, excluded):
+            setattr(optimizer, excluded, getattr(given, excluded))
     return optimizer, UserTraining(_unreduced(loss), first, schedule)
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 from keras.src.initializers import random_initializers  # the module in which Keras' initialisers look up ``random``
 
 Shape = Sequence[int]
+Seed: TypeAlias = "int | keras.random.SeedGenerator | None"
 TRUNCATION = 2.0  # standard deviations, as in Keras' truncated normal distribution
 
 
@@ -36,24 +37,28 @@ def numpy_initializers() -> Iterator[None]:
         random_initializers.random = before
 
 
+def _generator(seed: Seed) -> np.random.Generator:
+    if isinstance(seed, keras.random.SeedGenerator):
+        return np.random.default_rng(keras.ops.convert_to_numpy(seed.next()))
+    return np.random.default_rng(seed)
+
+
 def _uniform(
-    shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: int | None = None
+    shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: Seed = None
 ) -> Any:
-    drawn = np.random.default_rng(seed).random(shape, np.float32)
+    drawn = _generator(seed).random(shape, np.float32)
     return keras.ops.convert_to_tensor(minval + (maxval - minval) * drawn, dtype)
 
 
-def _normal(
-    shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: int | None = None
-) -> Any:
-    drawn = np.random.default_rng(seed).standard_normal(shape, np.float32)
+def _normal(shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None) -> Any:
+    drawn = _generator(seed).standard_normal(shape, np.float32)
     return keras.ops.convert_to_tensor(mean + stddev * drawn, dtype)
 
 
 def _truncated_normal(
-    shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: int | None = None
+    shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None
 ) -> Any:
-    rng = np.random.default_rng(seed)
+    rng = _generator(seed)
     drawn = rng.standard_normal(shape, np.float32)
     while (outside := np.abs(drawn) > TRUNCATION).any():
         drawn[outside] = rng.standard_normal(outside.sum(), np.float32)

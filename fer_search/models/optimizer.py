@@ -8,7 +8,7 @@ import keras
 
 from fer_search.design import Backbone, Design, Optimisation
 
-NOT_DECAYED = ("bias", "gamma", "beta")  # biases, and scales and offsets of normalisation layers
+DECAYED = "kernel"  # end of the names of weights that decay: neither biases, nor scales and offsets of normalisations
 NON_BACKBONE_PREFIXES = ("channels", "head_", "probabilities")  # layers around a backbone; no backbone uses these names
 
 
@@ -78,11 +78,25 @@ class _Selective:
     def __init__(self, *args: Any, backbone_factor: float = 1.0, frozen_steps: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.backbone_factor, self.frozen_steps = backbone_factor, frozen_steps
-        self.exclude_from_weight_decay(var_names=list(NOT_DECAYED))  # type: ignore[attr-defined]
 
     def build(self, variables: list[Any]) -> None:
         self._outside_backbone = tuple(v.path.startswith(NON_BACKBONE_PREFIXES) for v in variables)
+        self._decayed = tuple(v.path.endswith(DECAYED) for v in variables)
         super().build(variables)  # type: ignore[misc]
+
+    def _use_weight_decay(self, variable: Any) -> bool:
+        """Decide by the path, which is the same on every backend; Keras searches a name that is not."""
+        return bool(self._decayed[self._get_variable_index(variable)])  # type: ignore[attr-defined]
+
+    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
+        """Clip the gradients; while the backbone is frozen, its norm does not shrink the head's."""
+        clipped: list[Any] = super()._clip_gradients(grads)  # type: ignore[misc]
+        if not self.frozen_steps or not self.global_clipnorm or len(grads) != len(self._outside_backbone):  # type: ignore[attr-defined]
+            return clipped
+        outside = list(zip(clipped, self._outside_backbone, strict=True))
+        alone = iter(super()._clip_gradients([g for g, (_, head) in zip(grads, outside, strict=True) if head]))  # type: ignore[misc]
+        frozen = self.iterations < self.frozen_steps  # type: ignore[attr-defined]
+        return [keras.ops.where(frozen, next(alone), gradient) if head else gradient for gradient, head in outside]
 
     def _is_outside_backbone(self, variable: Any) -> bool:
         return bool(self._outside_backbone[self._get_variable_index(variable)])  # type: ignore[attr-defined]

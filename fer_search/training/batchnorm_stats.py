@@ -42,6 +42,9 @@ def draw_measurement_batches(rng: np.random.Generator, images: int, batch: int) 
     return rng.permutation(images)[: steps * batch].reshape(steps, batch).astype(np.int32)
 
 
+DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+
+
 @contextmanager
 def accumulating_statistics(model: keras.Model, step: Any) -> Iterator[None]:
     """Make a call with ``training=True``, traced in this context, only update the BN statistics.
@@ -54,7 +57,7 @@ def accumulating_statistics(model: keras.Model, step: Any) -> Iterator[None]:
     """
     step = ops.cast(step, "float32")
     overrides: list[tuple[Any, str, Any]] = [(x, "momentum", step / (step + 1)) for x in trainable_batchnorms(model)]
-    overrides += [(x, "rate", 0.0) for x in _layers(model) if isinstance(x, keras.layers.Dropout)]
+    overrides += [(x, "rate", 0.0) for x in _layers(model) if isinstance(x, DROPOUTS)]
     overrides += [(x, "stddev", 0.0) for x in _layers(model) if isinstance(x, keras.layers.GaussianNoise)]
     with patched([(vars(layer), name) for layer, name, _ in overrides], [value for *_, value in overrides]):
         yield

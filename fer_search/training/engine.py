@@ -106,7 +106,18 @@ def seed_random_layers(model: keras.Model, seeds: RandomSeeds) -> None:
         state.assign(value)
 
 
-def split_micro_batches(array: Any, count: int) -> Any:
-    """Split a batch (n, ...) into micro-batches (count, ceil(n / count), ...), padded with zeros."""
-    padding = [(0, -array.shape[0] % count)] + [(0, 0)] * (len(array.shape) - 1)
-    return keras.ops.reshape(keras.ops.pad(array, padding), (count, -1, *array.shape[1:]))
+def split_micro_batches(batch: Sequence[Any], count: int) -> list[Any]:
+    """Split a batch into micro-batches (count, ceil(n / count), ...), padded with its first images at weight 0.
+
+    Args:
+        batch: Arrays (n, ...): images, labels, and two arrays of weights.
+        count: Number of micro-batches.
+    """
+    size = batch[0].shape[0]
+    missing = -size % count
+    if missing:
+        images, labels, *weights = batch
+        repeated = np.arange(size + missing) % size  # black images would enter batch normalisation
+        padded = [keras.ops.take(array, repeated, axis=0) for array in (images, labels)]
+        batch = [*padded, *(keras.ops.pad(array, [(0, missing)]) for array in weights)]
+    return [keras.ops.reshape(array, (count, -1, *array.shape[1:])) for array in batch]

@@ -168,14 +168,18 @@ class JaxEngine(Engine):
         return (trainable, others, optimizer), jnp.append(sums, count)
 
     def _gradients(self, trainable: list[Any], others: list[Any], batch: Any, count: Any) -> tuple[Any, Any, Any]:
-        """Return gradients, updated non-trainable variables, and the sums of weighted loss and correct predictions."""
+        """Return gradients, updated non-trainable variables, and the sums of weighted loss and correct predictions.
+
+        Losses of a user's layers are treated as in ``TensorFlowEngine._gradients``.
+        """
         x, y, weights, loss_weights = batch
 
         @partial(jax.grad, has_aux=True)
         def objective(trainable: list[Any]) -> Any:
-            probabilities, updated = self.model.stateless_call(trainable, others, x, training=True)
+            called = self.model.stateless_call(trainable, others, x, training=True, return_losses=True)
+            probabilities, updated, own = called
             loss = jnp.sum(loss_weights * self.loss(y, probabilities))
-            return loss / count, (loss, probabilities, updated)
+            return loss / count + sum(own) / self.micro_batches, (loss, probabilities, updated)
 
         gradients, (loss, probabilities, others) = objective(trainable)
         correct = jnp.sum(weights * (jnp.argmax(probabilities, -1) == jnp.argmax(y, -1)))
@@ -190,7 +194,7 @@ class JaxEngine(Engine):
             return (jax.tree.map(jnp.add, gradients, new_gradients), others, sums + new_sums), None
 
         start = (jax.tree.map(jnp.zeros_like, trainable), others, jnp.zeros(2))
-        parts = [self._constrain(split_micro_batches(array, self.micro_batches), None, "batch") for array in batch]
+        parts = [self._constrain(array, None, "batch") for array in split_micro_batches(batch, self.micro_batches)]
         return jax.lax.scan(body, start, parts)[0]
 
     def _measure_steps(self, trainable: list[Any], others: list[Any], images: Any, batches: Any, steps: Any) -> Any:

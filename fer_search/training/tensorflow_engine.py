@@ -134,19 +134,25 @@ class TensorFlowEngine(Engine):
         return tf.concat([sums, [tf.reduce_sum(batch[2])]], 0)
 
     def _gradients(self, batch: Any, count: Any) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Return gradients, and the sums of weighted loss and correct predictions."""
+        """Return gradients, and the sums of weighted loss and correct predictions.
+
+        As in Keras' ``fit``, regularisers and ``add_loss`` of a user's layers count in the gradients; the loss that is
+        reported leaves them out, so that it can be compared with the validation loss.
+        """
         x, y, weights, loss_weights = batch
         with tf.GradientTape() as tape:
             probabilities = self.model(x, training=True)
             loss = tf.reduce_sum(loss_weights * self.loss(y, probabilities))
             mean = loss / count
+            if own := self.model.losses:  # summed over micro-batches and devices
+                mean += tf.add_n([tf.cast(one, tf.float32) for one in own]) / (self.micro_batches * self.devices)
         correct = tf.cast(tf.argmax(probabilities, -1) == tf.argmax(y, -1), tf.float32)
         gradients = tape.gradient(mean, self.model.trainable_variables)
         return gradients, tf.stack([loss, tf.reduce_sum(weights * correct)])
 
     def _accumulated_gradients(self, batch: Any, count: Any) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Like ``_gradients``, in a loop over micro-batches, with the activations of only one in memory."""
-        parts = [split_micro_batches(array, self.micro_batches) for array in batch]
+        parts = split_micro_batches(batch, self.micro_batches)
 
         def body(k: Any, gradients: Any, sums: Any) -> tuple[Any, Any, Any]:
             new_gradients, new_sums = self._gradients([array[k] for array in parts], count)

@@ -14,6 +14,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from fer_search.models.optimizer import SelectiveAdam, SelectiveAdamW, SelectiveSGD
+
+# Without their subclasses, which may have update rules of their own.
+ADAM = (keras.optimizers.Adam, keras.optimizers.AdamW, SelectiveAdam, SelectiveAdamW)
+SGD = (keras.optimizers.SGD, SelectiveSGD)
+
 
 def use_fused_updates(optimizer: keras.optimizers.Optimizer) -> None:
     """Make a built Adam, AdamW or SGD update its variables with fused kernels; other optimisers are left unchanged.
@@ -22,9 +28,9 @@ def use_fused_updates(optimizer: keras.optimizers.Optimizer) -> None:
     each assignment.
     """
     fused: Callable[..., None] | None = None
-    if isinstance(optimizer, keras.optimizers.Adam) and not optimizer.amsgrad:
+    if type(optimizer) in ADAM and not optimizer.amsgrad:
         fused = _adam
-    elif isinstance(optimizer, keras.optimizers.SGD):
+    elif type(optimizer) in SGD:
         fused = _sgd
     if fused is not None:
         optimizer._backend_update_step = MethodType(fused, optimizer)

@@ -48,6 +48,32 @@ def test_optimizers_are_keras_classes_where_possible(fields, kind, attributes):
         assert value == (pytest.approx(float(actual)) if name == "learning_rate" else actual)
 
 
+def test_weights_decay_by_their_own_names_and_not_their_layers():
+    """Keras searches the name, which has the layer's on one backend and not on another."""
+    weights = {}
+    for layer, name in (("beta_conv", "kernel"), ("gamma", "kernel"), ("prelu", "alpha"), ("conv", "depthwise_kernel")):
+        with keras.name_scope(layer):
+            weights[layer] = keras.Variable(np.ones(3, "float32"), name=name)
+    optimizer = make_optimizer(Optimisation(optimizer="sgd", learning_rate=0.1, weight_decay=0.5))
+    optimizer.build(list(weights.values()))
+    optimizer.apply([keras.ops.zeros(3)] * 4, list(weights.values()))
+    decayed = {layer for layer, weight in weights.items() if float(weight.numpy()[0]) < 1}
+    assert decayed == {"beta_conv", "gamma", "conv"}
+
+
+def test_a_frozen_backbone_does_not_count_in_the_norm_that_clips_the_head():
+    variables = Variables()
+    optimizer = make_optimizer(
+        Optimisation(optimizer="sgd", learning_rate=1.0, clip_norm=0.3), backbone_factor=0.5, freeze_initially=True
+    )
+    optimizer.frozen_steps = 1
+    frozen = variables.after(optimizer, 1.0)
+    assert frozen == pytest.approx([1, 1, 1 - 0.3 / 3**0.5])  # three elements of 1 in the head
+    after = variables.after(optimizer, 1.0)
+    step = 0.3 / 9**0.5  # nine elements in all
+    assert np.subtract(frozen, after) == pytest.approx([0.5 * step, 0.5 * step, step])
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_weight_decay_spares_biases_and_scales(optimizer):
     made = make_optimizer(Optimisation(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5))
