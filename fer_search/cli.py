@@ -97,7 +97,7 @@ def _main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())  # the help of a command group, line by line
             sys.exit(error.exit_code)
-        _exit_with_error(error.format_message(), error.exit_code)
+        _exit_with_error(error.format_message().replace(": Value error, ", ": "), error.exit_code)  # of the validator
     except (KeyboardInterrupt, typer.Abort):
         _exit_with_error("stopped; re-run the same command to resume from the last epoch", 130)
     except OutputError as error:

@@ -25,6 +25,7 @@ KERAS = ("keras", "tensorflow", "jax", "keras_tuner")
         (["run", "--fix", "filters=5"], "filters"),
         (["run", "--prune", "median", "--tuner", "hyperband"], "--prune"),
         (["run", "--extend", "--overwrite"], "--extend"),
+        (["run", "--extend", "--data", "toy", "--name", "nosuch"], "there is no run results/nosuch"),
         (["report", "nowhere"], "nowhere"),
         (["report", "one", "two", "--watch"], "--watch"),
         (["report", "one", "--figure", "curves"], "--out"),
@@ -106,3 +107,8 @@ def test_every_error_has_its_exit_code_and_one_line(call, monkeypatch, error, co
     ended, out, err = call("devices")
     assert (ended, out, err.count("\n")) == (code, "", 1)
     assert message in err
+
+
+def test_an_unknown_value_of_an_option_is_reported_with_the_known_ones(call):
+    _, _, err = call("run", "--tuner", "rando")
+    assert err.startswith("fer-search: Invalid value for '--tuner': 'rando' is not one of 'guided', 'hyperband'")

@@ -121,6 +121,18 @@ SCALED = {  # how the first lines of a model scale pixels -> whether we still di
 }
 
 
+@pytest.mark.parametrize("end", ["layers.Softmax()(x)", "layers.Average()([{0}, {0}])", "keras.ops.softmax(x)"])
+def test_a_model_may_end_with_any_kind_of_softmax(end, load):
+    softmax = "layers.Dense(3, activation='softmax')(x)"
+    space = load(
+        HEAD
+        + "def build(hp):\n    inputs = keras.Input((32, 32, 1))\n    x = layers.Dense(3)(layers.Flatten()(inputs))\n"
+        f"    model = keras.Model(inputs, {end.format(softmax)})\n"
+        "    model.compile('adam', 'categorical_crossentropy')\n    return model\n"
+    )
+    assert model_of(space).output_shape == (None, 3)
+
+
 @pytest.mark.parametrize("scaling", SCALED)
 def test_pixels_are_divided_by_255_unless_the_model_scales_them(scaling, load):
     space = load(
@@ -145,6 +157,11 @@ WRONG = {
     "another loss": (
         BODY.format(3) + "    model.compile('adam', 'mse')\n    return model\n",
         "loss .* is not supported",
+    ),
+    "logits without from_logits": (
+        "def build(hp):\n    model = keras.Sequential([layers.Flatten(), layers.Dense(3)])\n"
+        "    model.compile('adam', 'sparse_categorical_crossentropy')\n    return model\n",
+        "outputs are no probabilities; let it end with a softmax",
     ),
     "logits for a loss of another kind": (
         BODY.format(3)

@@ -62,6 +62,8 @@ def trials(
     found = select_trials(run or newest_run(results_dir), where or [], top)
     if json:
         print(trials_as_json(found))
+    elif where and found.empty:
+        print(f"No trial matches {' and '.join(where)}.")
     else:
         console = wide_console()
         console.print(trials_table(found, console.width))

@@ -173,8 +173,8 @@ def run(
         bool,
         typer.Option(
             "--extend",
-            help="Continue a run with larger --max-trials, --max-epochs or --time-budget; a finished Hyperband search "
-            "with one more iteration.",
+            help="Continue a run with larger --max-trials, --time-budget or, except with guided and hyperband, "
+            "--max-epochs; a finished Hyperband search with one more iteration.",
         ),
     ] = False,
     extend_trials: Annotated[

@@ -87,7 +87,9 @@ def make_split(
         held, train, whence = _validation(dataset, train, validation, rng, units)
         if limit_train is not None and limit_train < len(train):
             held = _stratified(dataset.labels, held, max(limit_train // 2, 10 * classes), classes, rng)
-        note = f"validated on {len(held):,} images {whence}; the test images are not touched"
+        note = f"validated on {len(held):,} images {whence}"
+        if dataset.rows(*TEST_SPLITS).size:
+            note += "; the test images are not touched"
     if limit_train is not None and limit_train < len(train):
         train = _stratified(dataset.labels, train, limit_train, classes, rng)
         notes.insert(0, f"trained on {len(train):,} of the images")
@@ -175,8 +177,10 @@ def hold_out(
     for c, name in enumerate(dataset.classes):
         own = rng.permutation(units[firsts][labels[firsts] == c])
         if len(own) < 2:
+            count = "only one training image" if len(own) else "no training image"
             raise UserError(
-                f"{dataset.source}: {name} has {len(own)} different training images, too few to hold one out"
+                f"{dataset.source}: {name} has {count}, copies not counted, and validation takes one as well; add images, "
+                f"or leave the class out: --map {name}=drop"
             )
         chosen.append(own[: min(max(1, round(share * len(own))), len(own) - 1)])
     held = np.isin(units, np.concatenate(chosen))

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from keras_tuner import HyperParameters
@@ -16,6 +16,7 @@ from fer_search.data.dataset import Dataset
 from fer_search.data.spec import FER2013_CLASSES
 from fer_search.data.toy import draw_faces
 from fer_search.design import Backbone, Design
+from fer_search.design.checks import DesignError
 from fer_search.space import Space
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def check_space(space: Space, samples: int = 5, seed: int = 0, dataset: Dataset 
 
     Args:
         space: The space.
-        samples: Number of designs besides the baselines.
+        samples: Number of designs besides the baselines; those that were drawn before are left out.
         seed: Random seed of the sample.
         dataset: Its first training images of each class are used; toy faces of FER2013's classes if None.
 
@@ -58,9 +59,14 @@ def check_space(space: Space, samples: int = 5, seed: int = 0, dataset: Dataset 
     rng = np.random.default_rng(seed)
     for name in space.baselines:
         yield _checked(space, name, space.baseline(name), data)
+    known: list[dict[str, Any]] = []
     for _ in range(samples):
         hp = space.sample(rng)
+        if hp.values in known:
+            continue  # a small space
+        known.append(dict(hp.values))
         words = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in hp.values.items())
+        words = words or "the only design"
         yield _checked(space, words, hp, data)
 
 
@@ -99,5 +105,5 @@ def _checked(space: Space, name: str, hp: HyperParameters, data: TrialData) -> C
             loss = train(trial, data)[0]["loss"]
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
-        problem = f"{type(error).__name__}: {lines[0]}"
+        problem = lines[0] if isinstance(error, DesignError) else f"{type(error).__name__}: {lines[0]}"
     return CheckResult(name, problem, loss, time.perf_counter() - began)

@@ -148,7 +148,9 @@ def describe_space(space: Space, costs: Costs | None = None) -> list[RenderableT
     about = (space.namespace.get("__doc__") or "").strip().partition("\n\n")[0]
     parts: list[RenderableType] = [Text(str(space.path), style="bold"), Text(" ".join(about.split())), Text()]
     parts += _choice_tables(choices)
-    parts.append(Text(f"{len(choices.space)} choices, {size.combinations:,} combinations{ranges}."))
+    counts = [(len(choices.space), "choice"), (size.combinations, "combination")]
+    words = ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in counts)
+    parts.append(Text(f"{words}{ranges}."))
     if space.baselines:
         parts += [Text(), _baseline_table(space)]
     others = {name: value for name, value in space.references.items() if name not in space.baselines}

@@ -102,6 +102,8 @@ def build_user_model(network: Custom, spec: DataSpec) -> keras.Model:
     if getattr(outputs, "shape", None) != (None, classes):
         shape = getattr(outputs, "shape", type(outputs).__name__)
         raise DesignError(f"build(hp): the model must return one value per class, (n, {classes}), not {shape}")
+    if not from_logits:
+        _check_probabilities(keras.Model(pixels, outputs), spec)
     activation = "softmax" if from_logits else "linear"
     outputs = keras.layers.Activation(activation, dtype="float32", name="class_probabilities")(outputs)
     wrapped = keras.Model(pixels, outputs, name="fer")
@@ -109,6 +111,26 @@ def build_user_model(network: Custom, spec: DataSpec) -> keras.Model:
     wrapped.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     _trainings[wrapped] = training
     return wrapped
+
+
+def _check_probabilities(model: keras.Model, spec: DataSpec) -> None:
+    """Check that a model's outputs are probabilities: by its last layer, or where that does not tell, by its outputs.
+
+    Raises:
+        DesignError: They are not.
+    """
+    last = model.outputs[0]._keras_history.operation
+    while getattr(last, "outputs", None) and isinstance(last, keras.Model):
+        last = last.outputs[0]._keras_history.operation
+    if getattr(last, "activation", None) is keras.activations.softmax or type(last).__name__ == "Softmax":
+        return
+    images = np.random.default_rng(0).integers(0, 256, (4, *spec.input_shape)).astype(np.float32)
+    values = keras.ops.convert_to_numpy(model(images, training=False)).astype(np.float64)
+    if values.min() < 0 or not np.allclose(values.sum(axis=1), 1, atol=0.02):  # bfloat16 has three digits
+        raise DesignError(
+            "build(hp): the model's outputs are no probabilities; let it end with a softmax, as in "
+            "Dense(classes, activation='softmax'), or give its loss from_logits=True"
+        )
 
 
 def _scales_pixels(model: keras.Model) -> bool:

@@ -27,6 +27,10 @@ def load_run_dataset(run: Path, info: RunInfo, data: str | None = None, ferplus_
     source = data or info.data.get("sources") or info.data["source"]
     labels = str(info.settings.get("labels") or "fer2013")
     options = DataOptions.from_dict(info.data.get("options", {}))
+    for path in () if data else [source] if isinstance(source, str) else source:
+        if path not in ("auto", "toy") and not Path(path).exists():
+            where = "" if Path(path).is_absolute() else ", relative to the folder where it was started"
+            raise UserError(f"the data of {run} were read from {path}{where}; they are not there: give --data PATH")
     dataset = load_dataset(source, labels=labels, ferplus_csv=ferplus_csv, options=options)
     if dataset.fingerprint != info.data["fingerprint"]:
         raise UserError(f"{dataset.source} is not the data set that {run} was searched on; give --data", EXIT_MISMATCH)

@@ -79,7 +79,6 @@ def _check_trials(folder: RunFolder, info: dict[str, Any] | None) -> Iterator[Pr
     problem, oracle = _read(run / ORACLE_FILE)
     if problem or oracle is None:
         if folder.trial_files():
-            yield Problem(f"{_before_hint(problem)}; it can be rebuilt from the trials", lambda: _rebuild_oracle(run))
             ended: set[str] = set()
             for file in folder.trial_files():
                 content = read_json_if_valid(file) or {}
@@ -88,6 +87,8 @@ def _check_trials(folder: RunFolder, info: dict[str, Any] | None) -> Iterator[Pr
             for file in folder.trial_files():
                 trial_id = file.parent.name.removeprefix(TRIAL_PREFIX)
                 yield from check_trial(TrialContext(run, trial_id, {}, trial_id in ended, info))
+            # last, because it is rebuilt from the trials
+            yield Problem(f"{_before_hint(problem)}; it can be rebuilt from the trials", lambda: _rebuild_oracle(run))
         return
     ended = set(oracle.get("end_order", ()))
     for trial_id in oracle.get("start_order", ()):

@@ -34,8 +34,9 @@ def check_same_run(state: SearchState, info: dict[str, Any]) -> None:
     raised = check_identity(folder.path, recorded, current, BUDGET_OPTIONS if settings.extend else (), differences)
     if "--max-epochs" in raised and settings.tuner in TUNERS_WITH_RUNGS:
         raise UserError(
-            "--extend: the rungs follow from --max-epochs; choose another --name for more, or, with Hyperband, give "
-            "--extend alone for one more iteration of the brackets",
+            f"--extend: --max-epochs of a search with --tuner {settings.tuner} cannot be changed, since it decides "
+            "when trials are stopped; start another search with another --name"
+            + (", or give --extend alone for one more iteration" if settings.tuner == "hyperband" else ""),
             EXIT_MISMATCH,
         )
     if "modules" not in info["space"] and state.space.modules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from fer_search.data.split import Split, make_split
 from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.schema import RUN_FILE
 from fer_search.search.display import events
 from fer_search.search.display.formatting import format_range, plural
 from fer_search.search.display.messages import describe_end, describe_plan, rerun_hint
@@ -50,6 +52,8 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
         UserError: An error that the user can fix: 2 an input; 4 the folder is in use, damaged, or its disk is full; 5
             the run was started with other settings.
     """
+    if settings.extend and not os.path.lexists(settings.folder / RUN_FILE):
+        raise UserError(f"--extend: there is no run {settings.folder}; start it without --extend, or check --name")
     loaded = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
     reporter.show(events.Preparing("Reading the data set"))
     # before weights are downloaded: a wrong --data shows at once

@@ -37,3 +37,11 @@ def test_designs_are_checked_with_the_classes_of_the_data(tiny_space, rng):
     data = Dataset(images, np.repeat([0, 1, 2], 8), np.zeros(24, np.uint8), "n", "s", classes=("a", "b", "c"))
     results = list(check_space(load_space(tiny_space, fixed=ONE_NETWORK), samples=1, dataset=data))
     assert [result.problem for result in results] == ["", "", ""]
+
+
+def test_a_design_is_checked_once_and_always_named(tmp_path):
+    (tmp_path / "one.py").write_text(
+        "from fer_search.design import *\ndef design(hp):\n    return Design(network=Plain(stages=((2,),)))\n"
+    )
+    (result,) = check_space(load_space(tmp_path / "one.py"), samples=3)
+    assert (result.name, result.problem) == ("the only design", "")

@@ -19,3 +19,12 @@ def test_a_data_set_that_differs_in_one_label_is_refused(searched_run, monkeypat
     with pytest.raises(UserError, match=r"is not the data set that .*small was searched on; give --data") as error:
         load_run_dataset(searched_run, info, "other.npz")
     assert error.value.exit_code == EXIT_MISMATCH
+
+
+def test_data_that_are_not_there_any_more_are_reported_with_the_run(searched_run):
+    info = load_run(searched_run)
+    relative = "data/faces, relative to the folder where it was started"
+    for path, where in (("data/faces", relative), ("/no/faces", "/no/faces")):
+        moved = dataclasses.replace(info, data={**info.data, "source": path})
+        with pytest.raises(UserError, match=f"were read from {where}; they are not there: give --data PATH"):
+            load_run_dataset(searched_run, moved)

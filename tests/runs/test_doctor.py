@@ -88,6 +88,15 @@ def test_a_lost_oracle_is_rebuilt_from_the_trials(search, state, tmp_path, monke
     assert state(run) == state(tmp_path / "uninterrupted" / "tiny")
 
 
+def test_a_lost_oracle_and_a_damaged_trial_are_repaired_in_one_go(run):
+    (run / "oracle.json").unlink()
+    (run / "trial_0001" / "trial.json").write_text("{")
+    lines = repair(run, find_problems(run))
+    assert len(lines) == 2
+    assert all(line.startswith("repaired: ") for line in lines)
+    assert find_problems(run) == []
+
+
 def test_a_lost_epoch_table_is_rebuilt_from_its_trial(run, state):
     before = state(run)
     (run / "trial_0000" / "epochs.csv").write_text("")

@@ -51,7 +51,7 @@ def test_extend_by_epochs_is_for_new_trials_and_recorded(search, tmp_path):
     info = json.loads((tmp_path / "tiny" / "run.json").read_text())
     assert info["extended"][0]["to"] == {"--max-trials": 4, "--max-epochs": 5}
     assert search(tmp_path / "h", tuner="hyperband", max_trials=None, max_epochs=2, factor=2) == 0
-    with pytest.raises(UserError, match="rungs"):
+    with pytest.raises(UserError, match="--max-epochs of a search with --tuner hyperband cannot be changed"):
         search(tmp_path / "h", tuner="hyperband", max_trials=None, max_epochs=4, factor=2, extend=True)
 
 

@@ -162,7 +162,9 @@ def in_words(confirmed: pd.DataFrame) -> str:
     seeds = int(rows["seeds"].iloc[0])
     mean = f", mean of {seeds} seeds" if seeds > 1 else ""
     metrics = [("balanced accuracy", "balanced_accuracy"), ("macro F1", "macro_f1")]
-    others = [f"{name} {formatting.percent(rows[key].mean())}" for name, key in metrics if rows[key].notna().all()]
+    others = [
+        f"{name} {' and '.join(map(formatting.percent, rows[key]))}" for name, key in metrics if rows[key].notna().all()
+    ]
     suffix = f"; {', '.join(others)}" if others else ""
     return f"Tested: {rows['design'].iloc[0]}, trained again, has {' and '.join(parts)}{mean}{suffix}."
 

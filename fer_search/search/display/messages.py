@@ -69,7 +69,7 @@ def _exhausted(settings: Settings, done: int, planned: int | None, out_of_patien
         return f"{ended}: no new best one among the last {settings.search_patience} (--search-patience)."
     grid = settings.tuner == "grid"
     tried = "all combinations of the space are tried" if grid else "no untried design is left in the space"
-    return f"{ended}: {tried} (--fix fewer choices, or widen the space)."
+    return f"{ended}: {tried} ({'--fix fewer choices, or ' if settings.fix else ''}widen the space)."
 
 
 def describe_end(
