@@ -179,8 +179,8 @@ def hold_out(
         if len(own) < 2:
             count = "only one training image" if len(own) else "no training image"
             raise UserError(
-                f"{dataset.source}: {name} has {count}, copies not counted, and validation takes one as well; add images, "
-                f"or leave the class out: --map {name}=drop"
+                f"{dataset.source}: {name} has {count}, copies not counted, and validation takes one as well; add "
+                f"images, or leave the class out: --map {name}=drop"
             )
         chosen.append(own[: min(max(1, round(share * len(own))), len(own) - 1)])
     held = np.isin(units, np.concatenate(chosen))

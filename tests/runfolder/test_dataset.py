@@ -25,6 +25,6 @@ def test_data_that_are_not_there_any_more_are_reported_with_the_run(searched_run
     info = load_run(searched_run)
     relative = "data/faces, relative to the folder where it was started"
     for path, where in (("data/faces", relative), ("/no/faces", "/no/faces")):
-        moved = dataclasses.replace(info, data={**info.data, "source": path})
+        moved = dataclasses.replace(info, data={**info.data, "source": path, "sources": None})
         with pytest.raises(UserError, match=f"were read from {where}; they are not there: give --data PATH"):
             load_run_dataset(searched_run, moved)
