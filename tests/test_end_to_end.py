@@ -100,11 +100,13 @@ def test_a_design_added_by_hand_is_trained(call, colours, tmp_path, monkeypatch)
     call("run", "--space", "space.py", "--name", "own", *DATA, *SMALL)
     out, _ = call("add", "results/own", "filters=6", "cutout=8", "--no-run")
     assert "Added: filters 6, cutout 8" in out
+    assert "same design" not in out
     command = out.strip().splitlines()[-1].removeprefix("To train: ")
     assert "--group-by '^(P\\d)'" in command
     executed = []
     monkeypatch.setattr("os.execv", lambda program, arguments: executed.append(arguments))
-    call("add", "results/own", "cutout=0")
+    out, _ = call("add", "results/own", "cutout=0")
+    assert "is the same design: this one shows what another seed gives." in out
     assert executed[0][-2:] == ["--space", "space.py"]
     assert executed[0][executed[0].index("-m") :][:4] == ["-m", "fer_search.cli", "run", "--space"]
     call("run", "--space", "space.py", "--name", "own", *DATA, *SMALL)

@@ -63,6 +63,7 @@ def add(
     from fer_search.runfolder.json_files import read_json
     from fer_search.runfolder.queue import enqueue
     from fer_search.runfolder.schema import ORACLE_FILE
+    from fer_search.runfolder.trial_files import read_trial_records
     from fer_search.search.proposing.queued import with_values
     from fer_search.terminal import printable
 
@@ -79,10 +80,17 @@ def add(
     hp = with_values(space, given)
     enqueue(run, dict(hp.values))
     print(printable("Added: " + ", ".join(f"{name} {value}" for name, value in hp.values.items())))
+    if same := [one.trial for one in read_trial_records(run) if _choices(one.values) == hp.values]:
+        print(f"Trial {int(same[-1])} is the same design: this one shows what another seed gives.")
     if folder.in_use():
         print("The running search tries it next.")
     else:
         _continue(run, info, no_run)
+
+
+def _choices(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's values without those that Keras Tuner adds."""
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
 def _open(run: Path) -> tuple[RunFolder, dict[str, Any]]:
