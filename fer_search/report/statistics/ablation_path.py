@@ -155,4 +155,4 @@ def _measured(change: str, rows: pd.DataFrame, images: int | None) -> Step:
 def _estimated(change: str, before: Step, gain: tuple[float, float]) -> Step:
     accuracy = before.accuracy + gain[0]
     half = float(np.hypot(np.nan_to_num((before.high - before.low) / 2), 1.96 * gain[1]))
-    return Step(change, accuracy, accuracy - half, accuracy + half)
+    return Step(change, accuracy, max(accuracy - half, 0.0), min(accuracy + half, 1.0))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fer_search.report import formatting
-from fer_search.report.statistics.inference import mean_interval
+from fer_search.report.statistics.inference import mean_interval, repeated_interval
 from fer_search.report.tables.trials import CHOICE
 from fer_search.runfolder.choices import MAX_LISTED_VALUES, Choice
 
@@ -80,7 +80,9 @@ def common_epochs(designs: pd.DataFrame, curves: pd.DataFrame) -> int | None:
     return int(max((epochs for epochs in ended if epochs <= budget), default=budget))
 
 
-def at_epochs(designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = None) -> Comparison:
+def at_epochs(
+    designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = None, images: int | None = None
+) -> Comparison:
     """Return the designs with their best accuracy within the same number of epochs.
 
     Hyperband stops bad trials early: comparing final accuracies would compare budgets, not choices.
@@ -89,6 +91,7 @@ def at_epochs(designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = 
         designs: from ``load_designs``.
         curves: from ``load_epochs``.
         epochs: the budget; ``common_epochs`` by default.
+        images: number of validation images, for the intervals of designs with several seeds; None where unknown.
     """
     budget = common_epochs(designs, curves) if epochs is None else epochs
     equal_time, curves = "budget" in curves, in_budgets(curves)
@@ -99,10 +102,15 @@ def at_epochs(designs: pd.DataFrame, curves: pd.DataFrame, epochs: int | None = 
     reached = curves.groupby("trial")["epoch"].max()
     within = curves[curves["epoch"] <= budget].groupby("trial")["val_accuracy"].max()
     last, accuracy = trial.map(reached).astype(float), trial.map(within).astype(float)
+    ends = designs[["accuracy", "low", "high"]].astype(float)
     for row in designs.index[designs["seeds"] > 1]:  # the mean over its seeds
         trials = [name for name in cast("list[str]", designs.at[row, "trials"]) if reached.get(name, 0) >= budget]
-        accuracy[row] = within.reindex(trials).mean() if trials else np.nan
-    kept = designs.assign(accuracy=accuracy)[(last >= budget) & ~failed & accuracy.notna()]
+        seeds = within.reindex(trials).dropna().to_numpy(float)
+        ends.loc[row] = repeated_interval(seeds, images) if len(seeds) else (np.nan,) * 3
+        accuracy[row] = seeds.mean() if len(seeds) else np.nan
+    kept = designs.assign(accuracy=accuracy, low=ends["low"], high=ends["high"])[
+        (last >= budget) & ~failed & accuracy.notna()
+    ]
     shorter = ~failed & ((last < budget) | ((last >= budget) & accuracy.isna()))  # or its first epoch ends later
     return Comparison(_sorted(kept), budget, int(shorter.sum()), int(failed.sum()), equal_time)
 

@@ -29,7 +29,8 @@ def effects(fit: JointFit | None, level: float = 0.95) -> pd.DataFrame:
         One row a comparison: of a choice with few values, each against the first one of the space; of a number, its
         upper quantiles against the lowest one. Columns: ``choice``, ``value`` and ``against`` (as text), ``designs``
         and ``designs_against``, ``difference``, ``low``, ``high`` (fractions: 0.01 is a point; Student's t interval of
-        this one comparison) and ``p`` (of no difference, two-sided, uncorrected). Whether the choice matters is in
+        this one comparison, within -1 and 1, which it fills where the designs do not separate the value from others)
+        and ``p`` (of no difference, two-sided, uncorrected). Whether the choice matters is in
         ``importance.importances``.
     """
     from scipy.special import stdtr, stdtrit
@@ -43,7 +44,7 @@ def effects(fit: JointFit | None, level: float = 0.95) -> pd.DataFrame:
             half = float(stdtrit(fit.dof, 0.5 + level / 2)) * error
             p = float(2 * stdtr(fit.dof, -abs(difference) / error)) if error > 0 else 1.0
             about = (term.choice.name, point.name, first.name, point.designs, first.designs)
-            rows.append((*about, difference, difference - half, difference + half, p))
+            rows.append((*about, difference, max(difference - half, -1.0), min(difference + half, 1.0), p))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -196,7 +196,7 @@ def _largest_contrast(fit: JointFit, index: int, alpha: float) -> dict[str, Any]
     half = float(np.sqrt(dof * fdtri(dof, fit.dof, 1 - alpha))) * error
     about = {"value": points[high].name, "against": points[low].name, "difference": difference}
     about |= {"designs": points[high].designs, "designs_against": points[low].designs}
-    return about | {"low": difference - half, "high": difference + half}
+    return about | {"low": max(difference - half, -1.0), "high": min(difference + half, 1.0)}
 
 
 class ValuePoint:

@@ -91,7 +91,7 @@ class RunAnalysis:
     def compared(self, budget: int | None) -> Comparison:
         """Return the designs compared at a budget."""
         if budget not in self._compared:
-            self._compared[budget] = at_epochs(self.designs, self.curves, budget)
+            self._compared[budget] = at_epochs(self.designs, self.curves, budget, self.info.validation)
         return self._compared[budget]
 
     @cached_property

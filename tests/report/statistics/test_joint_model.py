@@ -8,6 +8,7 @@ import pytest
 import statsmodels.formula.api as smf
 from statsmodels.stats.anova import anova_lm
 
+from fer_search.report.statistics.effects import effects
 from fer_search.report.statistics.importance import importances_of
 from fer_search.report.statistics.joint_model import Measurements, fit_joint_model
 from fer_search.runfolder.choices import Choice
@@ -107,3 +108,16 @@ def test_equal_accuracies_do_not_divide_by_zero() -> None:
     table = importances_of(fit)
     assert np.isfinite(table[["share", "share_low", "share_high", "p", "difference"]].to_numpy(float)).all()
     assert (table["verdict"] != "matters").all()
+
+
+def test_choices_that_varied_together_have_intervals_of_all_accuracies() -> None:
+    """Their effects cannot be separated: no interval is wider than a difference of accuracies can be."""
+    measurements = measured(np.random.default_rng(0), 40, [10])
+    together = measurements.designs.assign(**{"choice.d": measurements.designs["choice.a"]})
+    choices = (*CHOICES, Choice("d", "Choice", ("x", "y")))
+    fit = fit_joint_model(measurements._replace(designs=together), choices)
+    assert fit is not None
+    for table in (effects(fit), importances_of(fit)):
+        ends = table.set_index("choice").loc[["a", "d"], ["low", "high"]].to_numpy(float)
+        assert ends.tolist() == [[-1.0, 1.0]] * 2
+        assert table.set_index("choice").loc["c", "high"].max() < 0.5

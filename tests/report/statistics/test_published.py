@@ -184,6 +184,9 @@ def test_verdict_and_ablation_path_use_the_mean_over_seeds(run: Path) -> None:
     info, compared = analysis.info, analysis.compared(analysis.budget)
     steps = ablation_path(compared, analysis.fit, info.choices, list(info.baselines), info.validation)
     assert steps[0].accuracy == pytest.approx(0.61)
+    for budget in (1, analysis.budget):  # intervals are of the accuracy at the budget
+        for _, row in analysis.compared(budget).trials.query("seeds > 1").iterrows():
+            assert row["low"] < row["accuracy"] < row["high"]
     assert steps[-1].source == "measured, mean of 3 seeds"
 
 
