@@ -21,6 +21,8 @@ from fer_search.data.walk import walk
 from fer_search.errors import UserError
 
 LITTER = ("thumbs.db", "desktop.ini")  # files that operating systems leave in picture folders
+# Of notes and lists among the pictures. Files of other names count: a picture is not left out for want of a suffix.
+NOT_PICTURES = (".txt", ".md", ".csv", ".json", ".xml", ".html", ".log", ".yaml", ".yml", ".pdf", ".py")
 
 Reader = Callable[[str], bytes]
 
@@ -37,7 +39,8 @@ def read_folders(folder: Path, options: DataOptions, cache: Path | None = None) 
 def is_picture(name: str) -> bool:
     """Return whether a file counts as a picture: by its name, or because it is in a class folder of a split."""
     parts = name.lower().split("/")
-    in_class = len(parts) > 2 and split_of(parts[-3]) is not None and parts[-1] not in LITTER
+    in_class = len(parts) > 2 and split_of(parts[-3]) is not None
+    in_class = in_class and parts[-1] not in LITTER and not parts[-1].endswith(NOT_PICTURES)
     return in_class or is_picture_name(parts[-1])
 
 

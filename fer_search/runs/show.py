@@ -51,15 +51,16 @@ def describe_trial(run: Path, wanted: str) -> list[RenderableType]:
     facts = [f"{title(row).capitalize()}: {row['status']}, validation accuracy {with_interval(row)}"]
     if not pd.isna(row["message"]):
         facts.append(str(row["message"]))
-    facts.append(
-        f"{count(row['parameters'])} parameters, {gigaflops(row['flops'])} GFLOP an image, {duration(row['seconds'])}"
-    )
+    if not pd.isna(row["parameters"]):
+        costs = f"{count(row['parameters'])} parameters, {gigaflops(row['flops'])} GFLOP an image"
+        facts.append(costs + ("" if pd.isna(row["seconds"]) else f", {duration(row['seconds'])}"))
     if not pd.isna(row["parent"]):
         facts.append(f"continued from trial {row['parent']}")
     facts += [f"{name}: {value}" for name, value in choices(row)]
     facts.append(how_to_load(run, row))
     curves = load_epochs(run)
-    return ["\n".join(facts), _epochs_table(curves[curves["trial"] == row["trial"]])]
+    epochs = curves[curves["trial"] == row["trial"]]
+    return ["\n".join(facts), *([_epochs_table(epochs)] if len(epochs) else [])]
 
 
 def how_to_load(run: Path, row: pd.Series) -> str:

@@ -19,6 +19,7 @@ from fer_search.data.dataset import fingerprint
 from fer_search.data.load import load_dataset
 from fer_search.data.options import DataOptions
 from fer_search.data.read import read
+from fer_search.errors import UserError
 
 PLAIN = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SHOUTED = ("Angry", "Disgust", "Fear", "Happy", "SAD", "Surprise", "Neutral")
@@ -148,6 +149,16 @@ def test_files_of_operating_systems_are_ignored(small, tmp_path: Path) -> None:
         (folder / name).write_bytes(b"litter")
     (folder / "README.txt").write_text("about")
     assert_same(read(folder), small.in_folders())
+
+
+def test_notes_and_lists_among_the_pictures_are_ignored(small, tmp_path: Path) -> None:
+    folder = small.folders(tmp_path / "f")
+    for name in ("train/happy/notes.txt", "train/README.md", "test/sad/labels.CSV"):
+        (folder / name).write_text("about these pictures")
+    assert load_dataset(str(folder)).fingerprint == load_dataset(str(small.zip(tmp_path / "f.zip"))).fingerprint
+    (folder / "train" / "happy" / "picture").write_bytes(b"not one")  # without a suffix it may be one
+    with pytest.raises(UserError, match="train/happy/picture is cut short or not an image"):
+        load_dataset(str(folder))
 
 
 def test_files_of_operating_systems_in_zips_are_ignored(small, tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def _significance(info: RunInfo, scored: pd.DataFrame) -> str:
     shorter = int((trained_for < trained_for.iloc[0]).fillna(False).sum())
     less = "a shorter time" if "budget" in scored else "fewer epochs"
     trained = f" {shorter} of them trained for {less}." if shorter else ""
+    if shorter == others > 1:
+        trained = f" But all of them trained for {less}."
     equals = int(scored["indistinguishable_from_best"].sum()) - 1
     one_seed = "" if (scored["seeds"] > 1).any() else ", one seed each"
     test = f"(95%, Bonferroni, {info.validation:,} validation images{one_seed})"

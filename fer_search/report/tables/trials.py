@@ -143,7 +143,7 @@ def _row(record: TrialRecord, facts: _Facts) -> dict[str, Any]:
         "accuracy": best["val_accuracy"] if best else _stock_accuracy(record, facts.goal, status),
         "indistinguishable_from_best": False,
         "best_epoch": epoch,
-        "epochs": facts.last.get(record.trial, values.get("tuner/epochs")),
+        "epochs": facts.last.get(record.trial, None if design else values.get("tuner/epochs")),  # of a stock project
         "seconds": facts.seconds.get(record.trial),
         "balanced_accuracy": best.get("val_balanced_accuracy"),
         "macro_f1": best.get("val_macro_f1"),

@@ -38,6 +38,15 @@ def test_trials_are_sorted_best_first_and_failed_last(tmp_path: Path) -> None:
     assert (done["low"] < done["accuracy"]).all()
 
 
+def test_a_trial_that_failed_before_its_first_epoch_has_no_epochs(tmp_path: Path) -> None:
+    run = runs.write_failed(tmp_path / "run", trials=1)
+    file = run / "trial_0000" / "trial.json"
+    content = json.loads(file.read_text())
+    content["hyperparameters"]["values"]["tuner/epochs"] = 9  # what the tuner planned
+    file.write_text(json.dumps(content))
+    assert pd.isna(report.load_trials(run)["epochs"].item())
+
+
 def test_inactive_choices_are_missing(tmp_path: Path) -> None:
     table = report.load_trials(runs.write_random(tmp_path / "run"))
     strided = table[f"{CHOICE}downsample"] == "strided"
