@@ -176,8 +176,8 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "picture in no class folder": (changed_file("train/x.png", bytes), ("train/ holds pictures",)),
     "not an image": (changed_file("train/angry/x.png", lambda old: b"hello"), ("train/angry/x.png", "not an image")),
     "not an image by its name": (
-        changed_file("test/happy/list.txt", lambda old: b"1, 2"),
-        ("test/happy/list.txt", "not an image"),
+        changed_file("test/happy/list.dat", lambda old: b"1, 2"),
+        ("test/happy/list.dat", "not an image"),
     ),
     "empty picture": (changed_file("train/sad/x.jpg", lambda old: b""), ("train/sad/x.jpg", "not an image")),
     "link to nowhere": (broken_link, ("gone.png cannot be read",)),
