@@ -12,7 +12,6 @@ from fer_search.report.formatting import label, points_interval, rows, signed_po
 from fer_search.report.statistics.importance import MATTERS
 
 MAX_ROWS = 12
-MAX_POINTS = 100  # that two accuracies can differ by
 
 
 def plot_importances(
@@ -33,7 +32,8 @@ def plot_importances(
     matters = [row.verdict == MATTERS for row in rows(shown)]
     colours = [TRIAL if sure else MUTED for sure in matters]
     half = 100 * (shown["high"] - shown["low"]) / 2
-    unknown = half > MAX_POINTS  # such intervals run out of the chart, instead of shrinking all others to dots
+    # Intervals that end where accuracies do run out of the chart, instead of shrinking all others to dots.
+    unknown = (shown["low"] <= -1) | (shown["high"] >= 1)
     figure.add_scatter(
         x=(100 * shown["difference"]).round(3).tolist(),
         y=[_name(row) for row in rows(shown)],

@@ -41,6 +41,11 @@ def plot_path(steps: Sequence[Step]) -> go.Figure:
         hovertemplate="%{text}<extra></extra>",
     )
     figure.update_xaxes(tickformat=".1%", showgrid=True)
+    known = [step for step in steps if step.low > 0 and step.high < 1]
+    if known and len(known) < len(steps):  # an interval of all accuracies runs out of the chart
+        ends = [end for step in known for end in (step.low, step.high)]
+        ends += [step.accuracy for step in steps if step.accuracy == step.accuracy]
+        figure.update_xaxes(range=[max(min(ends) - 0.01, 0), min(max(ends) + 0.01, 1)])
     figure.update_yaxes(tickformat=None, type="category", range=[len(steps) - 0.5, -0.5])
     return figure.update_layout(height=90 + 40 * max(len(steps), 2))
 

@@ -19,6 +19,7 @@ from fer_search.report import figures
 from fer_search.report.figures.export import figure_names
 from fer_search.report.figures.theme import epoch_ticks, group_references
 from fer_search.report.page.comparison import write_comparison
+from fer_search.report.statistics.ablation_path import Step
 from fer_search.report.statistics.budgets import levels
 from fer_search.report.tables.analysis import RunAnalysis, load_analysis
 from fer_search.report.tables.predictions import calibration, confusion, per_class
@@ -103,9 +104,15 @@ def test_importance_figure_marks_significant_choices(analysis: RunAnalysis) -> N
 
 def test_an_unknown_effect_does_not_shrink_the_others(analysis: RunAnalysis) -> None:
     table = analysis.importances.copy()
-    table.loc[table.index[-1], ["low", "high"]] = -900.0, 900.0
+    table.loc[table.index[-1], ["low", "high"]] = -1.0, 1.0
     known = 100 * table[["low", "high"]].iloc[:-1].abs().to_numpy().max()
     assert known < figures.plot_importances(table).layout.xaxis.range[1] < 3 * known
+
+
+def test_an_unknown_accuracy_on_the_path_does_not_shrink_the_others() -> None:
+    steps = [Step("plain", 0.5, 0.48, 0.52, ("0",)), Step("flip yes", 0.51, 0.0, 1.0), Step("cut", 0.55, 0.53, 0.57)]
+    assert figures.plot_path(steps).layout.xaxis.range == pytest.approx((0.47, 0.58))
+    assert figures.plot_path([steps[0], steps[2]]).layout.xaxis.range is None
 
 
 @pytest.mark.parametrize("against", ["trials", "epochs", "hours"])
