@@ -205,8 +205,12 @@ def parse_value(choices: HyperParameters, name: str, text: str) -> Any:
         ChoiceError: There is no such choice, or it cannot have this value.
     """
     choice = find_choice(choices, name)
-    for value in listed_values(choice):
+    listed = listed_values(choice)
+    for value in listed:
         if str(value).lower() == text.strip().lower():
+            return value
+    for value in listed:  # 0 for 0.0, 1e-3 for 0.001
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == _number(text):
             return value
     try:
         value = {kinds.Int: int, kinds.Float: float}[type(choice)](text)
@@ -214,6 +218,13 @@ def parse_value(choices: HyperParameters, name: str, text: str) -> Any:
         value = text
     check_value(choice, value)
     return value
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def find_choice(choices: HyperParameters, name: str) -> Any:

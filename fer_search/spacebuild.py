@@ -10,6 +10,7 @@ from keras_tuner import HyperParameters
 from fer_search.design import Augmentation, Custom, Design, Optimisation
 from fer_search.design.checks import DesignError
 from fer_search.design.custom import register
+from fer_search.tuner_entries import without_tuner_entries
 
 BATCH_SIZE = 32  # keras.Model.fit's default; a choice named batch_size, or --batch-size, changes it
 Maker = Callable[[HyperParameters], Design]
@@ -37,7 +38,7 @@ def functions_of(namespace: dict[str, Any]) -> tuple[Maker, Namer] | None:
 
     def make(hp: HyperParameters) -> Design:
         changes = augment(hp)
-        values = {key: value for key, value in hp.values.items() if not key.startswith("tuner/")}
+        values = without_tuner_entries(hp.values)
         batch_size = int(values.get("batch_size", BATCH_SIZE))
         # The optimiser and its learning rate are those that build(hp) compiled.
         optimisation = Optimisation(batch_size=batch_size, schedule="constant", precision="float32")

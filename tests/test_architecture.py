@@ -30,7 +30,7 @@ LAYERS = (
     ("data",),
     ("space", "spacefile", "spaceguard", "spaceimports", "spacebuild", "choices", "choicechecks"),
     ("design",),
-    ("files", "pictures", "console", "terminal", "xla_flags", "fast_imports"),
+    ("files", "pictures", "tuner_entries", "console", "terminal", "xla_flags", "fast_imports"),
     ("errors",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -112,3 +112,9 @@ def test_every_error_has_its_exit_code_and_one_line(call, monkeypatch, error, co
 def test_an_unknown_value_of_an_option_is_reported_with_the_known_ones(call):
     _, _, err = call("run", "--tuner", "rando")
     assert err.startswith("fer-search: Invalid value for '--tuner': 'rando' is not one of 'guided', 'hyperband'")
+
+
+def test_a_misspelt_objective_is_reported_before_the_data_are_read(call, tiny_space):
+    code, _, err = call("run", "--space", tiny_space, "--data", "nowhere", "--objective", "auc")
+    assert code == 2
+    assert "--objective auc: not a recorded metric" in err

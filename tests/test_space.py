@@ -2,7 +2,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from keras_tuner import HyperParameters
 
+from fer_search.choices import ChoiceError, parse_value
 from fer_search.design import Augmentation, Evaluation, Head, Optimisation, Plain
 from fer_search.errors import UserError
 from fer_search.space import load_space
@@ -84,6 +86,16 @@ def test_published_recipes_are_baselines_of_modern():
     assert resnet.network.stages == ((64, 64), (128, 128), (256, 256), (512, 512))
     assert (resnet.network.stem, resnet.network.shortcut, resnet.network.downsample) == (64, "identity", "strided")
     assert (resnet.augmentation.mixup_alpha, resnet.augmentation.label_smoothing) == (1.0, 0.1)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0.0), ("5E-1", 0.5), (" 0.5 ", 0.5)])
+def test_a_number_may_be_written_otherwise_than_in_the_space(text, value):
+    choices = HyperParameters()
+    choices.Choice("dropout", [0.0, 0.5])
+    choices.Boolean("flip")
+    assert parse_value(choices, "dropout", text) == value
+    with pytest.raises(ChoiceError, match="flip must be one of"):
+        parse_value(choices, "flip", "1")
 
 
 def test_a_fixed_choice_has_one_value_in_every_design(rng):

@@ -14,6 +14,7 @@ import typer
 from fer_search.commands.default_space import CPU_SPACE, FOLDER, GPU_SPACE
 from fer_search.commands.options import RESULTS, GivenRun
 from fer_search.errors import EXIT_RUN_FOLDER, UserError
+from fer_search.tuner_entries import without_tuner_entries
 
 if TYPE_CHECKING:
     from fer_search.runfolder.folder import RunFolder
@@ -80,17 +81,12 @@ def add(
     hp = with_values(space, given)
     enqueue(run, dict(hp.values))
     print(printable("Added: " + ", ".join(f"{name} {value}" for name, value in hp.values.items())))
-    if same := [one.trial for one in read_trial_records(run) if _choices(one.values) == hp.values]:
+    if same := [one.trial for one in read_trial_records(run) if without_tuner_entries(one.values) == hp.values]:
         print(f"Trial {int(same[-1])} is the same design: this one shows what another seed gives.")
     if folder.in_use():
         print("The running search tries it next.")
     else:
         _continue(run, info, no_run)
-
-
-def _choices(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trial's values without those that Keras Tuner adds."""
-    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
 def _open(run: Path) -> tuple[RunFolder, dict[str, Any]]:

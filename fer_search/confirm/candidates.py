@@ -36,6 +36,8 @@ class Candidate:
         val_losses: Validation loss of each epoch of the trial. A plateau schedule follows these, since a confirmation
             holds no validation images out.
         micro_batches: Gradient accumulation steps that the trial needed.
+        horizon: Number of epochs of the search's longest training if this one ends earlier, at the trial's best epoch:
+            its low-resolution epochs are those of the trial. 0 means ``epochs``.
     """
 
     trial: str
@@ -45,6 +47,7 @@ class Candidate:
     accuracy: float
     val_losses: tuple[float, ...]
     micro_batches: int = 1
+    horizon: int = 0
 
     @property
     def title(self) -> str:
@@ -87,8 +90,9 @@ def choose_candidates(
         if design not in candidates and (wanted or len(candidates) < top):
             count, losses = _epochs(row, design, curves, full_epochs or max_epochs, epochs)
             name = None if pd.isna(row["name"]) else str(row["name"])
+            horizon = 0 if epochs else full_epochs or max_epochs
             candidates[design] = Candidate(
-                row["trial"], name, design, count, float(row["accuracy"]), losses, micro_batches
+                row["trial"], name, design, count, float(row["accuracy"]), losses, micro_batches, horizon
             )
     return list(candidates.values())
 

@@ -265,6 +265,7 @@ class _Confirmation:
             devices=self.settings.devices,
             micro_batches=candidate.micro_batches,
             schedule_losses=candidate.val_losses,
+            horizon=candidate.horizon,
         )
 
     def _record_ensembles(self) -> None:

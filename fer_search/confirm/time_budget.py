@@ -35,7 +35,7 @@ def plan_epochs(candidates: Sequence[Candidate], settings: Settings, info: RunIn
     record = None if settings.overwrite else read_confirm_json(settings.run)
     if record is not None and [begun["trial"] for begun in record["candidates"]] == [c.trial for c in candidates]:
         epochs = [int(begun["epochs"]) for begun in record["candidates"]]
-        return [dataclasses.replace(c, epochs=count) for c, count in zip(candidates, epochs, strict=True)]
+        return [dataclasses.replace(c, epochs=count, horizon=0) for c, count in zip(candidates, epochs, strict=True)]
     # An epoch of a search took longer if it shared the machine with other workers. Whether it did is not recorded, so
     # more workers than these two have in common are not counted on.
     workers = min(info.workers, settings.workers.workers or info.workers)
@@ -75,5 +75,5 @@ def fit_epochs(
                 f"--time-budget: not one epoch of {candidate.title} fits, which takes about {epoch:.0f} s; give more "
                 "time, or fewer --seeds or --top"
             )
-        fitted.append(dataclasses.replace(candidate, epochs=count))
+        fitted.append(dataclasses.replace(candidate, epochs=count, horizon=0))
     return fitted

@@ -29,7 +29,26 @@ AUTO_SIZES = (48, 64, 96)  # larger ones cost four times as much per doubling; -
 IN_MEMORY = 2**30  # bytes of images above which they are written to a memory-mapped file while they are read
 ORIENTATION = 0x0112  # EXIF tag
 
+LISTED = 5  # names of broken pictures in a message, besides the first
+
 Content = Callable[[], bytes]
+Decoded = tuple[np.ndarray, tuple[int, int], str, bool]  # what ``decode`` returns
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A picture that cannot be decoded: its name, and why."""
+
+    name: str
+    reason: str
+
+
+class BrokenPictureError(UserError):
+    """A picture cannot be decoded."""
+
+    def __init__(self, broken: Broken) -> None:
+        super().__init__(_describe([broken]))
+        self.broken = broken
 
 
 @dataclass
@@ -89,7 +108,7 @@ def decode_all(
         uint8 (n, size, size) or (n, size, size, 3), and notes on what was converted.
 
     Raises:
-        UserError: A file is truncated or not an image; the message names it.
+        UserError: Files are truncated or not images; the message names them.
     """
     size = options.image_size or choose_size(probe_sizes(contents))
     conversions = Conversions(size, options.channels)
@@ -97,19 +116,42 @@ def decode_all(
     images = allocate((len(contents), *shape), folder)
     chunks = [contents[start : start + CHUNK] for start in range(0, len(contents), CHUNK)]
 
-    def decode_chunk(chunk: Sequence[tuple[str, Content]]) -> list[tuple[np.ndarray, tuple[int, int], str, bool]]:
-        return [decode(content(), name, size, options.channels) for name, content in chunk]
+    def decode_chunk(chunk: Sequence[tuple[str, Content]]) -> list[Decoded | Broken]:
+        return [_decode_or_explain(content(), name, size, options.channels) for name, content in chunk]
 
     row = 0
+    broken: list[Broken] = []
     with ThreadPoolExecutor(min(8, 4 * (os.cpu_count() or 1))) as pool:  # more threads than cores: disks are slow
         for decoded in _bounded_map(pool, decode_chunk, chunks):
-            for pixels, own_size, mode, turned in decoded:
+            for picture in decoded:
+                if isinstance(picture, Broken):
+                    broken.append(picture)
+                    continue
+                pixels, own_size, mode, turned = picture
                 images[row] = pixels
                 conversions.sizes[own_size] += 1
                 conversions.modes[mode] += 1
                 conversions.turned += turned
                 row += 1
+    if broken:
+        raise UserError(_describe(broken))
     return images, conversions.notes()
+
+
+def _describe(broken: Sequence[Broken]) -> str:
+    text = f"{broken[0].name} is cut short or not an image ({broken[0].reason})"
+    if len(broken) == 1:
+        return f"{text}; replace or remove it"
+    others = ", ".join(picture.name for picture in broken[1 : LISTED + 1])
+    more = f" and {len(broken) - LISTED - 1:,} more" if len(broken) > LISTED + 1 else ""
+    return f"{text}, and so {'are' if len(broken) > 2 else 'is'} {others}{more}; replace or remove them"
+
+
+def _decode_or_explain(data: bytes, name: str, size: int, channels: int) -> Decoded | Broken:
+    try:
+        return decode(data, name, size, channels)
+    except BrokenPictureError as error:
+        return error.broken
 
 
 def _bounded_map(pool: ThreadPoolExecutor, call: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -156,14 +198,15 @@ def choose_size(sizes: Sequence[tuple[int, int]]) -> int:
     return max((size for size in AUTO_SIZES if size <= typical), default=DEFAULT_SIZE)
 
 
-def decode(data: bytes, name: str, size: int, channels: int = 1) -> tuple[np.ndarray, tuple[int, int], str, bool]:
+def decode(data: bytes, name: str, size: int, channels: int = 1) -> Decoded:
     """Decode one picture file.
 
     Returns:
         uint8 (size, size) or (size, size, 3); size and Pillow mode of the file; whether it was turned upright.
 
     Raises:
-        UserError: The file is truncated, too large or not an image of FORMATS.
+        BrokenPictureError: The file is truncated or not an image of FORMATS.
+        UserError: It is too large.
     """
     check_picture(len(data), name)
     try:
@@ -177,7 +220,7 @@ def decode(data: bytes, name: str, size: int, channels: int = 1) -> tuple[np.nda
         raise
     except Exception as error:  # each of Pillow's formats has its own exceptions for broken files
         reason = "no image format is recognised" if "BytesIO" in str(error) else error
-        raise UserError(f"{name} is cut short or not an image ({reason}); replace or remove it") from error
+        raise BrokenPictureError(Broken(name, str(reason))) from error
 
 
 def fit(picture: Image.Image, size: int, channels: int = 1) -> np.ndarray:

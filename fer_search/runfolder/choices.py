@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fer_search.tuner_entries import without_tuner_entries
+
 MAX_LISTED_VALUES = 8  # a numeric range with more values is not listed value by value
 
 
@@ -63,7 +65,7 @@ def active_values(choices: Sequence[Choice], values: Mapping[str, Any]) -> dict[
     for choice in choices:  # parents come before the choices that depend on them
         if choice.name in values and choice.active(active):
             active[choice.name] = values[choice.name]
-    return active | {k: v for k, v in values.items() if k not in known and not k.startswith("tuner/")}
+    return active | {k: v for k, v in without_tuner_entries(values).items() if k not in known}
 
 
 def _values(kind: str, config: Mapping[str, Any]) -> tuple[Any, ...]:

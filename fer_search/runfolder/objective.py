@@ -48,23 +48,23 @@ class Objective:
 ACCURACY = Objective()
 
 
-def parse_objective(text: str, classes: Sequence[str]) -> Objective:
+def parse_objective(text: str, classes: Sequence[str] | None) -> Objective:
     """Return the objective that --objective names.
 
     Args:
         text: A metric, with or without "val_": accuracy, loss, macro_f1, balanced_accuracy, or recall_CLASS.
-        classes: Class names of the data.
+        classes: Class names of the data; None while they are not known, when a class may have any name.
 
     Raises:
         UserError: No such metric is recorded.
     """
     name = text.strip().lower().removeprefix("val_")
     if name.startswith(RECALL):
-        if name.removeprefix(RECALL) in classes:
+        if classes is None or name.removeprefix(RECALL) in classes:
             return Objective(name)
     elif f"val_{name}" in METRICS:
         return Objective(f"val_{name}", "min" if name == "loss" else "max")
-    recalls = ", ".join(f"{RECALL}{c}" for c in classes)
+    recalls = ", ".join(f"{RECALL}{c}" for c in classes or ("CLASS",))
     raise UserError(f"--objective {text}: not a recorded metric; choose {', '.join(METRICS)}, or {recalls}")
 
 

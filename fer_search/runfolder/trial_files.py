@@ -14,6 +14,7 @@ import numpy as np
 from fer_search.errors import EXIT_RUN_FOLDER, UserError
 from fer_search.runfolder.json_files import read_json, repair_hint
 from fer_search.runfolder.schema import DESIGN_FILE, EPOCHS_FILE, ORACLE_FILE, TRIAL_FILE, TRIAL_PREFIX
+from fer_search.tuner_entries import PARENT
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class TrialRecord:
     @property
     def parent(self) -> str | None:
         """Id of the trial whose weights this one started from (Hyperband)."""
-        parent = self.values.get("tuner/trial_id")
+        parent = self.values.get(PARENT)
         return None if parent is None else str(parent)
 
 

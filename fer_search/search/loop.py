@@ -18,10 +18,11 @@ from fer_search.search.scheduling.gain import trials_without_gain
 from fer_search.search.state import SearchState
 from fer_search.search.trials.checkpoint_retention import max_trial_bytes
 from fer_search.search.trials.failures import is_folder_fault, reason
-from fer_search.search.trials.job_maker import PARENT, PreparedTrial
+from fer_search.search.trials.job_maker import PreparedTrial
 from fer_search.search.trials.signals import Stop
 from fer_search.search.window import Window
 from fer_search.training.trial import Progress, Stopped, completed_epochs
+from fer_search.tuner_entries import PARENT
 
 
 class SearchLoop:

@@ -15,6 +15,7 @@ from fer_search.data.split import Split, make_split
 from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.runfolder.folder import RunFolder
+from fer_search.runfolder.objective import parse_objective
 from fer_search.runfolder.schema import RUN_FILE
 from fer_search.search.display import events
 from fer_search.search.display.formatting import format_range, plural
@@ -54,6 +55,7 @@ def run_search(settings: Settings, reporter: events.Reporter) -> int:
     """
     if settings.extend and not os.path.lexists(settings.folder / RUN_FILE):
         raise UserError(f"--extend: there is no run {settings.folder}; start it without --extend, or check --name")
+    parse_objective(settings.objective, None)  # a misspelt one shows before the data are read
     loaded = load_space(settings.space, settings.width, settings.batch_size, settings.fix)
     reporter.show(events.Preparing("Reading the data set"))
     # before weights are downloaded: a wrong --data shows at once

@@ -24,6 +24,7 @@ from fer_search.search.trials.job_maker import JobMaker
 from fer_search.space import Space
 from fer_search.training.streaming import image_memory, select
 from fer_search.training.trial import TrialData
+from fer_search.tuner_entries import without_tuner_entries
 
 INTERVAL = 1.0  # seconds between two writes of run.json while several workers train
 
@@ -124,7 +125,7 @@ class SearchState:
         if not ranked:
             return None
         trial = self.oracle.known_trial(ranked[0])
-        choices = {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
+        choices = without_tuner_entries(trial.hyperparameters.values)
         return events.Best(int(ranked[0]), self.jobs.name(ranked[0]), trial.score, choices)
 
 

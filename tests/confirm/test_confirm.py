@@ -73,9 +73,23 @@ def test_a_design_is_trained_to_its_best_epoch_or_to_its_schedules_end(run):
     trials = load_trials(run).drop_duplicates("name").set_index("name")
     plain, pooled = sorted(choose_candidates(run, 2, (), 9, None), key=lambda one: one.title)
     assert plain.epochs == trials.loc["plain", "best_epoch"]
-    assert pooled.epochs == 9
+    assert pooled.epochs == pooled.horizon == plain.horizon == 9
+    assert choose_candidates(run, 1, (plain.trial,), 9, 1)[0].horizon == 0  # --epochs 1 has a schedule of its own
     with pytest.raises(UserError, match="plateau schedule"):
         choose_candidates(run, 1, (plain.trial,), 9, 3)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_shorter_training_has_the_low_resolution_epochs_of_the_search(confirm, monkeypatch):
+    horizons = {}
+
+    def note_horizon(trial, data, hooks, real=job_module.train):
+        horizons[trial.design.optimisation.schedule] = trial.horizon
+        return real(trial, data, hooks)
+
+    monkeypatch.setattr(job_module, "train", note_horizon)
+    assert confirm(top=2, seeds=1) == 0
+    assert horizons == {"plateau": 2, "cosine": 2}  # the search's --max-epochs
 
 
 @pytest.mark.usefixtures("made_up")

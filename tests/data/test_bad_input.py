@@ -275,16 +275,6 @@ def test_bad_input_gives_a_one_line_error_and_exit_code_2(case: str, small, tmp_
         assert part in err
 
 
-@pytest.mark.parametrize("keep", [1, 20, 60, 100, -20])
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_truncated_images_are_named(keep: int, suffix: str, small, tmp_path: Path) -> None:
-    folder = small.folders(tmp_path / "f", suffix=suffix)
-    file = sorted((folder / "test" / "happy").iterdir())[0]
-    file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(UserError, match=f"test/happy/{file.name} is cut short or not an image"):
-        load_dataset(str(folder))
-
-
 def test_an_implausibly_large_image_is_named(small, tmp_path: Path) -> None:
     folder = small.folders(tmp_path / "f")
     content = bytearray(next(iter(small.pictures().values())))

@@ -30,6 +30,12 @@ def test_an_unknown_metric_is_refused_with_a_list_of_metrics(text):
         parse_objective(text, CLASSES)
 
 
+def test_before_the_data_are_read_a_class_may_have_any_name():
+    assert parse_objective("recall_bored", None) == Objective("recall_bored", "max")
+    with pytest.raises(UserError, match=r"not a recorded metric; choose val_accuracy, .*recall_CLASS"):
+        parse_objective("auc", None)
+
+
 def test_the_best_row_follows_the_direction():
     rows = [{"epoch": k, "val_loss": loss} for k, loss in enumerate([float("nan"), 0.9, 0.4, 0.7], start=1)]
     assert Objective("val_loss", "min").best(rows)["epoch"] == 3

@@ -14,6 +14,7 @@ from fer_search.errors import UserError
 from fer_search.runfolder.epochs import read_epoch_lines
 from fer_search.runfolder.json_files import repair_hint
 from fer_search.runfolder.trial_files import TrialRecord, read_trial_records
+from fer_search.tuner_entries import INITIAL_EPOCH
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # always present, even if empty
 
@@ -111,7 +112,7 @@ def _budgets(own: pd.DataFrame, records: Sequence[TrialRecord]) -> np.ndarray:
             continue
         at = rows[record.trial]
         before = int(epochs[at].min()) - 1
-        start = int(record.values.get("tuner/initial_epoch") or 0)
+        start = int(record.values.get(INITIAL_EPOCH) or 0)
         per_epoch = (record.design["budget"] - start) / max(record.design["epochs"] - before, 1)
         budgets[at] = start + np.ceil((epochs[at] - before) * per_epoch - 1e-9).astype(int)
     return budgets

@@ -15,6 +15,7 @@ from fer_search.runfolder.choices import Choice, active_values
 from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.runfolder.run_json import RunInfo, load_run
 from fer_search.runfolder.trial_files import TrialRecord, best_observation, infer_objective, read_trial_records
+from fer_search.tuner_entries import BRACKET, EPOCHS, ROUND
 
 CHOICE = "choice."  # before the name of a choice in a column of the table
 METRICS = ("balanced_accuracy", "macro_f1", "clean_accuracy")  # of the epoch with the best validation accuracy
@@ -143,7 +144,7 @@ def _row(record: TrialRecord, facts: _Facts) -> dict[str, Any]:
         "accuracy": best["val_accuracy"] if best else _stock_accuracy(record, facts.goal, status),
         "indistinguishable_from_best": False,
         "best_epoch": epoch,
-        "epochs": facts.last.get(record.trial, None if design else values.get("tuner/epochs")),  # of a stock project
+        "epochs": facts.last.get(record.trial, None if design else values.get(EPOCHS)),  # of a stock project
         "seconds": facts.seconds.get(record.trial),
         "balanced_accuracy": best.get("val_balanced_accuracy"),
         "macro_f1": best.get("val_macro_f1"),
@@ -152,8 +153,8 @@ def _row(record: TrialRecord, facts: _Facts) -> dict[str, Any]:
         "parameters": design.get("parameters"),
         "flops": design.get("flops"),
         "message": record.message or None,
-        "bracket": values.get("tuner/bracket"),
-        "round": values.get("tuner/round"),
+        "bracket": values.get(BRACKET),
+        "round": values.get(ROUND),
         "parent": record.parent,
     }
 

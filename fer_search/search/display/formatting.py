@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fer_search.tuner_entries import without_tuner_entries
+
 UNITS = (("days", 86400.0, 1), ("h", 3600.0, 1), ("min", 60.0, 0))
 
 
@@ -34,7 +36,8 @@ def format_range(low: float, high: float) -> str:
 
 def format_choices(choices: Mapping[str, Any]) -> str:
     """Return "filters 64, rate 0.0012"; the tuner's own entries are left out."""
-    parts = [f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in choices.items() if "tuner/" not in k]
+    own = without_tuner_entries(choices)
+    parts = [f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in own.items()]
     return ", ".join(parts) or "no choices"
 
 

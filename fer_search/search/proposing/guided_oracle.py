@@ -23,12 +23,12 @@ from fer_search.search.proposing.encoding import Encoding
 from fer_search.search.proposing.learning_curves import LearningCurves, Observations, expected_improvement
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
 from fer_search.search.proposing.threads import one_thread
+from fer_search.tuner_entries import BRACKET, EPOCHS, INITIAL_EPOCH, PARENT, ROUND, without_tuner_entries
 
 RANDOM = 6  # designs, baselines included, before the model decides
 CANDIDATES = 300  # random designs that compete for a proposal
 AROUND = 5  # designs with the best forecasts, whose neighbours compete too
 LOSS_UNIT = 2.0  # spread of cross-entropies over that of accuracies (2.1 in the recorded micro_table.csv)
-PARENT = "tuner/trial_id"
 
 
 def rung_epochs(min_epochs: int, max_epochs: int, factor: int) -> list[int]:
@@ -96,7 +96,7 @@ class GuidedOracle(SafeOracle):
 
     def _compute_values_hash(self, values: dict[str, Any]) -> str:
         """A design is the same with any number of epochs."""
-        return str(super()._compute_values_hash({k: v for k, v in values.items() if not k.startswith("tuner/")}))
+        return str(super()._compute_values_hash(without_tuner_entries(values)))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         trainings = self.trainings()
@@ -148,7 +148,7 @@ class GuidedOracle(SafeOracle):
             values = trial.hyperparameters.values
             training = by_trial.get(values.get(PARENT) or "")
             if training is None:
-                choices = {k: v for k, v in values.items() if not k.startswith("tuner/")}
+                choices = without_tuner_entries(values)
                 training = Training(choices, trial_id in self.baselines)
                 trainings.append(training)
             by_trial[trial_id] = training
@@ -165,7 +165,7 @@ class GuidedOracle(SafeOracle):
         return -score / LOSS_UNIT if self.objective.direction == "min" else score
 
     def _rung(self, values: Mapping[str, Any]) -> int:
-        return int(values.get("tuner/round", len(self.rungs) - 1))
+        return int(values.get(ROUND, len(self.rungs) - 1))
 
     def _stopped(self, training: Training) -> bool:
         return not training.pending and not training.failed and training.rung < len(self.rungs) - 1
@@ -175,10 +175,10 @@ class GuidedOracle(SafeOracle):
 
     def _budget(self, rung: int, parent: str) -> dict[str, Any]:
         budget: dict[str, Any] = {
-            "tuner/epochs": self.rungs[rung],
-            "tuner/initial_epoch": self.rungs[rung - 1] if parent else 0,
-            "tuner/bracket": 0,
-            "tuner/round": rung,
+            EPOCHS: self.rungs[rung],
+            INITIAL_EPOCH: self.rungs[rung - 1] if parent else 0,
+            BRACKET: 0,
+            ROUND: rung,
         }
         return budget | ({PARENT: parent} if parent else {})
 

@@ -22,6 +22,7 @@ from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
 from fer_search.search.proposing.threads import one_thread
 from fer_search.search.settings import DEFAULT_TRIALS, Settings
 from fer_search.space import Space
+from fer_search.tuner_entries import BRACKET, EPOCHS, INITIAL_EPOCH, PARENT, ROUND
 
 TUNERS = ("guided", "hyperband", "bayesian", "random", "grid")
 
@@ -52,8 +53,8 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
     def adopt_baseline(self, hyperparameters: kt.HyperParameters) -> Trial:
         if not self.full_baselines:
             bracket = self._brackets[0]
-            budget = {"tuner/epochs": self._get_epochs(bracket["bracket_num"], 0), "tuner/initial_epoch": 0}
-            hyperparameters.values |= budget | {"tuner/bracket": bracket["bracket_num"], "tuner/round": 0}
+            budget = {EPOCHS: self._get_epochs(bracket["bracket_num"], 0), INITIAL_EPOCH: 0}
+            hyperparameters.values |= budget | {BRACKET: bracket["bracket_num"], ROUND: 0}
             bracket["rounds"][0].append({"past_id": None, "id": f"{len(self.trials):04d}"})
         return self.adopt(hyperparameters)
 
@@ -77,7 +78,7 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
         return int(self._get_num_brackets())
 
     def rungs_left(self, values: Mapping[str, Any]) -> int:
-        return int(values.get("tuner/bracket", 0)) - int(values.get("tuner/round", 0))
+        return int(values.get(BRACKET, 0)) - int(values.get(ROUND, 0))
 
     def promotable(self) -> list[str]:
         """Return the trials that may still be promoted, the most promising first."""
@@ -103,11 +104,11 @@ class HyperbandOracle(SafeOracle, kt.oracles.HyperbandOracle):
                 continue
             rounds[rung].append({"past_id": best.trial_id, "id": trial_id})
             values = best.hyperparameters.values | {
-                "tuner/trial_id": best.trial_id,
-                "tuner/epochs": self._get_epochs(number, rung),
-                "tuner/initial_epoch": self._get_epochs(number, rung - 1),
-                "tuner/bracket": number,
-                "tuner/round": rung,
+                PARENT: best.trial_id,
+                EPOCHS: self._get_epochs(number, rung),
+                INITIAL_EPOCH: self._get_epochs(number, rung - 1),
+                BRACKET: number,
+                ROUND: rung,
             }
             return values
         return None

@@ -20,6 +20,7 @@ from fer_search.runfolder.queue import QueueEntry, hold_queue, new_entry, read_q
 from fer_search.runfolder.schema import EPOCHS_FILE, TRIAL_PREFIX
 from fer_search.runfolder.trial_files import TrialRecord, read_trial_records
 from fer_search.search.proposing.safe_oracle import SafeOracle
+from fer_search.tuner_entries import without_tuner_entries
 
 # Fields of the identity that must agree for results of one run to count in another.
 SAME = (
@@ -114,7 +115,7 @@ def read_trials_to_take(
     for record in read_trial_records(other):
         if record.status != "COMPLETED":
             continue
-        values = {k: v for k, v in record.values.items() if not k.startswith("tuner/")}
+        values = without_tuner_entries(record.values)
         rows = _all_rows(other, record)
         design = read_design_json_if_valid(RunFolder(other).trial_path(record.trial))
         try:

@@ -26,6 +26,7 @@ from fer_search.runfolder.trial_files import read_trial_json
 from fer_search.search.proposing.oracles import make_oracle
 from fer_search.search.proposing.safe_oracle import ENDED, STATE_ERRORS, SafeOracle
 from fer_search.search.window import Window
+from fer_search.tuner_entries import PARENT
 
 
 def rebuild_oracle(run: Path) -> None:
@@ -98,7 +99,7 @@ def _origin(trial: Trial, name: str | None, queued: Collection[str | None]) -> s
     """Return who began a trial: "baselines" or "queue" of the run, or its "oracle"."""
     if trial.trial_id in queued:
         return "queue"
-    return "baselines" if name is not None and "tuner/trial_id" not in trial.hyperparameters.values else "oracle"
+    return "baselines" if name is not None and PARENT not in trial.hyperparameters.values else "oracle"
 
 
 def _begin(oracle: SafeOracle, trial: Trial, origin: str) -> Trial:

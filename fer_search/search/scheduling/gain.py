@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from fer_search.search.proposing.safe_oracle import SafeOracle
+from fer_search.tuner_entries import EPOCHS, PARENT
 
-PARENT = "tuner/trial_id"
 SMALL_GAIN = 0.01  # in accuracy; less is not worth another search
 SEEDS = 3  # trainings of each of two designs, in a confirmation
 
@@ -158,7 +158,7 @@ def _full_scores(oracle: SafeOracle, max_epochs: int, budgets: Mapping[str, int]
     """Return the best score of each training that reached the last epoch, its earlier rungs included."""
     scores = {}
     for trial in oracle.trials.values():
-        budget = trial.hyperparameters.values.get("tuner/epochs", budgets.get(trial.trial_id, max_epochs))
+        budget = trial.hyperparameters.values.get(EPOCHS, budgets.get(trial.trial_id, max_epochs))
         if trial.score is None or budget < max_epochs:
             continue
         best, values = trial.score, trial.hyperparameters.values

@@ -37,6 +37,7 @@ from fer_search.training.checkpoint import (
     remove_other_checkpoints,
     strip_optimizer,
 )
+from fer_search.tuner_entries import PARENT
 
 KEPT_WEIGHTS = 5  # trials that keep the weights of their best epoch
 STATE_BYTES = 12  # per parameter in a checkpoint: float32 weights, and Adam's two moments
@@ -135,7 +136,7 @@ def used_bytes(run: Path, folders: Iterable[Path] | None = None) -> int:
 
 def _in_use(folder: RunFolder, pending: Trial) -> list[str]:
     """Return the pending trial, and its parent until it has a checkpoint of its own."""
-    parent = pending.hyperparameters.values.get("tuner/trial_id")
+    parent = pending.hyperparameters.values.get(PARENT)
     if parent and not has_complete_epoch(folder.trial_path(pending.trial_id)):
         return [pending.trial_id, parent]
     return [pending.trial_id]
@@ -181,7 +182,7 @@ def _ancestors(oracle: SafeOracle, pending: Mapping[str, Trial]) -> set[str]:
     ancestors = set()
     for trial in pending.values():
         values = trial.hyperparameters.values
-        while parent := values.get("tuner/trial_id"):
+        while parent := values.get(PARENT):
             ancestors.add(parent)
             values = oracle.trials[parent].hyperparameters.values
     return ancestors

@@ -30,8 +30,7 @@ from fer_search.search.settings import Settings
 from fer_search.search.trials.tensorboard import BoardSettings
 from fer_search.space import Space
 from fer_search.training.trial import Trial, TrialFailed
-
-PARENT = "tuner/trial_id"  # Keras Tuner's name for the trial that a promoted one continues
+from fer_search.tuner_entries import EPOCHS, PARENT, without_tuner_entries
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ class JobMaker:
             "name": self.name(proposed.trial_id),
             "design": design.to_dict(),
             **dataclasses.asdict(measure_cost(design, self.spec)),
-            "epochs": values.get("tuner/epochs", self.settings.max_epochs),
+            "epochs": values.get(EPOCHS, self.settings.max_epochs),
             "values": values,
         }
         if self.settings.equal_time:
@@ -159,7 +158,7 @@ class JobMaker:
     def _horizon(self, record: Mapping[str, Any]) -> int:
         """Return the epoch at which the schedule of a trial ends."""
         full = record.get("full_epochs", self.settings.max_epochs)
-        return int(full if "tuner/epochs" in record["values"] else record["epochs"])
+        return int(full if EPOCHS in record["values"] else record["epochs"])
 
     def _equal_time(self, design: Design, record: Mapping[str, Any]) -> dict[str, int]:
         """Return what a record says of the epochs of a design that is trained for a time."""
@@ -242,5 +241,5 @@ class JobMaker:
     def _board(self, proposed: TunerTrial, name: str | None) -> BoardSettings | None:
         if not self.settings.tensorboard:
             return None
-        choices = {k: v for k, v in proposed.hyperparameters.values.items() if not k.startswith("tuner/")}
+        choices = without_tuner_entries(proposed.hyperparameters.values)
         return BoardSettings(self.folder.path / TENSORBOARD_DIR / f"trial_{proposed.trial_id}", choices, name)
