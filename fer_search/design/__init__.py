@@ -11,7 +11,7 @@ from fer_search.design.custom import Custom
 from fer_search.design.design import Design
 from fer_search.design.head import Head
 from fer_search.design.networks import BACKBONES, Backbone, Plain, Residual
-from fer_search.design.optimisation import Optimisation
+from fer_search.design.optimisation import Optimisation, low_resolution_side
 
 __all__ = [
     "BACKBONES",
@@ -26,5 +26,6 @@ __all__ = [
     "Optimisation",
     "Plain",
     "Residual",
+    "low_resolution_side",
     "scale_pixels",
 ]

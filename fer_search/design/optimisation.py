@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_search.design.checks import IMAGE_SIZE, check, check_int, check_number, check_one_of
+from fer_search.design.checks import IMAGE_SIZE, check, check_int, check_number, check_one_of, scale_pixels
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "plateau", "step", "cosine", "one_cycle")
@@ -46,7 +46,7 @@ class Optimisation:
             32 to 47 of 48 pixels, where a step costs about half; 0 for never (Howard 2018, fast.ai's entry in
             DAWNBench; Tan & Le 2021, arXiv:2104.00298). These epochs are validated at this resolution too, as their
             networks recognise much less at another (Touvron et al. 2019, arXiv:1906.06423). The network must end in
-            global pooling.
+            global pooling. Images of another size are shrunk in proportion, but not below 32 pixels.
         low_resolution_fraction: Fraction of the epochs that are trained at low resolution.
         precision: Arithmetic precision; weights and loss are always float32. "bfloat16" is Keras' mixed_bfloat16,
             "auto" uses it where the device is faster with it.
@@ -104,3 +104,13 @@ class Optimisation:
         check_number(self, "low_resolution_fraction", 0, 1, "a fraction from 0 to 1")
         check_one_of(self, "class_weights", CLASS_WEIGHTS)
         check_one_of(self, "precision", PRECISIONS)
+
+
+def low_resolution_side(low_resolution: int, image_size: int) -> int:
+    """Return the side in pixels to which images are shrunk: in proportion, but large enough for the deepest network.
+
+    Args:
+        low_resolution: Side in pixels of 48, as in a design.
+        image_size: Side of the images, pixels.
+    """
+    return min(image_size, max(MIN_LOW_RESOLUTION, scale_pixels(low_resolution, image_size)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_search.augment import tta_maps
 from fer_search.augment.resize import area_matrix
-from fer_search.design import Design, scale_pixels
+from fer_search.design import Design, low_resolution_side
 from fer_search.models.normalization import BatchNormalization
 from fer_search.models.random_layers import Dropout, GaussianNoise
 
@@ -50,7 +50,7 @@ def plain_model(
     name = output_name(classes)
     if maps is None and not resolution:
         return _copy(model, MODEL_NAME, name)
-    size = scale_pixels(resolution, model.input_shape[1]) if resolution else model.input_shape[1]
+    size = low_resolution_side(resolution, model.input_shape[1]) if resolution else model.input_shape[1]
     network = _copy(model, NETWORK_NAME, DEFAULT_OUTPUT_NAME, size)
     pixels = keras.Input(model.input_shape[1:], name=INPUT_NAME)
     seen = [_view(pixels, affine, f"view{index}") for index, affine in enumerate([IDENTITY] if maps is None else maps)]

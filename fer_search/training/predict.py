@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_search.augment import EpochDraws, tta_maps
 from fer_search.augment.resize import area_matrix
-from fer_search.design import Design, scale_pixels
+from fer_search.design import Design, low_resolution_side
 from fer_search.models import training_loss
 from fer_search.training.batches import sequential_batches
 from fer_search.training.engine import Engine
@@ -61,7 +61,7 @@ def shrinking(resolution: int, size: int, steps: int) -> EpochDraws:
     """
     if not resolution:
         return {}
-    return {"shrink": np.tile(area_matrix(size, scale_pixels(resolution, size)), (steps, 1, 1))}
+    return {"shrink": np.tile(area_matrix(size, low_resolution_side(resolution, size)), (steps, 1, 1))}
 
 
 def accept_any_size(model: keras.Model) -> None:

@@ -8,7 +8,18 @@ import pytest
 from cases import NETWORK, make_trial
 
 from fer_search.augment.resize import area_matrix, shrink
-from fer_search.design import Backbone, Design, DesignError, Evaluation, Head, Optimisation, Residual
+from fer_search.data.spec import DataSpec
+from fer_search.design import (
+    Backbone,
+    Design,
+    DesignError,
+    Evaluation,
+    Head,
+    Optimisation,
+    Plain,
+    Residual,
+    low_resolution_side,
+)
 from fer_search.export.formats import write_keras
 from fer_search.export.metadata import ModelInfo
 from fer_search.export.plain import plain_model
@@ -56,6 +67,21 @@ def test_the_first_half_of_the_epochs_trains_on_shrunken_images(data, tmp_path):
     rows = [loop.run_epoch(epoch, []) for epoch in (1, 2, 3, 4)]
     assert [row["loss"] for row in rows] == pytest.approx([low, low, full, full], rel=1e-5)
     assert [row["val_loss"] for row in rows] == pytest.approx([low_held, low_held, full_held, full_held], rel=1e-5)
+
+
+def test_small_images_are_not_shrunk_below_what_five_stages_need(data, tmp_path):
+    assert [low_resolution_side(36, size) for size in (32, 40, 48, 96)] == [32, 32, 36, 72]
+    spec = DataSpec(32)
+    small = [images[:, :32, :32] for images in (data.images, data.val_images)]
+    network = Plain(stages=((4,),) * 5, downsample="max_pool")
+    design = Design(network=network, optimisation=replace(DESIGN.optimisation, low_resolution=32))
+    loop = EpochLoop(
+        make_trial(tmp_path, epochs=2, design=design),
+        TrialData(small[0], data.labels, small[1], data.val_labels),
+        build_model(design, spec=spec),
+        TrialHooks(),
+    )
+    assert np.isfinite(loop.run_epoch(1, [])["val_loss"])
 
 
 def test_runs_of_older_versions_go_on_validating_whole_images(data, tmp_path):
