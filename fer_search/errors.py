@@ -1,4 +1,6 @@
-"""``UserError``, which the command line reports as one line on stderr, and the exit codes of the commands."""
+"""``UserError``, which the command line reports as one line on stderr; exit codes; the first line of other errors."""
+
+import re
 
 EXIT_USAGE = 2  # wrong usage or input
 EXIT_NO_TRIAL = 3  # no trial completed, or too many failed in a row
@@ -20,3 +22,16 @@ class UserError(Exception):
     def __init__(self, message: str, exit_code: int = EXIT_USAGE) -> None:
         super().__init__(" ".join(message.splitlines()))  # what it quotes, such as a file's name, may have several
         self.exit_code = exit_code
+
+
+KERAS_PREFIX = "Exception encountered when calling "  # a line with the layer's name; the error is the next one
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says in its first line, below the line that Keras puts above a layer's; may be empty."""
+    lines = [line.strip() for line in ANSI.sub("", str(error)).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith(KERAS_PREFIX):
+        layer = lines[0].removeprefix(KERAS_PREFIX).rstrip(".").removesuffix("()").removesuffix(".call")
+        return f"{layer}: {lines[1]}"
+    return lines[0] if lines else ""

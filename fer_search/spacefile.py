@@ -12,7 +12,7 @@ from typing import Any
 from fer_search import design
 from fer_search.choicechecks import ChoiceError, check_name
 from fer_search.design.checks import is_number
-from fer_search.errors import UserError
+from fer_search.errors import UserError, first_line
 from fer_search.files import read_text
 from fer_search.spaceguard import SpaceExit, guarded_call
 from fer_search.spaceimports import local_imports, reload_local_modules
@@ -111,8 +111,7 @@ def entry_location(path: Path, text: str, table: str, *keys: object) -> str:
 
 def error_text(error: BaseException) -> str:
     """Return an error in one line, for the author of the file."""
-    text = str(error).strip().splitlines()
-    first = text[0] if text else type(error).__name__
+    first = first_line(error) or type(error).__name__
     if isinstance(error, (UserError, ChoiceError, SpaceExit)):
         return first
     return _unknown_field(first) or f"{type(error).__name__}: {first}"

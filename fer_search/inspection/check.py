@@ -17,6 +17,7 @@ from fer_search.data.spec import FER2013_CLASSES
 from fer_search.data.toy import draw_faces
 from fer_search.design import Backbone, Design
 from fer_search.design.checks import DesignError
+from fer_search.errors import first_line
 from fer_search.space import Space
 
 if TYPE_CHECKING:
@@ -104,6 +105,6 @@ def _checked(space: Space, name: str, hp: HyperParameters, data: TrialData) -> C
             trial = Trial(_in_one_step(design), 1, Path(folder), seed=0, number=0)
             loss = train(trial, data)[0]["loss"]
     except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        problem = lines[0] if isinstance(error, DesignError) else f"{type(error).__name__}: {lines[0]}"
+        line = first_line(error)
+        problem = line if isinstance(error, DesignError) else f"{type(error).__name__}: {line}"
     return CheckResult(name, problem, loss, time.perf_counter() - began)

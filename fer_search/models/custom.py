@@ -13,6 +13,7 @@ import numpy as np
 from fer_search.data.spec import DataSpec
 from fer_search.design import Custom
 from fer_search.design.checks import DesignError
+from fer_search.errors import first_line
 
 LOSSES = {
     keras.losses.CategoricalCrossentropy: keras.losses.CategoricalCrossentropy,
@@ -97,7 +98,7 @@ def build_user_model(network: Custom, spec: DataSpec) -> keras.Model:
         else:
             outputs = model(x)
     except ValueError as error:
-        raise DesignError(f"build(hp): the model does not take {spec.input_shape}: {error}") from error
+        raise DesignError(f"build(hp): the model does not take {spec.input_shape}: {first_line(error)}") from error
     classes = len(spec.classes)
     if getattr(outputs, "shape", None) != (None, classes):
         shape = getattr(outputs, "shape", type(outputs).__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fer_search.errors import EXIT_RUN_FOLDER, UserError
+from fer_search.errors import EXIT_RUN_FOLDER, UserError, first_line
 from fer_search.files import describe_storage_failure, storage_failed
 from fer_search.training.trial import TrialFailed
 
@@ -30,8 +30,8 @@ def out_of_memory(error: BaseException) -> bool:
 
 def reason(error: BaseException) -> str:
     """Return an error as a single line of at most 500 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    line = first_line(error)
     if isinstance(error, (TrialFailed, UserError)):
-        return lines[0][:500]
-    text = f"{type(error).__name__}: {lines[0]}"
+        return line[:500]
+    text = f"{type(error).__name__}: {line}"
     return (f"out of memory ({text})" if out_of_memory(error) else text)[:500]
