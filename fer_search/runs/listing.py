@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from fer_search.errors import UserError
@@ -18,6 +19,7 @@ from fer_search.runs.status import Status, read_status
 COLUMNS = ("run", "date", "data", "width", "images", "state", "trials", "failed", "best", "by")
 NARROW = ("run", "date", "data", "state", "trials", "best")
 WIDE = 120  # characters of a line that all columns take
+MIN_WIDTHS = {"data": len("folders)"), "state": len("interrupted")}  # so that words are not broken
 
 
 def list_runs(results: Path) -> list[Status | tuple[Path, str]]:
@@ -54,10 +56,9 @@ def runs_table(runs: list[Status | tuple[Path, str]], width: int = 240) -> Table
     shown = [index for index, name in enumerate(COLUMNS) if width >= WIDE or name in NARROW]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in (COLUMNS[index] for index in shown):
-        right = name in ("width", "images", "failed")
-        table.add_column(
-            name, justify="right" if right else "left", no_wrap=name not in ("data", "state", "by"), overflow="fold"
-        )
+        justify: JustifyMethod = "right" if name in ("width", "images", "failed") else "left"
+        wraps = name in ("data", "state", "by")
+        table.add_column(name, justify=justify, no_wrap=not wraps, overflow="fold", min_width=MIN_WIDTHS.get(name))
     for run in runs:
         cells = _cells(run)
         table.add_row(*(cells[index] for index in shown))
