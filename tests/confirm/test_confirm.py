@@ -165,6 +165,24 @@ def test_a_confirmation_that_tested_nothing_was_no_look(confirm, run, monkeypatc
     assert not list(run.rglob("partial.weights.h5"))
 
 
+@pytest.mark.usefixtures("made_up")
+def test_a_confirmation_that_has_not_ended_says_so(confirm, run, monkeypatch):
+    begun = []
+
+    def stops_in_the_second(trial, data, hooks, real=job_module.train):
+        begun.append(trial)
+        if len(begun) > 1:
+            raise Stopped
+        return real(trial, data, hooks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job_module, "train", stops_in_the_second)
+        assert confirm(top=1, seeds=2) == 130
+    assert any(note.startswith("Not finished: 1 of 2 trainings.") for note in notes(run))
+    assert confirm(top=1, seeds=2) == 0
+    assert not any(note.startswith("Not finished") for note in notes(run))
+
+
 def test_a_run_that_validated_on_the_test_images_cannot_be_confirmed(confirm, run):
     file = run / "run.json"
     write_json(file, read_json(file) | {"protocol": "report"})

@@ -74,11 +74,15 @@ def notes(run: str | Path) -> list[str]:
     """Return what qualifies the numbers, one sentence each."""
     record = cast(ConfirmJson, read_json(Path(run) / FILE))
     seeds, images = record["settings"]["--seeds"], record["trained"]
+    planned, done = seeds * len(record["candidates"]), len(record["trainings"])
+    was = "was" if done >= planned else "is to be"
     lines = [
-        f"Each design was trained {formatting.plural(seeds, 'time')} on {images:,} images (training and validation "
+        f"Each design {was} trained {formatting.plural(seeds, 'time')} on {images:,} images (training and validation "
         "images together) for a number of epochs fixed beforehand, and then tested.",
         '"Without duplicates" leaves out the test images whose pixels are also in the training images.',
     ]
+    if done < planned:
+        lines.insert(0, f"Not finished: {done} of {planned} trainings. Re-run the same fer-search confirm to resume.")
     failed = [training for training in record["trainings"] if "why" in training]
     if failed:
         lines.append(f"{formatting.plural(len(failed), 'training')} failed: {failed[0]['why']}.")
