@@ -1,4 +1,4 @@
-# make search   installs into .venv and searches; make test   the same set-up with the test extras, then the test suite
+# make search   installs into .venv and searches; make test   the same set-up with the test extras, then the tests
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do $$p -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13)' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,11 +10,12 @@ SEARCH ?= --max-epochs 9 --limit-train 3000 --time-budget 5min
 BENCH ?=
 KILLS ?= 100
 
-.PHONY: help search test soak check bench install clean
+.PHONY: help search test slow soak check bench install clean
 
 help:
 	@echo "make search   install into $(VENV), search, write the report (DATA=path, SPACE=file, SEARCH='options of fer-search run')"
-	@echo "make test     install with the test extras, run the whole test suite"
+	@echo "make test     install with the test extras, run the test suite, under five minutes on two cores (TESTS='folders or files')"
+	@echo "make slow     the rest of the suite, the slow tests: Ray, JAX, the page in a browser, killed processes; CI runs both"
 	@echo "make soak     the long tests, hours: memory, crashes at every point, faults, damage, fuzzing, random kills (KILLS=100)"
 	@echo "make check    lint, format and types, as CI does"
 	@echo "make bench    all benchmarks, 20 minutes on two cores; writes docs/benchmarks.md (BENCH='--quick', or names)"
@@ -25,7 +26,10 @@ search: $(VENV)/installed
 	@$(BIN)/fer-search report
 
 test: $(VENV)/tested
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not soak" $(TESTS)
+
+slow: $(VENV)/tested
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not soak" $(TESTS)
 
 soak: $(VENV)/tested
 	@FER_SEARCH_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 0 $(TESTS)

@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 
 from fer_search.design import Backbone
-from fer_search.errors import UserError
+from fer_search.errors import UserError, first_line
 from fer_search.models.applications import make_network
 from fer_search.models.download import download_file, matches_digest
 
@@ -119,9 +119,8 @@ def load_weights(network: keras.Model, path: Path) -> None:
         with warnings.catch_warnings(action="ignore"):  # Keras warns about what it then raises
             network.load_weights(path)
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        lines = str(error).strip().splitlines()
         raise UserError(
-            f"{path} does not hold the weights of {network.name} ({lines[0] if lines else type(error).__name__}); "
+            f"{path} does not hold the weights of {network.name} ({first_line(error) or type(error).__name__}); "
             "remove it or replace it with the right file"
         ) from error
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fer_search.data.cache import cache_folder
-from fer_search.errors import UserError
+from fer_search.errors import UserError, first_line
 
 MAX_SOCKET_PATH = 107  # bytes that the path of a Unix socket may have
 SOCKET_SUFFIX = 78  # bytes that our folder's name and Ray's sockets in it add to a path
@@ -141,7 +141,7 @@ class Cluster:
         try:
             self._init(address=address)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = first_line(error) or type(error).__name__
             raise UserError(
                 f"--cluster {address}: no Ray cluster can be joined there ({reason}); start one with: ray start --head"
             ) from error

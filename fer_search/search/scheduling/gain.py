@@ -62,25 +62,29 @@ class Gain:
             confirm_seconds: How long a confirmation takes, in words.
             recommended: Trial that the tuner recommends, if any.
         """
-        low, high = (100 * end for end in self.interval)
-        noise = "between seeds" if self.repeated else "of the validation images alone"
-        corrected = (
-            f"{100 * self.corrected:+.1f} points after correction for the best of {self.proposals} "
-            f"(95% {low:+.1f} to {high:+.1f}, noise {noise})"
-        )
+        corrected = self._describe_correction()
+        best = f"the best of {self.proposals}" if self.proposals > 1 else "the only one trained for all epochs"
         trials = dict.fromkeys(int(trial) for trial in (recommended, self.proposal, self.baseline) if trial is not None)
         command = " ".join([f"fer-search confirm {folder}", *(f"--trial {trial}" for trial in trials)])
         if self.corrected <= 0:
             unlikely = self.interval[1] < SMALL_GAIN
             end = "Stopping costs nothing." if unlikely else "A gain of a point or more is neither shown nor ruled out."
             return (
-                f"No proposal is better than the baseline {baseline}: the best of {self.proposals}, trial "
-                f"{int(self.proposal)}, is at {100 * self.observed:+.1f} points, {corrected}. {end}"
+                f"No proposal is better than the baseline {baseline}: {best}, trial {int(self.proposal)}, "
+                f"is at {100 * self.observed:+.1f} points{corrected}. {end}"
             )
         return (
             f"Gain over the best baseline, {baseline}: {100 * self.observed:+.1f} points by trial "
-            f"{int(self.proposal)}, {corrected}. Not confirmed; {confirm_seconds}: {command}"
+            f"{int(self.proposal)}{corrected}. Not confirmed; {confirm_seconds}: {command}"
         )
+
+    def _describe_correction(self) -> str:
+        low, high = (100 * end for end in self.interval)
+        noise = "between seeds" if self.repeated else "of the validation images alone"
+        interval = f" (95% {low:+.1f} to {high:+.1f}, noise {noise})"
+        if self.proposals == 1:
+            return interval
+        return f", {100 * self.corrected:+.1f} points after correction for the best of {self.proposals}{interval}"
 
 
 def measure_gain(

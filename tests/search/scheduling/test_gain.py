@@ -69,6 +69,14 @@ def test_baselines_that_were_never_in_the_running_do_not_raise_the_gain(tmp_path
     assert lucky.bias == alone.bias > 0
 
 
+def test_a_single_proposal_needs_no_correction(tmp_path):
+    better = measure_gain(searched(tmp_path / "a", [0.5], [0.6]), ["a"], 1, 2800).describe("results/x", "default", "")
+    assert "+10.0 points by trial 1 (95% " in better
+    worse = measure_gain(searched(tmp_path / "b", [0.6], [0.5]), ["a"], 1, 2800).describe("results/x", "default", "")
+    assert "default: the only one trained for all epochs, trial 1, is at -10.0 points (95% " in worse
+    assert "correction" not in better + worse
+
+
 def test_without_baselines_or_proposals_nothing_is_said(tmp_path):
     assert measure_gain(searched(tmp_path / "a", [], [0.4]), [], 1, 100) is None
     assert measure_gain(searched(tmp_path / "b", [0.4], []), ["a"], 1, 100) is None
