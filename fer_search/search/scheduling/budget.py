@@ -46,7 +46,8 @@ def baseline_names(settings: Settings, space: Space) -> list[str]:
     """
     names = list(space.baselines) * settings.repeats if settings.baselines != "none" else []
     if settings.baselines == "only" and not names:
-        raise UserError(f"--baselines only: {space.path} has no baselines")
+        lacking = "no baseline with the values of --fix; use --max-trials instead" if space.fixed else "no baselines"
+        raise UserError(f"--baselines only: {space.path} has {lacking}")
     return names
 
 
