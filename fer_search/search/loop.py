@@ -174,9 +174,8 @@ class SearchLoop:
         self.queue.appendleft(self.state.jobs.prepare(trial))
 
     def _end(self, trial_id: str, outcome: Outcome) -> None:
-        """Commit a result if it is its turn, otherwise record it; show it."""
-        first = self.oracle.ongoing()
-        if self.state.ahead is None or (first is not None and first.trial_id == trial_id):
+        """Take in a result: record it for the window to commit in its turn, unless no other trial can be pending."""
+        if self.state.ahead is None or self.state.ahead == 1:
             trial = self.oracle.trials[trial_id]
             if outcome.status == "failed":
                 self.oracle.fail(trial, outcome.message)

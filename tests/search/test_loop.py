@@ -47,3 +47,22 @@ def test_jobs_that_wait_at_a_stop_are_trained_after_it(search, state, spare_jobs
     assert search(tmp_path / "stopped", **given) == 128 + signal.SIGTERM
     assert search(tmp_path / "stopped", **given) == 0
     assert state(tmp_path / "stopped" / "tiny") == state(tmp_path / "undisturbed" / "tiny")
+
+
+@pytest.mark.parametrize("tuner", ["guided", "hyperband"])
+def test_jobs_that_end_together_change_no_result(search, state, tmp_path, monkeypatch, tuner):
+    """Several results in one answer of the executor, as two workers give them that end at the same moment."""
+    given = {"max_trials": 20 if tuner == "guided" else None, "ahead": 4, "tuner": tuner, "max_epochs": 8, "factor": 2}
+    assert search(tmp_path / "one", **given) == 0
+    together, one = [], here.Here.wait
+
+    def wait(self, listener):
+        ended = [ended for _ in range(len(self.jobs)) for ended in one(self, listener)]
+        together.append(len(ended))
+        return ended
+
+    monkeypatch.setattr(here.Here, "wait", wait)
+    monkeypatch.setattr(here.Here, "capacity", 3)
+    assert search(tmp_path / "three", **given) == 0
+    assert max(together) == 3
+    assert state(tmp_path / "three" / "tiny") == state(tmp_path / "one" / "tiny")
