@@ -1,12 +1,16 @@
 """The loop of a search with an executor that accepts more jobs than it trains at the same time."""
 
+import contextlib
 import os
+import random
 import signal
+from collections import Counter
 
 import pytest
 
 from fer_search.search.executors import here
 from fer_search.search.executors import job as job_module
+from fer_search.search.executors.outcome import Outcome
 
 
 @pytest.fixture
@@ -49,20 +53,60 @@ def test_jobs_that_wait_at_a_stop_are_trained_after_it(search, state, spare_jobs
     assert state(tmp_path / "stopped" / "tiny") == state(tmp_path / "undisturbed" / "tiny")
 
 
-@pytest.mark.parametrize("tuner", ["guided", "hyperband"])
-def test_jobs_that_end_together_change_no_result(search, state, tmp_path, monkeypatch, tuner):
-    """Several results in one answer of the executor, as two workers give them that end at the same moment."""
-    given = {"max_trials": 20 if tuner == "guided" else None, "ahead": 4, "tuner": tuner, "max_epochs": 8, "factor": 2}
-    assert search(tmp_path / "one", **given) == 0
-    together, one = [], here.Here.wait
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+class Unstoppable:
+    """Stands for the search's ``Stop`` in a training that ends before it looks at it."""
+
+    on_signal = None
+
+    def __call__(self):
+        return False
+
+
+def wait_disorderly(rng, counts):
+    """Return what stands for ``Here.wait``: jobs end in any order, several together, and the process may be stopped.
+
+    Workers are lost, the process is killed, and at a stop some trainings still end; ``counts`` says how often.
+    """
 
     def wait(self, listener):
-        ended = [ended for _ in range(len(self.jobs)) for ended in one(self, listener)]
-        together.append(len(ended))
+        stopping = bool(self.jobs) and (self.stop_token() or rng.random() < 0.1)
+        if stopping and not self.stop_token():
+            os.kill(os.getpid(), signal.SIGTERM)
+        rng.shuffle(self.jobs)
+        ended = []
+        for _ in range(len(self.jobs) if stopping else rng.randint(0, len(self.jobs))):
+            what = rng.choices(["ended", "lost", "killed"], [90, 0 if stopping else 10, 2])[0]
+            counts[f"{what} at a stop" if stopping else what] += 1
+            if what == "killed":
+                raise Killed
+            job, stop = self.jobs.pop(), Unstoppable() if stopping and rng.random() < 0.5 else self.stop_token
+            hooks = {"epoch": lambda row, number=job.trial.number: listener.epoch(number, row)}
+            outcome = Outcome("lost", message="it died") if what == "lost" else job.run(self.data, stop, **hooks)
+            ended.append((job, outcome))
+        counts["together"] += len([job for job, outcome in ended if outcome.status == "completed"]) > 1
         return ended
 
-    monkeypatch.setattr(here.Here, "wait", wait)
+    return wait
+
+
+@pytest.mark.parametrize("tuner", ["guided", "hyperband"])
+def test_neither_order_nor_losses_nor_stops_nor_kills_change_a_parallel_search(
+    search, state, tmp_path, monkeypatch, tuner
+):
+    given = {"max_trials": 20 if tuner == "guided" else None, "ahead": 4, "tuner": tuner, "max_epochs": 8, "factor": 2}
+    assert search(tmp_path / "one", **given) == 0
+    counts = Counter()
     monkeypatch.setattr(here.Here, "capacity", 3)
-    assert search(tmp_path / "three", **given) == 0
-    assert max(together) == 3
-    assert state(tmp_path / "three" / "tiny") == state(tmp_path / "one" / "tiny")
+    for seed in range(3):
+        monkeypatch.setattr(here.Here, "wait", wait_disorderly(random.Random(seed), counts))
+        code = None
+        while code != 0:
+            with contextlib.suppress(Killed):
+                code = search(tmp_path / str(seed), **given)
+                assert code in (0, 128 + signal.SIGTERM)
+        assert state(tmp_path / str(seed) / "tiny") == state(tmp_path / "one" / "tiny")
+    assert min(counts[name] for name in ("ended", "lost", "killed", "ended at a stop", "together")) > 0
