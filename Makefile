@@ -14,7 +14,7 @@ KILLS ?= 100
 
 help:
 	@echo "make search   install into $(VENV), search, write the report (DATA=path, SPACE=file, SEARCH='options of fer-search run')"
-	@echo "make test     install with the test extras, run the test suite, under five minutes on two cores (TESTS='folders or files')"
+	@echo "make test     install with the test extras, run the test suite, under five minutes on two cores (TESTS='folders or files' for these, slow ones too)"
 	@echo "make slow     the rest of the suite, the slow tests: Ray, JAX, the page in a browser, killed processes; CI runs both"
 	@echo "make soak     the long tests, hours: memory, crashes at every point, faults, damage, fuzzing, random kills (KILLS=100)"
 	@echo "make check    lint, format and types, as CI does"
@@ -26,10 +26,10 @@ search: $(VENV)/installed
 	@$(BIN)/fer-search report
 
 test: $(VENV)/tested
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not soak" $(TESTS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "$(if $(TESTS),,not slow and )not soak" $(TESTS)
 
 slow: $(VENV)/tested
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not soak" $(TESTS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not soak"
 
 soak: $(VENV)/tested
 	@FER_SEARCH_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 0 $(TESTS)
