@@ -33,7 +33,7 @@ def open_ray(
         request: How many, and where.
         data: What all jobs read; has ``for_workers``.
         data_bytes: Its size.
-        space: "name", "text" and "modules" of the space file, which each worker executes; None for none.
+        space: "name", "text" and "modules" of the space file, whose functions custom networks call; None for none.
         run: Run folder.
         cores: CPU cores of this machine that may be used.
         should_stop: Whether the search is to stop.

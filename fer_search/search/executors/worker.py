@@ -77,6 +77,7 @@ class Worker:
         self.stopping = Stop()
         self.events: deque[Row | Progress] = deque()
         self.data: Any = None
+        self.space: dict[str, Any] | None = None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda signum, frame: self.stop())
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the driver, which asks
@@ -92,12 +93,8 @@ class Worker:
         return WorkerInfo(socket.gethostname(), os.getpid(), device, name, backend.versions(), faster, _memory())
 
     def load(self, data: Any, space: dict[str, Any] | None) -> None:
-        """Take what all jobs read, and the source of the space file, whose functions their networks may call."""
-        self.data = data
-        if space is not None:
-            from fer_search.space import load_functions
-
-            load_functions(space)
+        """Take what all jobs read, and the source of the space file, whose functions custom networks call."""
+        self.data, self.space = data, space
 
     def run(self, job: Job, run: Path, token: str) -> tuple[Outcome, News]:
         """Train a job; return how it ended, and the news that the driver has not asked for.
@@ -111,6 +108,7 @@ class Worker:
         from fer_search.search.executors.outcome import Outcome
 
         assert self.data is not None
+        self._load_functions(job.trial.design)
         self.events.clear()
         try:
             with hold_trial(run, job.trial_id, token, self.stopping):
@@ -145,6 +143,8 @@ class Worker:
         from fer_search.search.scheduling.estimate import time_designs
 
         assert self.data is not None
+        for sampled in designs:
+            self._load_functions(sampled.design)
         return time_designs(designs, self.data, self.stopping, expensive=expensive)
 
     def predict(self, run: Path, trial_id: str, design: Design, resolution: int, rows: np.ndarray) -> None:
@@ -152,7 +152,18 @@ class Worker:
         from fer_search.search.trials.predictions import store_predictions
 
         assert self.data is not None
+        self._load_functions(design)
         store_predictions(run, trial_id, design, resolution, self.data, rows)
+
+    def _load_functions(self, design: Design) -> None:
+        """Execute the space file before the first design whose network is one of its functions."""
+        from fer_search.design import Custom
+
+        if self.space is not None and isinstance(design.network, Custom):
+            from fer_search.space import load_functions
+
+            load_functions(self.space)
+            self.space = None
 
 
 def _exit_with_parent(parent: int) -> None:

@@ -13,9 +13,10 @@ import os
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from fer_search.design import Design
 from fer_search.files import write_atomic
 from fer_search.runfolder.epochs import METRIC_COLUMNS, append_epoch, read_epochs, rewrite_epochs
 from fer_search.runfolder.seal import HDF5_SIGNATURE, make_seal, state_label
@@ -45,6 +46,7 @@ def checkpoint(folder, epoch):
 @dataclass(frozen=True)
 class Number:
     number: int
+    design: Design = field(default_factory=Design)
 
 
 @dataclass(frozen=True)
