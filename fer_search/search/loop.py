@@ -84,12 +84,13 @@ class SearchLoop:
             return self.oracle.adopt_baseline(state.space.baseline(state.names[count]))
         if (queued := adopt_queued(state.folder, self.oracle)) is not None:
             return queued
-        if limit is not None and count - queued_count(state.folder, self.oracle) >= limit:
+        left = None if limit is None else limit - count + queued_count(state.folder, self.oracle)
+        if left is not None and left <= 0:
             return None
         patience = state.settings.search_patience
         if patience is not None and trials_without_gain(self.oracle, len(state.names)) >= patience:
             return None
-        return self.oracle.propose()
+        return self.oracle.propose(left if state.info["tuner"].get("last_trials_full") else None)
 
     def _enqueue(self, trial: TunerTrial) -> None:
         """Prepare a trial that began; one that cannot be prepared has failed."""

@@ -133,7 +133,8 @@ def _tuner(settings: Settings) -> dict[str, Any]:
         "time_budget",
         "equal_time",
     )
-    return {"name": settings.tuner} | {name: getattr(settings, name) for name in names}
+    recorded = {"name": settings.tuner} | {name: getattr(settings, name) for name in names}
+    return recorded | {"last_trials_full": True}  # of guided's limited number, which older versions did not
 
 
 def _options(settings: Settings, dataset: Dataset) -> dict[str, Any]:

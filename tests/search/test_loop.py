@@ -11,6 +11,7 @@ import pytest
 from fer_search.search.executors import here
 from fer_search.search.executors import job as job_module
 from fer_search.search.executors.outcome import Outcome
+from fer_search.search.proposing.replay import rebuild_oracle
 
 
 @pytest.fixture
@@ -110,3 +111,19 @@ def test_neither_order_nor_losses_nor_stops_nor_kills_change_a_parallel_search(
                 assert code in (0, 128 + signal.SIGTERM)
         assert state(tmp_path / str(seed) / "tiny") == state(tmp_path / "one" / "tiny")
     assert min(counts[name] for name in ("ended", "lost", "killed", "ended at a stop", "together")) > 0
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_a_lost_oracle_of_few_trials_is_rebuilt(search, state, tmp_path, ahead):
+    """The last ones of which waited for results, and went to the last rung at once; --extend raised their number."""
+    given = {"tuner": "guided", "ahead": ahead, "max_epochs": 8, "factor": 2, "min_steps": 1, "baselines": "none"}
+    for limit in (5, 9):
+        assert search(tmp_path, **given, max_trials=limit, extend=limit > 5) == 0
+    run = tmp_path / "tiny"
+    expected = state(run)
+    values = [trial[0]["hyperparameters"]["values"] for trial in expected[0].values()]
+    assert [v["tuner/epochs"] for v in values][4] == [v["tuner/epochs"] for v in values][8] == 8
+    (run / "oracle.json").unlink()
+    rebuild_oracle(run)
+    assert search(tmp_path, **given, max_trials=9) == 0
+    assert state(run) == expected

@@ -5,6 +5,9 @@ trained to the first rung. From then on every proposal is the likeliest improvem
 either a new design, trained to the first rung, or one whose training was stopped, resumed from its checkpoint to the
 next rung. Nothing is discarded: a design that was stopped is resumed as soon as the model expects more of it than of
 any other.
+
+The last trials of a limited number go to the last rung at once, so that no search ends without a fully trained proposal
+to recommend and a baseline to compare it with.
 """
 
 from __future__ import annotations
@@ -82,8 +85,7 @@ class GuidedOracle(SafeOracle):
 
     def adopt_baseline(self, hyperparameters: kt.HyperParameters) -> Trial:
         """Begin a baseline, at the first rung."""
-        rung = len(self.rungs) - 1 if self.full_baselines else 0
-        hyperparameters.values |= self._budget(rung, "")
+        hyperparameters.values |= self._first_budget(self.full_baselines)
         self.baselines.append(f"{len(self.trials):04d}")
         return self.adopt(hyperparameters)
 
@@ -100,14 +102,21 @@ class GuidedOracle(SafeOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         trainings = self.trainings()
-        rng = np.random.default_rng([self.seed, len(self.trials)])
+        unfinished = self._unfinished(trainings)
+        full = self.trials_left is not None and self.trials_left <= max(len(unfinished), 1)
+        if full and unfinished:
+            alternatives = [t for t in trainings if t.baseline == unfinished[0]]
+            if any(training.pending for training in alternatives):
+                return {"status": TrialStatus.IDLE}
+            if (best := self._best_stopped(trainings, alternatives)) is not None:
+                return {"status": TrialStatus.RUNNING, "values": self._resume(best, full)}
         if all(training.baseline for training in trainings) and (values := self._default_values()) is not None:
-            return {"status": TrialStatus.RUNNING, "values": values | self._budget(0, "")}
+            return {"status": TrialStatus.RUNNING, "values": values | self._first_budget(full)}
         if len(trainings) < RANDOM or not any(training.scores for training in trainings):
-            return self._random()
+            return self._random(full)
         with one_thread():
-            values = self._decide(trainings, rng)
-        return {"status": TrialStatus.RUNNING, "values": values} if values else self._random()
+            values = self._decide(trainings, np.random.default_rng([self.seed, len(self.trials)]), full)
+        return {"status": TrialStatus.RUNNING, "values": values} if values else self._random(full)
 
     def promotable(self) -> list[str]:
         """Return the trials that may still be resumed, the most promising first."""
@@ -173,14 +182,30 @@ class GuidedOracle(SafeOracle):
     def _finished(self, training: Training) -> bool:
         return not training.pending and not training.failed and training.rung == len(self.rungs) - 1
 
-    def _budget(self, rung: int, parent: str) -> dict[str, Any]:
-        budget: dict[str, Any] = {
-            EPOCHS: self.rungs[rung],
-            INITIAL_EPOCH: self.rungs[rung - 1] if parent else 0,
-            BRACKET: 0,
-            ROUND: rung,
-        }
-        return budget | ({PARENT: parent} if parent else {})
+    def _unfinished(self, trainings: list[Training]) -> list[bool]:
+        """Return of which kind, proposals (False) and baselines (True), none has begun the last rung.
+
+        Baselines count only if there are any that have not failed.
+        """
+        kinds = {False} | {t.baseline for t in trainings if not t.failed}
+        return sorted(kinds - {t.baseline for t in trainings if not t.failed and t.rung == len(self.rungs) - 1})
+
+    def _best_stopped(self, trainings: list[Training], alternatives: list[Training]) -> Training | None:
+        """Return the best of some trainings that were stopped, by its score while little is known, else by forecast."""
+        stopped = [training for training in alternatives if self._stopped(training)]
+        if not stopped or len(trainings) < RANDOM:
+            return max(stopped, key=lambda training: (training.rung, training.scores[training.rung]), default=None)
+        encoding = Encoding(self.hyperparameters.space)
+        with one_thread():
+            model = self._model(encoding.features(_rows(encoding, trainings)), trainings)
+            mean, _ = model.predict(model.features, np.arange(len(trainings)))
+        return max(stopped, key=lambda training: float(mean[trainings.index(training)]))
+
+    def _budget(self, rung: int, trained: int = 0) -> dict[str, Any]:
+        return {EPOCHS: self.rungs[rung], INITIAL_EPOCH: trained, BRACKET: 0, ROUND: rung}
+
+    def _first_budget(self, full: bool) -> dict[str, Any]:
+        return self._budget(len(self.rungs) - 1 if full else 0)
 
     def _default_values(self) -> dict[str, Any] | None:
         """Return the space's defaults, which its author considers good; None if they were tried."""
@@ -189,13 +214,13 @@ class GuidedOracle(SafeOracle):
         values: dict[str, Any] = fill_defaults(defaults).values
         return None if self._duplicate(values) else values
 
-    def _random(self) -> dict[str, Any]:
+    def _random(self, full: bool) -> dict[str, Any]:
         values = self._random_values()
         if values is None:
             return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
-        return {"status": TrialStatus.RUNNING, "values": values | self._budget(0, "")}
+        return {"status": TrialStatus.RUNNING, "values": values | self._first_budget(full)}
 
-    def _decide(self, trainings: list[Training], rng: np.random.Generator) -> dict[str, Any] | None:
+    def _decide(self, trainings: list[Training], rng: np.random.Generator, full: bool) -> dict[str, Any] | None:
         """Return the values of the next trial; None if no new design was found and none can be resumed."""
         encoding = Encoding(self.hyperparameters.space)
         known = _rows(encoding, trainings)
@@ -203,15 +228,15 @@ class GuidedOracle(SafeOracle):
         mean, deviation = model.predict(model.features, np.arange(len(trainings)))
         stopped = np.array([self._stopped(training) for training in trainings])
         if (first := self._unfinished_baseline(trainings, mean, stopped)) is not None:
-            return self._resume(first)
-        full = np.array([self._finished(training) for training in trainings])
-        best = float(mean[full].max() if full.any() else mean.max())
+            return self._resume(first, full)
+        finished = np.array([self._finished(training) for training in trainings])
+        best = float(mean[finished].max() if finished.any() else mean.max())
         gains = np.where(stopped, expected_improvement(mean, deviation, best), -1.0)
         new = self._candidates(encoding, known, mean, rng)
         new_gains = expected_improvement(*model.predict(encoding.features(new)), best) if len(new) else np.array([-1.0])
         if gains.max() >= new_gains.max():
-            return self._resume(trainings[int(np.argmax(gains))]) if stopped.any() else None
-        return encoding.values(new[int(np.argmax(new_gains))]) | self._budget(0, "")
+            return self._resume(trainings[int(np.argmax(gains))], full) if stopped.any() else None
+        return encoding.values(new[int(np.argmax(new_gains))]) | self._first_budget(full)
 
     def _unfinished_baseline(self, trainings: list[Training], mean: np.ndarray, stopped: np.ndarray) -> Training | None:
         """Return the most promising baseline until one is trained to the last rung: what gains are measured against."""
@@ -220,8 +245,10 @@ class GuidedOracle(SafeOracle):
         waiting = [k for k, t in enumerate(trainings) if t.baseline and stopped[k]]
         return trainings[max(waiting, key=lambda k: (mean[k], -k))] if waiting else None
 
-    def _resume(self, training: Training) -> dict[str, Any]:
-        return training.values | self._budget(training.rung + 1, training.trial_id)
+    def _resume(self, training: Training, full: bool) -> dict[str, Any]:
+        """Return the values of a trial that resumes a training, to the next rung or to the last one."""
+        rung = len(self.rungs) - 1 if full else training.rung + 1
+        return training.values | self._budget(rung, self.rungs[training.rung]) | {PARENT: training.trial_id}
 
     def _model(self, features: list[np.ndarray], trainings: list[Training]) -> LearningCurves:
         """Return the model; pending trials count as observed with their expected scores ("kriging believer")."""

@@ -17,7 +17,7 @@ from fer_search.choices import fill_defaults
 from fer_search.errors import UserError
 from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.search.proposing.gaussian_process import propose
-from fer_search.search.proposing.guided_oracle import GuidedOracle, rung_epochs
+from fer_search.search.proposing.guided_oracle import RANDOM, GuidedOracle, rung_epochs
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
 from fer_search.search.proposing.threads import one_thread
 from fer_search.search.settings import DEFAULT_TRIALS, Settings
@@ -224,12 +224,15 @@ def rung_options(settings: Settings, space: Space, images: int) -> dict[str, Any
     """Return the options of ``make_oracle`` that say where rungs begin, and whether baselines begin there.
 
     The first rung is after --min-steps of the default design, but no later than a factor before the last one, so that
-    there is something to decide.
+    there is something to decide. Baselines of a guided search go to the last rung at once if it trains nothing else, or
+    if there is one and the trials are too few for the model to decide: resuming it would take one of them.
     """
     defaults = fill_defaults(space.choices())
     steps = math.ceil(images / space.design(defaults).optimisation.batch_size)
     earliest = min(math.ceil((settings.min_steps or 0) / steps), settings.max_epochs // settings.factor)
     full = settings.min_steps == 0 or settings.repeats > 1 or settings.baselines == "only"
+    if settings.tuner == "guided" and settings.max_trials is not None:
+        full |= settings.max_trials <= (RANDOM if len(space.baselines) == 1 else len(space.baselines))
     return {"min_epochs": max(earliest, 1), "full_baselines": full}
 
 

@@ -78,7 +78,8 @@ def _changes(info: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], origins: Sequence[str]) -> None:
     """Begin and commit the trials as the search did; its window decides in which order."""
-    drained = {change["after_trials"] for change in _changes(info) if "--max-trials" in change["from"]}
+    raised = [change for change in _changes(info) if "--max-trials" in change["from"]]
+    drained = {change["after_trials"] for change in raised}
 
     def begin_next() -> Trial | None:
         number = len(oracle.trials)
@@ -86,13 +87,20 @@ def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], o
             return None  # --max-trials was reached: all trials were committed before it was raised
         if number == len(trials):
             raise StopIteration
-        return _begin(oracle, trials[number], origins[number])
+        left = None
+        if info["tuner"].get("last_trials_full"):
+            limits = [change["from"]["--max-trials"] for change in raised if change["after_trials"] > number]
+            limit = next(iter(limits), info["tuner"]["max_trials"])
+            left = None if limit is None else limit - number + list(origins[:number]).count("queue")
+        return _begin(oracle, trials[number], origins[number], left)
 
     window = Window(oracle, begin_next, info["identity"].get("--ahead", 1), capacity=1)
     with contextlib.suppress(StopIteration):
         while (decision := window.decide()).action in ("began", "commit"):
             if decision.action == "commit" and decision.trial is not None:
                 oracle.commit(decision.trial.trial_id)
+        if decision.action == "finished":
+            raise ValueError(f"the oracle would not propose trial {len(oracle.trials):04d}")
 
 
 def _origin(trial: Trial, name: str | None, queued: Collection[str | None]) -> str:
@@ -102,10 +110,13 @@ def _origin(trial: Trial, name: str | None, queued: Collection[str | None]) -> s
     return "baselines" if name is not None and PARENT not in trial.hyperparameters.values else "oracle"
 
 
-def _begin(oracle: SafeOracle, trial: Trial, origin: str) -> Trial:
+def _begin(oracle: SafeOracle, trial: Trial, origin: str, left: int | None) -> Trial | None:
+    """Begin a trial as the search did; None if the oracle first needs results of pending ones."""
     begin = {"baselines": oracle.adopt_baseline, "queue": oracle.adopt}.get(origin)
-    begun = begin(trial.hyperparameters.copy()) if begin else oracle.propose()
-    if begun is None or begun.hyperparameters.values != trial.hyperparameters.values:
+    begun = begin(trial.hyperparameters.copy()) if begin else oracle.propose(left)
+    if begun is None:
+        return None
+    if begun.hyperparameters.values != trial.hyperparameters.values:
         raise ValueError(f"trial {trial.trial_id} is not what the oracle would propose")
     if trial.status in ENDED:
         oracle.recorded[trial.trial_id] = trial

@@ -51,6 +51,7 @@ class SafeOracle(kt.Oracle):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._unsaved = False
+        self.trials_left: int | None = None  # see ``propose``
         self.recorded: dict[str, Trial] = {}  # trials that ended and wait for their turn to be committed
         self.trial_digests: dict[str, str] = {}  # of the trial.json of each trial that ended
         self.failed: set[str] = set()  # ids of trials that failed, recorded ones included
@@ -165,8 +166,13 @@ class SafeOracle(kt.Oracle):
         """Begin a baseline; oracles with rungs begin it at the first one."""
         return self.adopt(hyperparameters)
 
-    def propose(self) -> Trial | None:
-        """Begin the next trial; None if the oracle has none, for good or until a pending trial is committed."""
+    def propose(self, left: int | None = None) -> Trial | None:
+        """Begin the next trial; None if the oracle has none, for good or until a pending trial is committed.
+
+        Args:
+            left: Number of proposals up to the limit, this one included; None if there is none.
+        """
+        self.trials_left = left
         trial = self.create_trial(self._worker_name())
         return trial if trial.status == TrialStatus.RUNNING else None
 

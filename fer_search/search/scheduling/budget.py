@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_search.errors import UserError
-from fer_search.search.proposing.guided_oracle import GuidedOracle
+from fer_search.search.proposing.guided_oracle import RANDOM, GuidedOracle
 from fer_search.search.proposing.oracles import GridOracle, HyperbandOracle
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.settings import Settings
@@ -106,14 +106,13 @@ def _hyperband_epochs(oracle: HyperbandOracle, baselines: int = 0) -> list[int]:
 def _guided_epochs(oracle: GuidedOracle, baselines: int, trials: int) -> list[int]:
     """Return what each trial would add if every rung let half of its trials resume; the oracle decides otherwise."""
     rungs = oracle.rungs
-    if oracle.full_baselines:
-        return [rungs[-1]] * min(baselines, trials) + _guided_epochs_of(rungs, max(trials - baselines, 0))
-    return _guided_epochs_of(rungs, trials)
-
-
-def _guided_epochs_of(rungs: list[int], trials: int) -> list[int]:
-    added = []
-    for number in range(1, trials + 1):
+    full = min(baselines, trials) if oracle.full_baselines else 0
+    proposals = trials - full
+    if proposals > 0 and trials <= RANDOM and full == baselines:  # exact: it decides nothing, and resumes one at last
+        last = rungs[-1] - (rungs[0] if proposals > 1 else 0)
+        return [rungs[-1]] * full + [rungs[0]] * (proposals - 1) + [last]
+    added = [rungs[-1]] * full
+    for number in range(1, proposals + 1):
         halvings = (number & -number).bit_length() - 1  # 0 for every second trial, 1 for every fourth, ...
         rung = min(halvings, len(rungs) - 1)
         added.append(rungs[rung] - (rungs[rung - 1] if rung else 0))

@@ -8,6 +8,7 @@ from fer_search.search.proposing.encoding import Encoding
 from fer_search.search.proposing.guided_oracle import GuidedOracle, rung_epochs
 from fer_search.search.proposing.learning_curves import LearningCurves, Observations, expected_improvement
 from fer_search.search.proposing.oracles import make_oracle
+from fer_search.search.window import Window
 
 EPOCHS = 9
 
@@ -226,3 +227,56 @@ def test_the_default_design_is_tried_first_unless_it_is_a_baseline(tmp_path, kno
         proposed.append({name: value for name, value in values.items() if not name.startswith("tuner/")})
     expected = [] if {} in known else [0]
     assert [k for k, values in enumerate(proposed) if values == defaults] == expected
+
+
+def search_limited(folder, limit, baselines, ahead=1, broken=()):
+    """Run a search of a limited number of trials; returns its trials."""
+    oracle = make(folder)
+    oracle.concurrent = ahead > 1
+
+    def begin_next():
+        count = len(oracle.trials)
+        if count < min(baselines, limit):
+            return oracle.adopt_baseline(baseline(a=count, rate=1e-2))
+        return oracle.propose(limit - count) if count < limit else None
+
+    window = Window(oracle, begin_next, ahead, ahead)
+    while (action := window.decide()).action != "finished":
+        if action.action == "wait":
+            trial = oracle.pending()[0]
+            values = trial.hyperparameters.values
+            epochs = range(values["tuner/initial_epoch"], values["tuner/epochs"])
+            rows = [{"epoch": k + 1, "val_accuracy": curve(values, 0)[k]} for k in epochs]
+            failed = int(trial.trial_id) in broken
+            oracle.record(trial.trial_id, rows, "it broke" if failed else None, failed)
+        elif action.action == "commit":
+            oracle.commit(action.trial.trial_id)
+    return list(oracle.trials.values())
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+@pytest.mark.parametrize("baselines", [0, 1, 3])
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6, 8, 12])
+def test_few_trials_end_with_a_fully_trained_proposal_and_baseline(tmp_path, limit, baselines, ahead):
+    trials = search_limited(tmp_path / "run", limit, baselines, ahead)
+    assert len(trials) == limit
+    values = {trial.trial_id: trial.hyperparameters.values for trial in trials}
+    roots = {i: values[i].get("tuner/trial_id", i) for i in values}
+    full = [roots[roots[i]] for i in values if values[i]["tuner/epochs"] == EPOCHS]
+    assert any(int(root) >= baselines for root in full) or limit <= baselines
+    assert not baselines or any(int(root) < baselines for root in full) or limit < baselines + 2
+    for i in values:
+        before = values[roots[i]]["tuner/epochs"] if roots[i] != i else 0
+        assert values[i]["tuner/initial_epoch"] == before < values[i]["tuner/epochs"]
+
+
+def test_the_most_promising_of_few_proposals_is_trained_fully(tmp_path):
+    trials = search_limited(tmp_path / "run", 6, 1)
+    best = max(trials[1:4], key=lambda trial: trial.score)
+    assert [trial.hyperparameters.values.get("tuner/trial_id") for trial in trials[4:]] == [best.trial_id, "0000"]
+
+
+def test_without_anything_to_resume_a_new_design_is_trained_fully(tmp_path):
+    trials = search_limited(tmp_path / "run", 5, 1, broken=(0, 1, 2, 3))
+    assert "tuner/trial_id" not in trials[4].hyperparameters.values
+    assert trials[4].hyperparameters.values["tuner/epochs"] == EPOCHS

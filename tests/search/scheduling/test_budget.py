@@ -1,10 +1,12 @@
 """Which baselines a run trains, and what is said if there are none."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from fer_search.errors import UserError
+from fer_search.runfolder.epochs import read_epochs
 from fer_search.search.scheduling.budget import baseline_names
 from fer_search.search.settings import Settings
 from fer_search.space import load_space
@@ -19,3 +21,15 @@ def test_baselines_that_contradict_fix_leave_none_to_train():
     assert baseline_names(settings, space.restricted({"filters": "16"})) == ["default"] * 2
     with pytest.raises(UserError, match="no baseline with the values of --fix; use --max-trials"):
         baseline_names(settings, space.restricted({"filters": "24"}))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+def test_the_epochs_of_few_guided_trials_are_known_before_they_begin(search, tmp_path, tiny_space, limit):
+    """Without a second baseline, whose rungs the tuner decides about."""
+    tiny_space.write_text(tiny_space.read_text().replace("baselines = {", "baselines = {'only': {}}\nothers = {"))
+    given = {"tuner": "guided", "max_trials": limit, "max_epochs": 9, "factor": 3, "min_steps": None}
+    assert search(tmp_path, **given) == 0
+    planned = int(re.search(r"Search: guided, \d+ trials? .*?(\d+) epochs", (tmp_path / "out.txt").read_text())[1])
+    trained = [len(read_epochs(path)) for path in tmp_path.glob("tiny/trial_*/epochs.csv")]
+    assert len(trained) == limit
+    assert sum(trained) == planned
