@@ -103,7 +103,8 @@ class GuidedOracle(SafeOracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         trainings = self.trainings()
         unfinished = self._unfinished(trainings)
-        full = self.trials_left is not None and self.trials_left <= max(len(unfinished), 1)
+        few = 2 if all(training.baseline for training in trainings) else 1  # two could not be compared and resumed
+        full = self.trials_left is not None and self.trials_left <= max(len(unfinished), few)
         if full and unfinished:
             alternatives = [t for t in trainings if t.baseline == unfinished[0]]
             if any(training.pending for training in alternatives):

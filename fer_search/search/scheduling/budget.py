@@ -108,9 +108,10 @@ def _guided_epochs(oracle: GuidedOracle, baselines: int, trials: int) -> list[in
     rungs = oracle.rungs
     full = min(baselines, trials) if oracle.full_baselines else 0
     proposals = trials - full
-    if proposals > 0 and trials <= RANDOM and full == baselines:  # exact: it decides nothing, and resumes one at last
-        last = rungs[-1] - (rungs[0] if proposals > 1 else 0)
-        return [rungs[-1]] * full + [rungs[0]] * (proposals - 1) + [last]
+    if trials <= RANDOM and full == baselines:  # exact: the model decides nothing
+        if proposals <= 2:
+            return [rungs[-1]] * trials
+        return [rungs[-1]] * full + [rungs[0]] * (proposals - 1) + [rungs[-1] - rungs[0]]
     added = [rungs[-1]] * full
     for number in range(1, proposals + 1):
         halvings = (number & -number).bit_length() - 1  # 0 for every second trial, 1 for every fourth, ...
