@@ -107,7 +107,7 @@ class GuidedOracle(SafeOracle):
         full = self.trials_left is not None and self.trials_left <= max(len(unfinished), few)
         if full and unfinished:
             alternatives = [t for t in trainings if t.baseline == unfinished[0]]
-            if any(training.pending for training in alternatives):
+            if any(training.pending for training in alternatives):  # the best may be among them
                 return {"status": TrialStatus.IDLE}
             if (best := self._best_stopped(trainings, alternatives)) is not None:
                 return {"status": TrialStatus.RUNNING, "values": self._resume(best, full)}
@@ -184,15 +184,15 @@ class GuidedOracle(SafeOracle):
         return not training.pending and not training.failed and training.rung == len(self.rungs) - 1
 
     def _unfinished(self, trainings: list[Training]) -> list[bool]:
-        """Return of which kind, proposals (False) and baselines (True), none has begun the last rung.
+        """Return the kinds of trainings, proposals (False) and baselines (True), of which none has begun the last rung.
 
-        Baselines count only if there are any that have not failed.
+        Baselines are a kind only if there are any that have not failed.
         """
         kinds = {False} | {t.baseline for t in trainings if not t.failed}
         return sorted(kinds - {t.baseline for t in trainings if not t.failed and t.rung == len(self.rungs) - 1})
 
     def _best_stopped(self, trainings: list[Training], alternatives: list[Training]) -> Training | None:
-        """Return the best of some trainings that were stopped, by its score while little is known, else by forecast."""
+        """Return the best of some trainings that were stopped: by score before the model decides, then by forecast."""
         stopped = [training for training in alternatives if self._stopped(training)]
         if not stopped or len(trainings) < RANDOM:
             return max(stopped, key=lambda training: (training.rung, training.scores[training.rung]), default=None)
