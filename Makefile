@@ -15,7 +15,7 @@ KILLS ?= 100
 help:
 	@echo "make search   install into $(VENV), search, write the report (DATA=path, SPACE=file, SEARCH='options of fer-search run')"
 	@echo "make test     install with the test extras, run the test suite, under five minutes on two cores (TESTS='folders or files' for these, slow ones too)"
-	@echo "make slow     the rest of the suite, the slow tests: Ray, JAX, the page in a browser, killed processes; CI runs both"
+	@echo "make slow     the rest of the suite, the slow tests: Ray, JAX, browsers, processes of their own; CI runs both"
 	@echo "make soak     the long tests, hours: memory, crashes at every point, faults, damage, fuzzing, random kills (KILLS=100)"
 	@echo "make check    lint, format and types, as CI does"
 	@echo "make bench    all benchmarks, 20 minutes on two cores; writes docs/benchmarks.md (BENCH='--quick', or names)"

@@ -22,6 +22,7 @@ assert all(module.__version__ for module in (jax, pandas, scipy, sklearn))
 """
 
 
+@pytest.mark.slow
 def test_packages_skipped_at_start_can_be_imported_afterwards():
     for name in ("sklearn", "jax"):
         pytest.importorskip(name)
@@ -48,6 +49,7 @@ print(oracle.num_initial_points)
 """
 
 
+@pytest.mark.slow
 def test_the_bayesian_tuner_starts_where_scikit_learn_was_skipped(tmp_path):
     """And begins with a third of the default number of trials where that is not limited."""
     run = subprocess.run([sys.executable, "-c", BAYESIAN, tmp_path], capture_output=True, text=True, check=False)
@@ -71,6 +73,7 @@ def test_trainings_on_a_gpu_are_deterministic_unless_the_user_prefers_speed(monk
     assert os.environ["XLA_FLAGS"] == expected
 
 
+@pytest.mark.slow
 def test_jax_starts_with_the_flag_for_gpus():
     """XLA ends the process over an unknown flag."""
     pytest.importorskip("jax")

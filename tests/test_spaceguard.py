@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -129,11 +128,9 @@ def test_a_space_from_a_fifo_or_device_is_refused(tmp_path):
 
 def test_os_exit_in_a_space_becomes_an_error(space):
     code = f"import sys; sys.argv = ['fer-search', 'space', 'check', {str(space('import os; os._exit(0)'))!r}]\n"
-    started = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-c", code + "from fer_search.cli import main; main()"], capture_output=True, text=True
     )
-    assert time.monotonic() > started
     assert ended.returncode == 2
     assert "it calls os._exit" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -47,6 +47,7 @@ def test_numbers_have_three_digits(module, value, text):
     assert module("common").number(value) == text
 
 
+@pytest.mark.slow
 def test_a_worker_computes_on_request_and_reports_errors(module, tmp_path, monkeypatch):
     common = module("common")
     script = tmp_path / "script.py"

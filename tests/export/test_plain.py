@@ -40,6 +40,7 @@ def test_a_plain_model_gives_the_runs_predictions(searched_run, images, trial):
     assert (info.views, info.classes) == (network.design.evaluation.views, CLASSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_a_confirmed_network_opens_without_fer_search(confirmed_run, images, in_fresh_process, backend):
     network = find_network(confirmed_run)

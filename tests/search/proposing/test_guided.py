@@ -254,9 +254,8 @@ def search_limited(folder, limit, baselines, ahead=1, broken=()):
     return list(oracle.trials.values())
 
 
-@pytest.mark.parametrize("ahead", [1, 4])
-@pytest.mark.parametrize("baselines", [0, 1, 3])
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6, 8, 12])
+@pytest.mark.parametrize(("baselines", "ahead"), [(0, 1), (1, 1), (1, 4), (3, 4)])
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 8])
 def test_few_trials_end_with_a_fully_trained_proposal_and_baseline(tmp_path, limit, baselines, ahead):
     trials = search_limited(tmp_path / "run", limit, baselines, ahead)
     assert len(trials) == limit

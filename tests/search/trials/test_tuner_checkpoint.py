@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from fer_search.export.source import find_network, load_network
 from fer_search.search.trials import checkpoint_retention
@@ -26,6 +27,7 @@ np.save(sys.argv[4], np.stack([model.predict_on_batch(np.load(sys.argv[3])) for 
 """
 
 
+@pytest.mark.slow
 def test_stock_keras_tuner_gives_the_best_models(searched_run, tmp_path, rng):
     run = shutil.copytree(searched_run, tmp_path / "small")
     images, out = tmp_path / "images.npy", tmp_path / "out.npy"
