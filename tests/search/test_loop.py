@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 
+from fer_search.runfolder.epochs import read_epochs
+from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.search.executors import here
 from fer_search.search.executors import job as job_module
 from fer_search.search.executors.outcome import Outcome
@@ -113,17 +115,32 @@ def test_neither_order_nor_losses_nor_stops_nor_kills_change_a_parallel_search(
     assert min(counts[name] for name in ("ended", "lost", "killed", "ended at a stop", "together")) > 0
 
 
+FEW = {"tuner": "guided", "max_epochs": 8, "factor": 2, "min_steps": 1, "baselines": "none"}
+
+
 @pytest.mark.parametrize("ahead", [1, 4])
-def test_a_lost_oracle_of_few_trials_is_rebuilt(search, state, tmp_path, ahead):
-    """The last ones of which waited for results, and went to the last rung at once; --extend raised their number."""
-    given = {"tuner": "guided", "ahead": ahead, "max_epochs": 8, "factor": 2, "min_steps": 1, "baselines": "none"}
-    for limit in (5, 9):
-        assert search(tmp_path, **given, max_trials=limit, extend=limit > 5) == 0
-    run = tmp_path / "tiny"
+def test_a_lost_oracle_of_few_trials_is_rebuilt(search, state, call, tmp_path, ahead):
+    """The last trials waited for results and went to the last rung at once; then one was added, and more were begun."""
+    run, given = tmp_path / "tiny", FEW | {"ahead": ahead}
+    assert search(tmp_path, **given, max_trials=5) == 0
+    assert call("add", str(run), "filters=6", "--no-run")[0] == 0
+    assert search(tmp_path, **given, max_trials=5) == 0
+    assert search(tmp_path, **given, max_trials=9, extend=True) == 0
     expected = state(run)
     values = [trial[0]["hyperparameters"]["values"] for trial in expected[0].values()]
-    assert [v["tuner/epochs"] for v in values][4] == [v["tuner/epochs"] for v in values][8] == 8
+    assert [values[number].get("tuner/epochs") for number in (4, 5, 9)] == [8, None, 8]
     (run / "oracle.json").unlink()
     rebuild_oracle(run)
     assert search(tmp_path, **given, max_trials=9) == 0
     assert state(run) == expected
+
+
+def test_a_run_of_an_older_version_is_resumed_as_it_began(search, tmp_path):
+    assert search(tmp_path, **FEW, max_trials=3) == 0
+    record = tmp_path / "tiny" / "run.json"
+    info = read_json(record)
+    del info["tuner"]["last_trials_full"]
+    write_json(record, info)
+    assert search(tmp_path, **FEW, max_trials=5, extend=True) == 0
+    rows = [len(read_epochs(tmp_path / "tiny" / f"trial_{number:04d}" / "epochs.csv")) for number in (3, 4)]
+    assert rows == [1, 1]

@@ -1,12 +1,15 @@
 """Several trials at the same time: with a fixed window the order in which they end changes nothing."""
 
 import json
+import shutil
 
 import keras_tuner as kt
 import numpy as np
 import pytest
 
+from fer_search.errors import UserError
 from fer_search.runfolder.epochs import METRIC_COLUMNS
+from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.search.proposing.oracles import make_oracle
 from fer_search.search.proposing.replay import rebuild_oracle
 from fer_search.search.window import Window
@@ -108,14 +111,19 @@ def test_a_window_never_holds_more_than_its_size(tmp_path):
     assert window.decide() == ("commit", first)
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
-def test_a_lost_oracle_is_rebuilt_for_a_parallel_search(tmp_path, tuner):
-    folder = tmp_path / "run"
-    expected = search(folder, tuner, 3, 2, np.random.default_rng(0))
+def record(folder, tuner):
+    """Write the other files that a lost oracle is rebuilt from."""
     names = {"name": tuner, "max_trials": TRIALS[tuner], "max_epochs": 4, "factor": 2}
     (folder / "run.json").write_text(json.dumps({"format": 1, "tuner": names, "seed": 3, "identity": {"--ahead": 3}}))
     for path in folder.glob("trial_*"):
         (path / "design.json").write_text('{"name": null, "design": {}}')
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
+def test_a_lost_oracle_is_rebuilt_for_a_parallel_search(tmp_path, tuner):
+    folder = tmp_path / "run"
+    expected = search(folder, tuner, 3, 2, np.random.default_rng(0))
+    record(folder, tuner)
     (folder / "oracle.json").unlink()
     rebuild_oracle(folder)
     oracle = make_oracle(tuner, space(), folder, seed=3, max_trials=TRIALS[tuner], max_epochs=4, factor=2)
@@ -126,3 +134,15 @@ def test_a_lost_oracle_is_rebuilt_for_a_parallel_search(tmp_path, tuner):
     oracle.flush()
     assert state(folder)[0]["end_order"] == expected[0]["end_order"]
     assert state(folder)[1] == expected[1]
+
+
+def test_a_trial_that_the_oracle_would_not_propose_keeps_a_lost_one_from_being_rebuilt(tmp_path):
+    folder = tmp_path / "run"
+    last = max(search(folder, "hyperband", 3, 2, np.random.default_rng(0))[1])
+    extra = f"trial_{int(last[6:]) + 1:04d}"
+    shutil.copytree(folder / last, folder / extra)
+    write_json(folder / extra / "trial.json", read_json(folder / last / "trial.json") | {"trial_id": extra[6:]})
+    record(folder, "hyperband")
+    (folder / "oracle.json").unlink()
+    with pytest.raises(UserError, match=f"the oracle would not propose {extra.replace('_', ' ')}"):
+        rebuild_oracle(folder)

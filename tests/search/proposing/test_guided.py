@@ -269,10 +269,16 @@ def test_few_trials_end_with_a_fully_trained_proposal_and_baseline(tmp_path, lim
         assert values[i]["tuner/initial_epoch"] == before < values[i]["tuner/epochs"]
 
 
-def test_the_most_promising_of_few_proposals_is_trained_fully(tmp_path):
-    trials = search_limited(tmp_path / "run", 6, 1)
-    best = max(trials[1:4], key=lambda trial: trial.score)
-    assert [trial.hyperparameters.values.get("tuner/trial_id") for trial in trials[4:]] == [best.trial_id, "0000"]
+@pytest.mark.parametrize(("limit", "baselines"), [(5, 0), (6, 1), (8, 3)])
+def test_the_most_promising_of_few_proposals_is_trained_fully(tmp_path, limit, baselines):
+    trials = search_limited(tmp_path / "run", limit, baselines)
+    values = [trial.hyperparameters.values for trial in trials]
+    last = 2 if baselines else 1  # the best baseline too
+    assert [v["tuner/epochs"] for v in values] == [1] * (limit - last) + [EPOCHS] * last
+    proposals = sorted(trials[baselines:-last], key=lambda trial: trial.score)
+    chosen = values[-last]["tuner/trial_id"]
+    assert chosen == proposals[-1].trial_id or (limit > 6 and chosen != proposals[0].trial_id)  # a model's forecast
+    assert not baselines or int(values[-1]["tuner/trial_id"]) < baselines
 
 
 def test_without_anything_to_resume_a_new_design_is_trained_fully(tmp_path):
