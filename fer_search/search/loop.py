@@ -176,7 +176,7 @@ class SearchLoop:
 
     def _end(self, trial_id: str, outcome: Outcome) -> None:
         """Take in a result: record it for the window to commit in its turn, unless no other trial can be pending."""
-        if self.state.ahead is None or self.state.ahead == 1:
+        if self.state.ahead in (None, 1):
             trial = self.oracle.trials[trial_id]
             if outcome.status == "failed":
                 self.oracle.fail(trial, outcome.message)

@@ -1,4 +1,4 @@
-"""The loop of a search with an executor that accepts more jobs than it trains at the same time."""
+"""The loop of a search: jobs that wait, end together or are lost, and what --max-trials leaves to propose."""
 
 import contextlib
 import os

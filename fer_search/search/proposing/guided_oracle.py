@@ -103,8 +103,9 @@ class GuidedOracle(SafeOracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         trainings = self.trainings()
         unfinished = self._unfinished(trainings)
-        few = 2 if all(training.baseline for training in trainings) else 1  # two could not be compared and resumed
-        full = self.trials_left is not None and self.trials_left <= max(len(unfinished), few)
+        # two proposals are both trained fully: too few to choose one from and resume it
+        reserved = 2 if all(training.baseline for training in trainings) else 1
+        full = self.trials_left is not None and self.trials_left <= max(len(unfinished), reserved)
         if full and unfinished:
             alternatives = [t for t in trainings if t.baseline == unfinished[0]]
             if any(training.pending for training in alternatives):  # the best may be among them

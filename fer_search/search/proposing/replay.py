@@ -1,7 +1,8 @@
 """Rebuilding a lost oracle.json from the trials of a run.
 
-An oracle's proposals follow from its seed and the committed trials: a new oracle that is told the same results in the
-same order proposes the same trials and ends in the same state. If it proposes anything else, nothing is written.
+An oracle's proposals follow from its seed, the committed trials and the number of trials left: a new oracle that is
+told the same results in the same order proposes the same trials and ends in the same state. If it proposes anything
+else, nothing is written.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _replay(oracle: SafeOracle, info: dict[str, Any], trials: Sequence[Trial], o
         if info["tuner"].get("last_trials_full"):
             limits = [change["from"]["--max-trials"] for change in raised if change["after_trials"] > number]
             limit = next(iter(limits), info["tuner"]["max_trials"])
-            left = None if limit is None else limit - number + list(origins[:number]).count("queue")
+            left = None if limit is None else limit - number + origins[:number].count("queue")
         return _begin(oracle, trials[number], origins[number], left)
 
     window = Window(oracle, begin_next, info["identity"].get("--ahead", 1), capacity=1)

@@ -1,9 +1,10 @@
 """Keras Tuner's oracle interface, made safe to kill, exact to resume, and able to have several trials pending.
 
 A trial begins (``adopt``, ``propose``) and is committed (``finish``, ``fail``, ``commit``); in between it is pending. A
-proposal depends on oracle.json and on committed trials only, and every file is replaced atomically. Keras Tuner 1.4.8
-writes its JSON files in place, lists a trial as ongoing after it ended, forgets GridSearch's position and the Bayesian
-oracle's random state at a reload, and ends a search at the third failure in a row.
+proposal depends on oracle.json, committed trials and the number of trials left only, and every file is replaced
+atomically. Keras Tuner 1.4.8 writes its JSON files in place, lists a trial as ongoing after it ended, forgets
+GridSearch's position and the Bayesian oracle's random state at a reload, and ends a search at the third failure in a
+row.
 """
 
 from __future__ import annotations

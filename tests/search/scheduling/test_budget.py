@@ -1,4 +1,4 @@
-"""Which baselines a run trains, and what is said if there are none."""
+"""Which baselines a run trains, what is said if there are none, and how many epochs are planned."""
 
 import re
 from pathlib import Path
