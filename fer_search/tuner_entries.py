@@ -1,7 +1,7 @@
-"""Keras Tuner's own entries among a trial's values, which are not choices of the space.
+"""Entries of the tuner among a trial's values, which are not choices of the space.
 
-Its Hyperband adds them so that a trial can continue another one; our own oracles name theirs alike, so that its tools
-can read them.
+Keras Tuner's Hyperband adds them so that a trial can continue another one; our own oracles name theirs alike, so that
+its tools can read them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ EPOCHS = "tuner/epochs"  # number of epochs at the end of the trial, its parents
 INITIAL_EPOCH = "tuner/initial_epoch"  # number of epochs of its parents
 BRACKET = "tuner/bracket"
 ROUND = "tuner/round"
+TIME_IS_SHORT = "tuner/time_is_short"  # True: trained to the last rung, since later there would be no time for it
 
 
 def without_tuner_entries(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,11 +34,20 @@ class BudgetSpent(Exception):
 
 @dataclass
 class Step:
-    """Some epochs of a training run: total epochs spent, the design, its best accuracy, and if it is a baseline."""
+    """Some epochs of a training run.
+
+    Args:
+        spent: Total number of epochs spent by then.
+        design: What was trained.
+        best: Its best accuracy.
+        epochs: Its number of epochs.
+        baseline: Whether it began as a baseline with this step.
+    """
 
     spent: int
     design: dict[str, Any]
     best: float
+    epochs: int
     baseline: bool
 
 
@@ -89,7 +98,7 @@ class Replay:
         design = {k: v for k, v in values.items() if not k.startswith("tuner/")}
         curve = self.curve(design)
         self.spent = spent
-        self.steps.append(Step(self.spent, design, float(curve[:end].max()), baseline))
+        self.steps.append(Step(self.spent, design, float(curve[:end].max()), end, baseline))
         return curve[start:end]
 
     def marks_due(self, spent: int) -> int:
@@ -113,8 +122,10 @@ def run(method: Method, replay: Replay) -> Replay:
     return replay
 
 
-def ours(tuner: str, min_epochs: int = 1, baselines_in_rungs: bool = True, most: int = 10**6) -> Method:
-    """Return one of our tuners."""
+def ours(
+    tuner: str, min_epochs: int = 1, baselines_in_rungs: bool = True, most: int = 10**6, in_time: bool = False
+) -> Method:
+    """Return one of our tuners; with ``in_time`` it knows how many epochs are left, as with --time-budget."""
 
     def method(replay: Replay) -> None:
         last, options = replay.surrogate.epochs, {"min_epochs": min_epochs, "full_baselines": not baselines_in_rungs}
@@ -136,7 +147,7 @@ def ours(tuner: str, min_epochs: int = 1, baselines_in_rungs: bool = True, most:
                 hp = replay.space.copy()
                 hp.values = dict(values)
                 _train_trial(replay, oracle, oracle.adopt_baseline(hp), baseline=True)
-            _ask_and_tell(replay, oracle)
+            _ask_and_tell(replay, oracle, in_time)
 
     return method
 
@@ -211,9 +222,11 @@ def optuna_tpe(pruner: str) -> Method:
     return method
 
 
-def _ask_and_tell(replay: Replay, oracle: kt.Oracle) -> None:
+def _ask_and_tell(replay: Replay, oracle: kt.Oracle, in_time: bool = False) -> None:
     while True:
         began = time.perf_counter()
+        if in_time:
+            oracle.time_is_short = oracle.short_of_time(replay.epochs - replay.spent)
         trial = oracle.create_trial("tuner0")
         replay.seconds.append(time.perf_counter() - began)
         if trial.status != "RUNNING":

@@ -59,7 +59,7 @@ def read_choices(space: Sequence[Mapping[str, Any]]) -> tuple[Choice, ...]:
 
 
 def active_values(choices: Sequence[Choice], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trial's values without inactive choices and without Keras Tuner's own entries ("tuner/...")."""
+    """Return a trial's values without inactive choices and without the tuner's entries ("tuner/...")."""
     active: dict[str, Any] = {}
     known = {choice.name for choice in choices}
     for choice in choices:  # parents come before the choices that depend on them

@@ -26,7 +26,7 @@ class TrialRecord:
         status: Keras Tuner's status.
         score: Best value of the objective; None if there is none.
         best_step: Keras Tuner's step of that value.
-        values: Values of the choices, and Keras Tuner's own entries ("tuner/...").
+        values: Values of the choices, and the tuner's entries ("tuner/...").
         metrics: Name -> {"direction", "observations": [{"value": [...], "step": n}]}.
         message: Why the trial failed or ended early; "" if it did not.
         design: Content of design.json; empty if missing.

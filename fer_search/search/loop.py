@@ -90,7 +90,9 @@ class SearchLoop:
         patience = state.settings.search_patience
         if patience is not None and trials_without_gain(self.oracle, len(state.names)) >= patience:
             return None
-        return self.oracle.propose(left if state.info["tuner"].get("last_trials_full") else None)
+        if not state.info["tuner"].get("last_trials_full"):
+            return self.oracle.propose()
+        return self.oracle.propose(left, self.oracle.short_of_time(state.clock.epochs_left()))
 
     def _enqueue(self, trial: TunerTrial) -> None:
         """Prepare a trial that began; one that cannot be prepared has failed."""

@@ -33,6 +33,19 @@ def test_methods_are_replayed_on_the_recorded_table(tmp_path, module):
     assert "poor baselines" in picture
 
 
+@pytest.mark.slow
+def test_a_search_that_knows_the_time_left_ends_with_full_trainings():
+    script = BENCHMARKS / "study" / "little_time.py"
+    command = [sys.executable, str(script), "--replays", "2", "--budgets", "24"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["one", "24"], ["poor", "24"]]
+    for row in rows:
+        assert row[2:4] == ["0%", "100%"]
+        assert all(25 < float(accuracy) < 56 for accuracy in row[4:])
+
+
 def test_scrambled_curves_are_recorded_ones_that_the_choices_tell_nothing_about(module):
     surrogate, space = module("study.surrogate"), load_space(BENCHMARKS / "study" / "micro_space.py")
     table = BENCHMARKS / "study" / "micro_table.csv"

@@ -14,6 +14,7 @@ from fer_search.search.executors import here
 from fer_search.search.executors import job as job_module
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.proposing.replay import rebuild_oracle
+from fer_search.search.scheduling.clock import Clock
 
 
 @pytest.fixture
@@ -144,3 +145,23 @@ def test_a_run_of_an_older_version_is_resumed_as_it_began(search, tmp_path):
     assert search(tmp_path, **FEW, max_trials=5, extend=True) == 0
     rows = [len(read_epochs(tmp_path / "tiny" / f"trial_{number:04d}" / "epochs.csv")) for number in (3, 4)]
     assert rows == [1, 1]
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_a_lost_oracle_that_was_short_of_time_is_rebuilt(search, state, tmp_path, monkeypatch, ahead):
+    """The clock says that an epoch less is left at each proposal; the run ends by --max-trials, and is extended."""
+    left = iter(range(15, 0, -1))
+    monkeypatch.setattr(Clock, "epochs_left", lambda self: next(left))
+    run, given = tmp_path / "tiny", FEW | {"ahead": ahead}
+    assert search(tmp_path, **given, max_trials=10) == 0
+    monkeypatch.setattr(Clock, "epochs_left", lambda self: None)
+    expected = state(run)
+    values = [trial[0]["hyperparameters"]["values"] for trial in expected[0].values()]
+    short = [number for number, entries in enumerate(values) if entries.get("tuner/time_is_short")]
+    assert len(short) == 1
+    assert short[0] < 9
+    assert values[short[0]]["tuner/epochs"] == 8
+    (run / "oracle.json").unlink()
+    rebuild_oracle(run)
+    assert search(tmp_path, **given, max_trials=10) == 0
+    assert state(run) == expected

@@ -6,15 +6,13 @@ either a new design, trained to the first rung, or one whose training was stoppe
 next rung. Nothing is discarded: a design that was stopped is resumed as soon as the model expects more of it than of
 any other.
 
-The last trials of a limited number go to the last rung at once, so that no search ends without a fully trained proposal
-to recommend and a baseline to compare it with.
+The last trials of a limited number, or of a time budget, go to the last rung at once, so that a search does not end
+without a fully trained proposal to recommend and a baseline to compare it with.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras_tuner as kt
@@ -26,46 +24,21 @@ from fer_search.search.proposing.encoding import Encoding
 from fer_search.search.proposing.learning_curves import LearningCurves, Observations, expected_improvement
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
 from fer_search.search.proposing.threads import one_thread
-from fer_search.tuner_entries import BRACKET, EPOCHS, INITIAL_EPOCH, PARENT, ROUND, without_tuner_entries
+from fer_search.search.proposing.trainings import Training, full_trainings_are_due, unfinished_kinds
+from fer_search.tuner_entries import (
+    BRACKET,
+    EPOCHS,
+    INITIAL_EPOCH,
+    PARENT,
+    ROUND,
+    TIME_IS_SHORT,
+    without_tuner_entries,
+)
 
 RANDOM = 6  # designs, baselines included, before the model decides
 CANDIDATES = 300  # random designs that compete for a proposal
 AROUND = 5  # designs with the best forecasts, whose neighbours compete too
 LOSS_UNIT = 2.0  # spread of cross-entropies over that of accuracies (2.1 in the recorded micro_table.csv)
-
-
-def rung_epochs(min_epochs: int, max_epochs: int, factor: int) -> list[int]:
-    """Return after how many epochs a training may be stopped, ascending; the last one is ``max_epochs``.
-
-    From ``min_epochs`` on they grow by equal ratios of at most ``factor``.
-    """
-    first = max(1, min(min_epochs, max_epochs))
-    steps = math.ceil(math.log(max_epochs / first) / math.log(factor) - 1e-9)
-    ratios = [(max_epochs / first) ** (k / steps) for k in range(steps)] if steps else []
-    return sorted({round(first * ratio) for ratio in ratios} | {max_epochs})
-
-
-@dataclass
-class Training:
-    """One training of a design, over all trials that continue each other.
-
-    Args:
-        values: Of its choices, without Keras Tuner's own.
-        baseline: Whether it is one.
-        scores: Rung to the best score up to its end; more is better.
-        trial_id: Last trial.
-        rung: Rung that the last trial ends at.
-        pending: Whether the last trial has no result yet.
-        failed: Whether it failed.
-    """
-
-    values: dict[str, Any]
-    baseline: bool = False
-    scores: dict[int, float] = field(default_factory=dict)
-    trial_id: str = ""
-    rung: int = 0
-    pending: bool = True
-    failed: bool = False
 
 
 class GuidedOracle(SafeOracle):
@@ -82,6 +55,7 @@ class GuidedOracle(SafeOracle):
         super().__init__(*args, **options)
         self.rungs, self.full_baselines = rungs, full_baselines
         self.baselines: list[str] = []  # trials that were not proposed
+        self._short_at: int | None = None  # number of the trial for which time was found to be short
 
     def adopt_baseline(self, hyperparameters: kt.HyperParameters) -> Trial:
         """Begin a baseline, at the first rung."""
@@ -100,12 +74,25 @@ class GuidedOracle(SafeOracle):
         """A design is the same with any number of epochs."""
         return str(super()._compute_values_hash(without_tuner_entries(values)))
 
+    def short_of_time(self, epochs_left: float | None) -> bool:
+        number = len(self.trials)
+        if epochs_left is not None and full_trainings_are_due(self.trainings(), self.rungs, epochs_left):
+            self._short_at = number
+        return self._short_at == number
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
+        proposal = self._propose()
+        if self.time_is_short and "values" in proposal:
+            proposal["values"] |= {TIME_IS_SHORT: True}
+        return proposal
+
+    def _propose(self) -> dict[str, Any]:
         trainings = self.trainings()
-        unfinished = self._unfinished(trainings)
+        unfinished = unfinished_kinds(trainings, len(self.rungs) - 1)
         # two proposals are both trained fully: too few to choose one from and resume it
         reserved = 2 if all(training.baseline for training in trainings) else 1
-        full = self.trials_left is not None and self.trials_left <= max(len(unfinished), reserved)
+        few_left = self.trials_left is not None and self.trials_left <= max(len(unfinished), reserved)
+        full = few_left or self.time_is_short
         if full and unfinished:
             alternatives = [t for t in trainings if t.baseline == unfinished[0]]
             if any(training.pending for training in alternatives):  # the best may be among them
@@ -183,14 +170,6 @@ class GuidedOracle(SafeOracle):
 
     def _finished(self, training: Training) -> bool:
         return not training.pending and not training.failed and training.rung == len(self.rungs) - 1
-
-    def _unfinished(self, trainings: list[Training]) -> list[bool]:
-        """Return the kinds of trainings, proposals (False) and baselines (True), of which none has begun the last rung.
-
-        Baselines are a kind only if there are any that have not failed.
-        """
-        kinds = {False} | {t.baseline for t in trainings if not t.failed}
-        return sorted(kinds - {t.baseline for t in trainings if not t.failed and t.rung == len(self.rungs) - 1})
 
     def _best_stopped(self, trainings: list[Training], alternatives: list[Training]) -> Training | None:
         """Return the best of some trainings that were stopped: by score before the model decides, then by forecast."""

@@ -17,9 +17,10 @@ from fer_search.choices import fill_defaults
 from fer_search.errors import UserError
 from fer_search.runfolder.objective import ACCURACY, Objective
 from fer_search.search.proposing.gaussian_process import propose
-from fer_search.search.proposing.guided_oracle import RANDOM, GuidedOracle, rung_epochs
+from fer_search.search.proposing.guided_oracle import RANDOM, GuidedOracle
 from fer_search.search.proposing.safe_oracle import ENDED, SafeOracle
 from fer_search.search.proposing.threads import one_thread
+from fer_search.search.proposing.trainings import rung_epochs
 from fer_search.search.settings import DEFAULT_TRIALS, Settings
 from fer_search.space import Space
 from fer_search.tuner_entries import BRACKET, EPOCHS, INITIAL_EPOCH, PARENT, ROUND

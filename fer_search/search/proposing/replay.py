@@ -1,8 +1,8 @@
 """Rebuilding a lost oracle.json from the trials of a run.
 
-An oracle's proposals follow from its seed, the committed trials and the number of trials left: a new oracle that is
-told the same results in the same order proposes the same trials and ends in the same state. If it proposes anything
-else, nothing is written.
+An oracle's proposals follow from its seed, the committed trials, the number of trials left and whether time was short,
+which a trial records: a new oracle that is told the same results in the same order proposes the same trials and ends in
+the same state. If it proposes anything else, nothing is written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fer_search.runfolder.trial_files import read_trial_json
 from fer_search.search.proposing.oracles import make_oracle
 from fer_search.search.proposing.safe_oracle import ENDED, STATE_ERRORS, SafeOracle
 from fer_search.search.window import Window
-from fer_search.tuner_entries import PARENT
+from fer_search.tuner_entries import PARENT, TIME_IS_SHORT
 
 
 def rebuild_oracle(run: Path) -> None:
@@ -114,7 +114,8 @@ def _origin(trial: Trial, name: str | None, queued: Collection[str | None]) -> s
 def _begin(oracle: SafeOracle, trial: Trial, origin: str, left: int | None) -> Trial | None:
     """Begin a trial as the search did; None if the oracle first needs results of pending ones."""
     begin = {"baselines": oracle.adopt_baseline, "queue": oracle.adopt}.get(origin)
-    begun = begin(trial.hyperparameters.copy()) if begin else oracle.propose(left)
+    short = bool(trial.hyperparameters.values.get(TIME_IS_SHORT))
+    begun = begin(trial.hyperparameters.copy()) if begin else oracle.propose(left, short)
     if begun is None:
         return None
     if begun.hyperparameters.values != trial.hyperparameters.values:

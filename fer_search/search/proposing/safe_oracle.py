@@ -1,10 +1,10 @@
 """Keras Tuner's oracle interface, made safe to kill, exact to resume, and able to have several trials pending.
 
 A trial begins (``adopt``, ``propose``) and is committed (``finish``, ``fail``, ``commit``); in between it is pending. A
-proposal depends on oracle.json, committed trials and the number of trials left only, and every file is replaced
-atomically. Keras Tuner 1.4.8 writes its JSON files in place, lists a trial as ongoing after it ended, forgets
-GridSearch's position and the Bayesian oracle's random state at a reload, and ends a search at the third failure in a
-row.
+proposal depends on oracle.json, committed trials, the number of trials left and whether time is short only, and every
+file is replaced atomically. Keras Tuner 1.4.8 writes its JSON files in place, lists a trial as ongoing after it ended,
+forgets GridSearch's position and the Bayesian oracle's random state at a reload, and ends a search at the third failure
+in a row.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class SafeOracle(kt.Oracle):
         super().__init__(*args, **options)
         self._unsaved = False
         self.trials_left: int | None = None  # see ``propose``
+        self.time_is_short = False  # see ``propose``
         self.recorded: dict[str, Trial] = {}  # trials that ended and wait for their turn to be committed
         self.trial_digests: dict[str, str] = {}  # of the trial.json of each trial that ended
         self.failed: set[str] = set()  # ids of trials that failed, recorded ones included
@@ -167,13 +168,23 @@ class SafeOracle(kt.Oracle):
         """Begin a baseline; oracles with rungs begin it at the first one."""
         return self.adopt(hyperparameters)
 
-    def propose(self, left: int | None = None) -> Trial | None:
+    def short_of_time(self, epochs_left: float | None) -> bool:
+        """Return whether the next proposal has to consider that time is short.
+
+        Args:
+            epochs_left: Number of epochs that a single worker can train before the time budget ends; None if that is
+                not known, or if there is no time budget.
+        """
+        return False
+
+    def propose(self, left: int | None = None, time_is_short: bool = False) -> Trial | None:
         """Begin the next trial; None if the oracle has none, for good or until a pending trial is committed.
 
         Args:
             left: Number of proposals up to the limit, this one included; None if there is none.
+            time_is_short: From ``short_of_time``.
         """
-        self.trials_left = left
+        self.trials_left, self.time_is_short = left, time_is_short
         trial = self.create_trial(self._worker_name())
         return trial if trial.status == TrialStatus.RUNNING else None
 

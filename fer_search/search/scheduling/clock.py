@@ -14,6 +14,7 @@ from fer_search.search.scheduling.budget import TrialBudgets
 
 CACHE_SECONDS = 1.0
 LEAST_TRAINING = 0.2  # of a first epoch, whatever the estimate of the rest
+SLOWER = 1.25  # seconds per epoch of the design that is trained last, which tends to be a large one, over the mean
 INTERVAL_WIDTH = 1.3  # standard deviations: the interval covers about 80% of outcomes
 
 
@@ -124,6 +125,14 @@ class Clock:
         ends = ((trial.epochs - trial.done - trial.fraction) * trial.seconds[-1] for trial in known)
         return min(ends, default=float("inf"))
 
+    def epochs_left(self) -> float | None:
+        """Return how many epochs a worker can train before the time budget ends; None if that is not known."""
+        rates = self._rates()
+        if self.deadline is None or not rates:
+            return None
+        seconds = self.deadline - self.now() - self._overhead()
+        return max(seconds / (SLOWER * float(np.mean(rates))), 0.0)
+
     def _work_left(self) -> Range:
         running = {number: self._epochs_left(number) for number in self.running}
         waiting = [
@@ -132,8 +141,7 @@ class Clock:
             if number not in self.ended and number not in running
         ]
         epochs = sum(running.values()) + sum(waiting)
-        rates = [self._rate(trial) for trial in self.trials]
-        rates += [self._rate(trial.seconds) for trial in self.running.values() if trial.seconds]
+        rates = self._rates()
         if not rates:
             part = epochs / max(self.budgets.epochs, 1)
             return self.estimate[0] * part, self.estimate[1] * part
@@ -147,7 +155,7 @@ class Clock:
     def _schedule(self, running: Mapping[int, float], waiting: list[int], rates: list[float]) -> Range:
         """Return the end of a list schedule of all epochs on the workers, and its uncertainty."""
         mean, spread = float(np.mean(rates)), _spread(rates)
-        overhead = float(np.mean(self.overheads)) if self.overheads else self.estimated_overhead
+        overhead = self._overhead()
         known = {n: self._rate(trial.seconds) for n, trial in self.running.items() if trial.seconds}
         free_at = [epochs * known.get(number, mean) for number, epochs in running.items()][: self.workers]
         free_at += [0.0] * (self.workers - len(free_at))
@@ -158,6 +166,15 @@ class Clock:
         uncertain = sum(waiting) + sum(epochs for number, epochs in running.items() if number not in known)
         error = spread * np.sqrt(1 / max(len(waiting), 1) + 1 / len(rates)) * uncertain / self.workers
         return max(float(middle - INTERVAL_WIDTH * error), 0.7 * middle), float(middle + INTERVAL_WIDTH * error)
+
+    def _overhead(self) -> float:
+        """Return the seconds of a trial besides its epochs, compilation included."""
+        return float(np.mean(self.overheads)) if self.overheads else self.estimated_overhead
+
+    def _rates(self) -> list[float]:
+        """Return the seconds per epoch of each trial that has trained one."""
+        known = [*self.trials, *(trial.seconds for trial in self.running.values() if trial.seconds)]
+        return [self._rate(seconds) for seconds in known]
 
     def _rate(self, seconds: list[float]) -> float:
         """Return a trial's seconds per epoch; the first, which includes compilation, counts only if it is alone."""

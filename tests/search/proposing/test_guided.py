@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from fer_search.search.proposing.encoding import Encoding
-from fer_search.search.proposing.guided_oracle import GuidedOracle, rung_epochs
+from fer_search.search.proposing.guided_oracle import GuidedOracle
 from fer_search.search.proposing.learning_curves import LearningCurves, Observations, expected_improvement
 from fer_search.search.proposing.oracles import make_oracle
+from fer_search.search.proposing.trainings import rung_epochs
 from fer_search.search.window import Window
 
 EPOCHS = 9

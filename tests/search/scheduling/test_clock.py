@@ -125,3 +125,21 @@ def test_the_estimated_overhead_counts_until_a_trial_has_ended():
     clock.end_epoch(0, 10.0)
     low, high = clock.left()
     assert low < 2 * (2 + 20) < high
+
+
+def test_the_epochs_that_a_time_budget_still_allows():
+    now = [0.0]
+    clock = Clock(TrialBudgets((), endless=True), (100.0, 100.0), now=lambda: now[0])
+    clock.deadline = 100.0
+    assert clock.epochs_left() is None  # no epoch is known
+    clock.begin_trial(0, 0)
+    for seconds in (7.0, 4.0, 4.0):
+        now[0] += seconds
+        clock.end_epoch(0, seconds)
+    now[0] += 2
+    clock.end_trial(0)  # 2 s besides its epochs, and 3 s of compilation in the first one
+    assert clock.epochs_left() == pytest.approx((100 - 17 - 5) / (4 * 1.25))
+    now[0] = 101.0
+    assert clock.epochs_left() == 0
+    clock.deadline = None
+    assert clock.epochs_left() is None

@@ -13,7 +13,7 @@ from fer_search.report.tables.analysis import load_analysis
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.search import opening
-from fer_search.search.proposing.guided_oracle import rung_epochs
+from fer_search.search.proposing.trainings import rung_epochs
 from fer_search.search.scheduling.budget import TrialBudgets
 from fer_search.search.scheduling.clock import Clock
 from fer_search.search.scheduling.equal_time import EpochPlan
