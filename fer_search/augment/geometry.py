@@ -109,6 +109,18 @@ def compose_maps(
     return np.concatenate([matrix, offset[:, :, None]], axis=2).astype(np.float32)
 
 
+def mirror_maps(maps: np.ndarray, image_size: int = 48) -> np.ndarray:
+    """Return the maps of the mirror images: each output column is sampled where its opposite was.
+
+    Args:
+        maps: float32 (..., 2, 3).
+        image_size: Side of the images, pixels.
+    """
+    matrix, offset = maps[..., :2], maps[..., 2]
+    mirrored = np.stack([matrix[..., 0], -matrix[..., 1], offset + (image_size - 1) * matrix[..., 1]], axis=-1)
+    return mirrored.astype(np.float32)
+
+
 def crop_flip_maps(windows: np.ndarray, flipped: np.ndarray, image_size: int = 48) -> np.ndarray:
     """Return the maps, float32 (n, 2, 3), of images that are only cropped and flipped.
 

@@ -143,6 +143,7 @@ def _options(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "validation": resolve_validation(settings.validation, dataset),
         "near_copies": True,  # kept on one side of the validation split, which older versions did not
         "validate_low": True,  # at low resolution after epochs at low resolution, which older versions did not
+        "mirror_augmented": True,  # flipped views of augmented validation images, which older versions did not have
         "fix": dict(settings.fix),
         "max_params": settings.max_params,
         "max_seconds_per_epoch": settings.max_seconds_per_epoch,

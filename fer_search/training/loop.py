@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from fer_search.augment import EpochDraws, draw_epoch, tta_maps
+from fer_search.augment import EpochDraws, draw_epoch, mirror_maps, tta_maps
 from fer_search.design import Augmentation
 from fer_search.models import freeze_backbone_for, training_loss, user_training
 from fer_search.runfolder.epochs import Row
@@ -30,6 +30,7 @@ from fer_search.training.types import Progress, Stopped, Trial, TrialData, Trial
 
 CHUNK_SECONDS = 1.0  # target device time between two polls of the hooks
 GEOMETRY = ("rotation", "shear", "zoom", "shift", "flip", "crop", "resized_crop")
+UNCHANGED = np.array([[1, 0, 0], [0, 1, 0]], np.float32)  # the map of an image that is not augmented
 
 
 class EpochLoop:
@@ -189,11 +190,18 @@ class EpochLoop:
         return score(probabilities, labels, names)
 
     def _validate_augmented(self, epoch: int) -> dict[str, float]:
-        """Validate under geometric augmentation: the report fed validation images through its training generator."""
+        """Validate under geometric augmentation: the report fed validation images through its training generator.
+
+        A design with flipped views predicts the mirror image of each augmented image, too. Ten crops are not taken.
+        """
         design, labels = self.trial.design.augmentation, self.data.val_labels
         geometry = dataclasses.replace(Augmentation(), **{name: getattr(design, name) for name in GEOMETRY})
         rows = sequential_batches(len(labels), self.optimisation.batch_size)
         draws = draw_epoch(self._random(rng.VALIDATION, epoch), rows.shape[0], rows.shape[1], geometry, self.size)
         draws |= {"rows": rows} | self._validated_at(epoch, len(rows))
-        probabilities = self.engine.predict(self.val_images, draws)[: len(labels)]
-        return score(probabilities, labels, self.data.class_names)
+        probabilities = self.engine.predict(self.val_images, draws)
+        if self.trial.design.evaluation.views == "flip" and self.trial.mirror_augmented:
+            maps = draws.get("maps", np.tile(UNCHANGED, (*rows.shape, 1, 1)))
+            mirrored = self.engine.predict(self.val_images, draws | {"maps": mirror_maps(maps, self.size)})
+            probabilities = (probabilities + mirrored) / 2
+        return score(probabilities[: len(labels)], labels, self.data.class_names)

@@ -94,6 +94,8 @@ class Trial:
         devices: Number of devices that share each batch; see ``fer_search.training.engines.device_scope``.
         objective: Decides which epoch is the best, whose weights are kept.
         validate_low: Whether epochs at low resolution are validated at low resolution; not in runs of older versions.
+        mirror_augmented: Whether a design with flipped views has them for augmented validation images, too; not in runs
+            of older versions.
     """
 
     design: Design
@@ -110,6 +112,7 @@ class Trial:
     devices: int = 1
     objective: Objective = ACCURACY
     validate_low: bool = True
+    mirror_augmented: bool = True
 
     def resolution(self, epoch: int, validation: bool = False) -> int:
         """Return the side in pixels of 48 to which images are shrunk in an epoch, or its validation; 0 for none."""

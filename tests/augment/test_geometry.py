@@ -7,7 +7,7 @@ from keras.src.legacy.preprocessing.image import apply_affine_transform
 from scipy import ndimage
 
 from fer_search.augment.crop_flip import tta_maps
-from fer_search.augment.geometry import compose_maps, crop_flip_maps, draw_maps, draw_windows
+from fer_search.augment.geometry import compose_maps, crop_flip_maps, draw_maps, draw_windows, mirror_maps
 from fer_search.augment.warp import warp
 from fer_search.design import Augmentation, Evaluation
 
@@ -150,3 +150,11 @@ def test_views_are_crops_and_their_mirror_images(rng, compiled):
     np.testing.assert_allclose(ten[5:], ten[:5, :, ::-1], atol=0.05)
     by_training = tta_maps(Augmentation(crop=44), Evaluation("ten_crop", crop=40))
     np.testing.assert_array_equal(by_training, tta_maps(Augmentation(), Evaluation("ten_crop", crop=44)))
+
+
+def test_mirrored_maps_mirror_what_the_maps_make(rng, compiled):
+    augmentation = Augmentation(rotation=30, shift=0.1, zoom=0.2, shear=20, flip=True, crop=44)
+    maps, images = draw_maps(rng, 20, augmentation), rng.integers(0, 256, (20, 48, 48)).astype(np.float32)
+    plain, mirrored = compiled(warp)(images, maps), compiled(warp)(images, mirror_maps(maps))
+    np.testing.assert_allclose(np.asarray(mirrored), np.asarray(plain)[:, :, ::-1], atol=0.05)
+    np.testing.assert_allclose(mirror_maps(mirror_maps(maps)), maps, atol=1e-4)

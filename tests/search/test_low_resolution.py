@@ -46,15 +46,15 @@ def test_a_run_of_an_older_version_goes_on_as_it_began(search, space, tmp_path, 
     seen, real = [], job_module.train
 
     def watching(trial, data, hooks):
-        seen.append(trial.validate_low)
+        seen.append((trial.validate_low, trial.mirror_augmented))
         return real(trial, data, hooks)
 
     monkeypatch.setattr(job_module, "train", watching)
     assert search(tmp_path, space, max_trials=1) == 0
     info = read_json(tmp_path / "tiny" / "run.json")
-    del info["settings"]["validate_low"]
+    del info["settings"]["validate_low"], info["settings"]["mirror_augmented"]
     write_json(tmp_path / "tiny" / "run.json", info)
     assert search(tmp_path, space, max_trials=2, extend=True) == 0
-    assert seen == [True, False]
+    assert seen == [(True, True), (False, False)]
     records = [json.loads((tmp_path / "tiny" / f"trial_000{k}" / "design.json").read_text()) for k in (0, 1)]
     assert ["low_resolution_epochs" in record for record in records] == [True, False]

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from cases import NETWORK, RICH, SMALL, make_trial, timeless
 
-from fer_search.design import Design, Optimisation
+from fer_search.design import Augmentation, Design, Evaluation, Optimisation
 from fer_search.models import build_model, make_loss
 from fer_search.runfolder.epochs import read_epochs
 from fer_search.training import checkpoint_writer
@@ -180,6 +181,15 @@ def test_the_reports_protocol_also_reports_clean_validation_metrics(tmp_path, da
     assert rows[0]["clean_val_loss"] == pytest.approx(-np.log(probabilities).mean(), rel=1e-4)
     assert rows[0]["val_loss"] != rows[0]["clean_val_loss"]
     assert uninterrupted[1][0]["clean_val_accuracy"] == uninterrupted[1][0]["val_accuracy"]
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_augmented_validation_images_have_the_designs_views(tmp_path, data, mirror):
+    """Without geometric augmentation they are the validation images themselves."""
+    design = dataclasses.replace(SMALL, augmentation=Augmentation(), evaluation=Evaluation(views="flip"))
+    shown = TrialData(data.images, data.labels, data.val_images, data.val_labels, augment_validation=True)
+    row = train(make_trial(tmp_path, epochs=1, design=design, mirror_augmented=mirror), shown)[0]
+    assert (row["val_loss"] == pytest.approx(row["clean_val_loss"], rel=1e-6)) == mirror
 
 
 def test_steps_have_own_rates_and_splitting_an_epoch_changes_nothing(data):

@@ -88,7 +88,7 @@ class JobMaker:
         self.folder, self.oracle, self.spec, self.objective = folder, oracle, spec, objective
         self.limits = TimeLimits(None, 0.0)  # the run's own once its folder is open
         self.epoch_plan = EpochPlan(settings.max_epochs)  # likewise
-        self.validate_low = True  # likewise
+        self.validate_low = self.mirror_augmented = True  # likewise
 
     def name(self, trial_id: str) -> str | None:
         """Return the baseline name of a trial, or of the one that it continues; None for a proposed design."""
@@ -208,6 +208,7 @@ class JobMaker:
             devices=self.settings.devices,
             objective=self.objective,
             validate_low=self.validate_low,
+            mirror_augmented=self.mirror_augmented,
         )
 
     def _ancestors(self, proposed: TunerTrial) -> list[Trial]:
