@@ -49,8 +49,8 @@ def open_run(state: SearchState, executor: Executor, stop: Stop) -> None:
     ahead = _choose_ahead(state, info)
     state.ahead = None if ahead == "any" else int(ahead)
     state.oracle.concurrent = ahead != 1
-    for name in ("validate_low", "mirror_augmented"):
-        setattr(state.jobs, name, info is None or bool(info["settings"].get(name, False)))
+    state.jobs.validate_low = info is None or bool(info["settings"].get("validate_low", False))
+    state.jobs.mirror_augmented = info is None or bool(info["settings"].get("mirror_augmented", False))
     if info is None:
         info = new_run_record(state.settings, state.space, state.dataset, state.split, state.skipped, executor.device)
         if ahead != 1:
