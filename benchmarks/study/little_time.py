@@ -1,6 +1,6 @@
 """What a guided search of little time ends with: does it help to know how many epochs are left?
 
-    python benchmarks/study/little_time.py    # 100 replays of each budget on study.csv, 15 minutes on a core
+    python benchmarks/study/little_time.py    # 100 replays of each budget on study.csv, three minutes
 
 Searches on the surrogate of study.csv (see replay.py), up to nine epochs per design, as with --time-budget: with and
 without a look at the time left. "Full" are the replays that end with a proposal and a baseline that were trained for
