@@ -24,10 +24,7 @@ import numpy as np
 import replay
 
 BUDGETS = (18, 20, 24, 28, 32, 38, 48, 62)  # epochs: two to seven full trainings
-METHODS = {
-    "without": contestants.ours("guided", 2),
-    "with": contestants.ours("guided", 2, in_time=True),
-}
+METHODS = [contestants.ours("guided", 2, in_time=in_time) for in_time in (False, True)]
 
 
 def run(task: replay.Task, method: contestants.Method, scenario: str, seed: int, epochs: int) -> tuple[bool, float]:
@@ -52,7 +49,7 @@ def main() -> None:
     for scenario in ("one", "poor"):
         for epochs in options.budgets:
             full, accuracy = [], []
-            for method in METHODS.values():
+            for method in METHODS:
                 ends = [run(task, method, scenario, seed, epochs) for seed in range(options.replays)]
                 full.append(f"{100 * np.mean([end[0] for end in ends]):.0f}%")
                 accuracy.append(f"{100 * np.mean([end[1] for end in ends]):.1f}")

@@ -115,13 +115,13 @@ def test_every_plain_or_residual_network_has_an_output_shape(design):
     assert measure_cost(design).parameters > 0
 
 
-@settings(max_examples=10, **patient)
+@settings(max_examples=15, **patient)
 @given(st.builds(Design, network=backbones(), head=heads(), optimisation=optimisations))
 def test_every_backbone_has_an_output_shape(design):
     assert measure_cost(design).flops > 0
 
 
-@settings(max_examples=10, **patient)
+@settings(max_examples=15, **patient)
 @given(ours)
 def test_every_plain_or_residual_network_builds_predicts_and_trains(design):
     model = build_model(design)

@@ -77,7 +77,7 @@ class GuidedOracle(SafeOracle):
     def short_of_time(self, epochs_left: float | None) -> bool:
         number = len(self.trials)
         if epochs_left is not None and full_trainings_are_due(self.trainings(), self.rungs, epochs_left):
-            self._short_at = number
+            self._short_at = number  # also when asked again after a wait for results, as when the oracle is rebuilt
         return self._short_at == number
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
