@@ -79,21 +79,34 @@ def _significance(info: RunInfo, scored: pd.DataFrame) -> str:
         return f"Ranked by {name} ({best:.3f}), which the search optimised; significance is only tested for accuracy."
     if not info.validation:
         return "The number of validation images is not recorded, so the significance of differences is unknown."
-    trained_for = scored["budget" if "budget" in scored else "epochs"]
-    shorter = int((trained_for < trained_for.iloc[0]).fillna(False).sum())
-    less = "a shorter time" if "budget" in scored else "fewer epochs"
-    trained = f" {shorter} of them trained for {less}." if shorter else ""
-    if shorter == others > 1:
-        trained = f" But all of them trained for {less}."
     equals = int(scored["indistinguishable_from_best"].sum()) - 1
     one_seed = "" if (scored["seeds"] > 1).any() else ", one seed each"
     test = f"(95%, Bonferroni, {info.validation:,} validation images{one_seed})"
-    if equals <= 0:
+    return f"{compared(max(equals, 0), others)} {test}.{_shorter_training(scored)}"
+
+
+def compared(equals: int, others: int) -> str:
+    """Return that ``equals`` of the ``others`` other designs are not significantly different from the best."""
+    if equals == 0:
         which = {1: "The other design is", 2: "Both other designs are"}.get(others, f"All {others:,} other designs are")
-        return f"{which} significantly worse {test}.{trained}"
-    verb = "is" if equals == 1 else "are"
-    which = f"{equals} of the other {formatting.plural(others, 'design')}"
-    return f"{which} {verb} not significantly different {test}.{trained}"
+        return f"{which} significantly worse"
+    if equals < others:
+        verb = "is" if equals == 1 else "are"
+        return f"{equals:,} of the other {others:,} designs {verb} not significantly different"
+    none = f"None of the other {others:,} designs is"
+    which = {1: "The other design is not", 2: "Neither of the other designs is"}.get(others, none)
+    return f"{which} significantly different"
+
+
+def _shorter_training(scored: pd.DataFrame) -> str:
+    """Return how many designs were trained for less than the best one, which may be why they are worse."""
+    trained_for, others = scored["budget" if "budget" in scored else "epochs"], len(scored) - 1
+    shorter = int((trained_for < trained_for.iloc[0]).fillna(False).sum())
+    less = "a shorter time" if "budget" in scored else "fewer epochs"
+    if shorter == others:
+        return f" But {'it was' if others == 1 else 'all of them were'} trained for {less}."
+    verb = "was" if shorter == 1 else "were"
+    return f" {shorter:,} of the others {verb} trained for {less}." if shorter else ""
 
 
 def _other_metrics(best: pd.Series) -> list[str]:
