@@ -12,6 +12,8 @@ from rich.table import Table
 from fer_search.errors import UserError
 from fer_search.report import load_epochs, load_trials
 from fer_search.report.formatting import choices, count, duration, gigaflops, title, with_interval
+from fer_search.report.tables.outcomes import outcomes_of
+from fer_search.runfolder.run_json import load_run
 from fer_search.runfolder.schema import BEST_WEIGHTS_FILE, RUN_FILE, TRIAL_PREFIX
 
 
@@ -47,7 +49,8 @@ def describe_trial(run: Path, wanted: str) -> list[RenderableType]:
     Raises:
         UserError: The run cannot be read, or has no such trial.
     """
-    row = find_trial(load_trials(run), wanted)
+    trials = load_trials(run)
+    row = find_trial(trials.assign(status=outcomes_of(load_run(run), trials)), wanted)
     facts = [f"{title(row).capitalize()}: {row['status']}, validation accuracy {with_interval(row)}"]
     if not pd.isna(row["message"]):
         facts.append(str(row["message"]))

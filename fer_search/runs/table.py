@@ -15,7 +15,9 @@ from rich.table import Table
 from fer_search.errors import UserError
 from fer_search.report import load_trials
 from fer_search.report.formatting import count, label, percent, reason, value, with_interval
+from fer_search.report.tables.outcomes import outcomes_of
 from fer_search.report.tables.trials import CHOICE
+from fer_search.runfolder.run_json import load_run
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -33,7 +35,7 @@ BOOLEAN_WORDS = {"yes": "true", "no": "false"}
 
 
 def select_trials(run: Path, where: Sequence[str], top: int | None) -> pd.DataFrame:
-    """Return rows of ``fer_search.report.load_trials``, best first.
+    """Return rows of ``fer_search.report.load_trials``, best first, with the status as ``outcomes_of`` gives it.
 
     Args:
         run: Run folder.
@@ -45,6 +47,7 @@ def select_trials(run: Path, where: Sequence[str], top: int | None) -> pd.DataFr
         UserError: The run cannot be read, or a condition names an unknown column.
     """
     trials = load_trials(run)
+    trials = trials.assign(status=outcomes_of(load_run(run), trials))
     for condition in where:
         trials = trials[_holds(trials, condition)]
     return trials if top is None else trials.head(top)

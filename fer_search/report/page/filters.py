@@ -8,6 +8,7 @@ from fer_search.report import formatting
 from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.page.page_data import budget_name
 from fer_search.report.tables.analysis import RunAnalysis
+from fer_search.report.tables.outcomes import WITHOUT_END
 
 TOP = {"100": "all", "50": "best half", "25": "best quarter", "10": "best tenth", "5": "best twentieth"}
 
@@ -22,7 +23,10 @@ def filter_bar(analysis: RunAnalysis, table: dict[str, Any]) -> Markup | None:
     designs, choices = analysis.designs, table["choices"]
     if designs.empty:
         return None
-    statuses = [status for status in ("completed", "running", "failed") if (designs["status"] == status).any()]
+    words = set(analysis.outcomes.values())
+    without_end = ", ".join(word for word in WITHOUT_END if word in words)
+    names = {"completed": "completed", "running": without_end, "failed": "failed"}
+    statuses = {status: name for status, name in names.items() if (designs["status"] == status).any()}
     tags = sorted({tag for tags in table["tags"] for tag in tags})
     known = [budget for budget in analysis.budgets if budget]
     named = (formatting.budget(budget, analysis.equal_time).removeprefix("the ") for budget in known)
@@ -30,7 +34,7 @@ def filter_bar(analysis: RunAnalysis, table: dict[str, Any]) -> Markup | None:
     controls = [
         select("Compared at", "b", budgets | {"any": "any epochs"}, budget_name(analysis.budget)),
         select("Designs", "top", TOP, "100"),
-        select("Status", "s", {"": "any", **{name: name for name in statuses}}, "") if len(statuses) > 1 else None,
+        select("Status", "s", {"": "any", **statuses}, "") if len(statuses) > 1 else None,
         select("Tag", "tag", {"": "any", **{name: name for name in tags}}, "") if tags else None,
         select("Colour", "colour", {"": "one", **{str(k): choice["label"] for k, choice in enumerate(choices)}}, ""),
         _choices(choices) if choices else None,

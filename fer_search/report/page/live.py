@@ -7,16 +7,19 @@ import subprocess
 import time
 from typing import Any
 
+import pandas as pd
 import psutil
 
 from fer_search.report import formatting
 from fer_search.report.page.markup import Markup, join, tag
 from fer_search.report.tables.analysis import RunAnalysis
+from fer_search.report.tables.outcomes import trials_of_workers
 from fer_search.runfolder.folder import RunFolder
 
 SILENT_SECONDS = 120  # without a heartbeat, after which the page says so
 GPU_SECONDS = 5.0  # between two calls of nvidia-smi
 MAX_FAILURES = 3  # listed, the latest
+MAX_WORKERS = 4  # of which the trial is named
 
 
 class Machine:
@@ -79,7 +82,7 @@ def live_markup(analysis: RunAnalysis, state: str, heartbeat: dict[str, Any] | N
     """
     trials = analysis.trials
     done = int(trials["status"].isin(["completed", "failed"]).sum())
-    running = int((trials["status"] == "running").sum()) if state == "running" else 0
+    running = _running(trials, heartbeat) if state == "running" else 0
     planned = (
         (heartbeat or {}).get("trials") or analysis.info.tuner.get("trials") or analysis.info.tuner.get("max_trials")
     )
@@ -109,8 +112,17 @@ _STATES = {
 }
 
 
+def _running(trials: pd.DataFrame, heartbeat: dict[str, Any] | None) -> int:
+    """Return the number of trials that are being trained; others may wait for a worker."""
+    busy = trials_of_workers(heartbeat)
+    return int((trials["status"] == "running").sum()) if busy is None else len(busy)
+
+
 def _fraction(heartbeat: dict[str, Any] | None) -> float:
-    """Return how much of the trial in progress is done, from 0 to 1."""
+    """Return how much of the trials in progress is done: 0.5 for half of one, or for a quarter of each of two."""
+    if trials_of_workers(heartbeat):
+        training = [worker for worker in (heartbeat or {})["workers"] if worker.get("epochs")]
+        return float(sum((worker["epoch"] - 1 + worker["done"]) / worker["epochs"] for worker in training))
     if not heartbeat or not heartbeat.get("epochs"):
         return 0.0
     part = heartbeat.get("done", 0) / max(heartbeat.get("images", 1), 1)
@@ -129,16 +141,31 @@ def _time_used(heartbeat: dict[str, Any] | None) -> Markup | None:
 def _now(heartbeat: dict[str, Any] | None) -> str:
     if not heartbeat:
         return "Getting ready."
-    text = f"Trial {heartbeat['trial']}, epoch {heartbeat['epoch']} of {heartbeat['epochs']}"
-    if heartbeat.get("done"):
-        done = heartbeat["done"] / max(heartbeat["images"], 1)
-        text += f", {done:.0%} of it, training accuracy {formatting.percent(heartbeat['accuracy'])}"
-    else:
-        text += ", building and compiling its network"
+    text = _workers(heartbeat["workers"]) if trials_of_workers(heartbeat) else _one_trial(heartbeat)
     low, high = (formatting.duration(seconds) for seconds in heartbeat["left"])
     text += f". Time left: {low if low == high else f'{low} to {high}'}."
     silent = time.time() - heartbeat["time"]
     return text + (f" No sign of progress for {formatting.duration(silent)}." if silent > SILENT_SECONDS else "")
+
+
+def _one_trial(heartbeat: dict[str, Any]) -> str:
+    text = f"Trial {heartbeat['trial']}, epoch {heartbeat['epoch']} of {heartbeat['epochs']}"
+    if not heartbeat.get("done"):
+        return f"{text}, building and compiling its network"
+    done = heartbeat["done"] / max(heartbeat["images"], 1)
+    return f"{text}, {done:.0%} of it, training accuracy {formatting.percent(heartbeat['accuracy'])}"
+
+
+def _workers(workers: list[dict[str, Any]]) -> str:
+    """Return what the first workers train, and how many there are."""
+    busy = [worker for worker in workers if worker["trial"] is not None]
+    told = [
+        f"trial {worker['trial']}"
+        + (f", epoch {worker['epoch']} of {worker['epochs']}, {worker['done']:.0%} of it" if "epoch" in worker else "")
+        for worker in busy[:MAX_WORKERS]
+    ]
+    more = f"; and {len(busy) - MAX_WORKERS} more" if len(busy) > MAX_WORKERS else ""
+    return f"{len(busy)} of {formatting.plural(len(workers), 'worker')} train: {'; '.join(told)}{more}"
 
 
 def _failures(analysis: RunAnalysis) -> Markup | None:

@@ -183,7 +183,7 @@ def _remark(row: dict[Hashable, Any], analysis: RunAnalysis) -> Markup:
     if row["status"] == "failed":
         parts += [tag("b", "failed"), f": {formatting.reason(row['message'])}"]
     elif row["status"] == "running":
-        parts.append(analysis.unfinished)
+        parts.append(analysis.outcome(row["status"], row["trials"]))
     for trial in row["trials"]:
         if note := analysis.notes.get(trial):
             parts += [tag("span", one, class_="tag") for one in note.tags]

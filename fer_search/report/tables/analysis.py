@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from fer_search.report.tables.confirmed import load_confirmation
 from fer_search.report.tables.curves import read_curves
 from fer_search.report.tables.designs import build_designs
 from fer_search.report.tables.notes import TrialNotes, load_notes
+from fer_search.report.tables.outcomes import WITHOUT_END, outcomes_of
 from fer_search.report.tables.trials import build_trials
 from fer_search.runfolder.choices import Choice
 from fer_search.runfolder.predictions import Predictions, load_predictions
@@ -133,10 +135,16 @@ class RunAnalysis:
         """Numbers of designs and of trials, of which a design has one for each rung and seed."""
         return len(self.designs), len(self.trials)
 
-    @property
-    def unfinished(self) -> str:
-        """What a trial without an end is called: it only runs as long as the search does."""
-        return "running" if self.info.current_state in ("running", "") else "unfinished"
+    @cached_property
+    def outcomes(self) -> dict[str, str]:
+        """What has become of each trial, by its id; see ``outcomes_of``."""
+        words = outcomes_of(self.info, self.trials)
+        return dict(zip(self.trials["trial"].astype(str), words.astype(str), strict=True))
+
+    def outcome(self, status: str, trials: Iterable[str]) -> str:
+        """Return what has become of a design, given its status and the ids of its trials."""
+        words = {self.outcomes[str(trial)] for trial in trials}
+        return next((word for word in WITHOUT_END if word in words), status) if status == "running" else status
 
     @cached_property
     def no_better_than_majority(self) -> np.ndarray:

@@ -184,7 +184,7 @@ def _ranking(analysis: RunAnalysis) -> str:
         cells += [formatting.value(row["seeds"]), formatting.value(row["epochs"])]
         cells += [formatting.value(row[choice]) for choice in choices]
         cells += [formatting.count(row["parameters"]), formatting.gigaflops(row["flops"])]
-        rows.append([*cells, formatting.duration(row["seconds"]), row["status"]])
+        rows.append([*cells, formatting.duration(row["seconds"]), analysis.outcome(row["status"], row["trials"])])
     marked = designs["indistinguishable_from_best"].any()
     note = "\n\\* not significantly different from the best (95%, Bonferroni).\n" if marked else ""
     heads += [*map(formatting.label, choices), "parameters", "GFLOPs", "time", "status"]

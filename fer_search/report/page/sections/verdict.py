@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 
 from fer_search.report import formatting
@@ -13,6 +15,7 @@ from fer_search.report.statistics.importance import MATTERS, conclusion
 from fer_search.report.statistics.verdict import completed, verdict
 from fer_search.report.tables.analysis import RunAnalysis
 from fer_search.report.tables.confirmed import tested_rows
+from fer_search.report.tables.outcomes import WITHOUT_END
 from fer_search.runfolder.confirmation import previous_evaluations, read_confirm_json
 
 
@@ -70,9 +73,8 @@ def _facts(analysis: RunAnalysis) -> Markup:
     info = analysis.info
     designs, trials = analysis.counts
     own = analysis.curves[~analysis.curves["inherited"].astype(bool)]
-    failed = int((analysis.trials["status"] == "failed").sum())
-    running = int((analysis.trials["status"] == "running").sum())
-    states = [f"{count} {name}" for count, name in ((running, analysis.unfinished), (failed, "failed")) if count]
+    found = Counter(analysis.outcomes.values())
+    states = [f"{found[name]:,} {name}" for name in (*WITHOUT_END, "failed") if found[name]]
     counts = f"{formatting.plural(designs, 'design')}, {formatting.plural(trials, 'trial')}"
     budget = info.tuner.get("max_epochs")
     tuner = "baselines only" if info.tuner.get("baselines") == "only" else str(info.tuner.get("name") or "Keras Tuner")
