@@ -139,7 +139,7 @@ def _now(now: dict[str, Any]) -> list[str]:
     left = f"{duration(low)} left" if duration(low) == duration(high) else f"{duration(low)} to {duration(high)} left"
     if workers := now.get("workers"):
         busy = sum(worker["trial"] is not None for worker in workers)
-        return [f"now: {busy} of {len(workers)} workers train; {left}", *_worker_table(workers)]
+        return [f"now: {busy} of {len(workers)} workers training; {left}", *_worker_table(workers)]
     position = f"{now['done'] / now['images']:.0%} of it, accuracy {now['accuracy']:.3f}"
     if not now["done"]:
         position = "building and compiling the network"

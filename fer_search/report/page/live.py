@@ -165,7 +165,7 @@ def _workers(workers: list[dict[str, Any]]) -> str:
         for worker in busy[:MAX_WORKERS]
     ]
     more = f"; and {len(busy) - MAX_WORKERS} more" if len(busy) > MAX_WORKERS else ""
-    return f"{len(busy)} of {formatting.plural(len(workers), 'worker')} train: {'; '.join(told)}{more}"
+    return f"{len(busy)} of {formatting.plural(len(workers), 'worker')} training: {'; '.join(told)}{more}"
 
 
 def _failures(analysis: RunAnalysis) -> Markup | None:

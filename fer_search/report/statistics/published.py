@@ -210,6 +210,18 @@ def published_line(row: PublishedRow, toy: bool, differences: str) -> tuple[str,
     return row.name, published, here, difference, str(row.seeds), row.epochs or formatting.DASH, comparable
 
 
+def pairs_note(pairs: list[BaselinePair]) -> str:
+    """Return how the pairs were compared."""
+    if not any(pair.result.dof for pair in pairs):
+        return (
+            "With one seed each, the interval covers the images only, and no difference is conclusive: see --repeats."
+        )
+    text = "Over the seeds of both (Student's t), on these images."
+    if len(pairs) == 1:
+        return text
+    return f"{text} The verdicts are corrected for {len(pairs)} comparisons (Holm), the intervals are not."
+
+
 def pair_line(pair: BaselinePair) -> tuple[str, str, str, str]:
     """Return a comparison of two baselines as text."""
     result = pair.result

@@ -20,6 +20,7 @@ from fer_search.report.statistics.published import (
     baseline_pairs,
     columns_shown,
     pair_line,
+    pairs_note,
     protocol_differences,
     published_line,
     published_rows,
@@ -198,8 +199,9 @@ def _published(info: RunInfo, rows: list[PublishedRow]) -> str:
     table = _table([HEADS[index] for index in shown], [[line[index] for index in shown] for line in lines])
     differences = differences if len(shown) == len(HEADS) else ""
     against = _table(list(PAIR_HEADS), [list(pair_line(pair)) for pair in pairs]) if pairs else ""
+    how = _plain(pairs_note(pairs)) + "\n" if pairs else ""
     caveat = f"Not comparable: {_plain(differences)}.\n" if differences else ""
-    return "\n".join(filter(None, (caveat, table, against)))
+    return "\n".join(filter(None, (caveat, table, how, against)))
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -90,7 +90,7 @@ def test_panel_shows_what_each_worker_trains(running: Path) -> None:
     markup = live_markup(load_analysis(running), "running", heartbeat, Machine())
     assert "12 of 20 trials done, 2 running, 6 planned" in markup
     assert '<progress max="20" value="12.25">' in markup
-    assert "2 of 3 workers train: trial 12, epoch 3 of 9, 25% of it; trial 14. Time left: 10.0 min" in markup
+    assert "2 of 3 workers training: trial 12, epoch 3 of 9, 25% of it; trial 14. Time left: 10.0 min" in markup
     many = heartbeat | {"workers": [{"trial": trial} for trial in range(12, 18)]}
     assert "trial 15; and 2 more." in live_markup(load_analysis(running), "running", many, Machine())
 

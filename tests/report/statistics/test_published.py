@@ -18,7 +18,7 @@ from fer_search.report.statistics.inference import (
     replication_interval,
     selection_bias,
 )
-from fer_search.report.statistics.published import baseline_pairs, protocol_differences, published_rows
+from fer_search.report.statistics.published import baseline_pairs, pairs_note, protocol_differences, published_rows
 from fer_search.report.statistics.verdict import verdict
 from fer_search.report.tables.analysis import load_analysis
 
@@ -73,6 +73,13 @@ def test_one_seed_per_baseline_is_inconclusive(tmp_path: Path) -> None:
     path = runs.write_random(tmp_path / "run", trials=3)
     pairs = baseline_pairs(published_rows(report.load_run(path), report.load_trials(path)))
     assert {pair.verdict for pair in pairs} == {"inconclusive: one seed each"}
+    assert "With one seed each" in pairs_note(pairs)
+
+
+def test_a_single_comparison_is_not_called_corrected(run: Path) -> None:
+    pairs = baseline_pairs(published_rows(report.load_run(run), report.load_trials(run)))
+    assert "corrected for 2 comparisons" in pairs_note(pairs)
+    assert "corrected" not in pairs_note(pairs[:1])
 
 
 def test_every_output_contains_the_comparison(run: Path) -> None:
@@ -81,6 +88,7 @@ def test_every_output_contains_the_comparison(run: Path) -> None:
     for text in (markdown, page):
         assert "strided_conv minus figure_1" in text.replace("\\_", "_")
         assert "not significantly different" in text
+        assert "The verdicts are corrected for 2 comparisons (Holm), the intervals are not." in text
     row = next(baseline for baseline in content["baselines"] if baseline["name"] == "figure_1")
     assert (row["seeds"], len(row["trials"])) == (3, 3)
     assert row["low"] < row["accuracy"] < row["high"]

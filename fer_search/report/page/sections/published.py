@@ -13,6 +13,7 @@ from fer_search.report.statistics.published import (
     baseline_pairs,
     columns_shown,
     pair_line,
+    pairs_note,
     protocol_differences,
     published_line,
     published_rows,
@@ -58,11 +59,7 @@ def _explanation(rows: list[PublishedRow], differences: str | None) -> str:
 def _pairs(pairs: list[BaselinePair]) -> Markup | None:
     if not pairs:
         return None
-    repeated = any(pair.result.dof for pair in pairs)
-    text = (
-        "Over the seeds of both (Student's t, Holm's correction), on these images."
-        if repeated
-        else "With one seed each, the interval covers the images only, and no difference is conclusive: see --repeats."
-    )
     heading = tag("h3", f"Each baseline against {pairs[0].against}")
-    return join(heading, note(text), table(PAIR_HEADS, [pair_line(pair) for pair in pairs], numbers=(1, 2)))
+    return join(
+        heading, note(pairs_note(pairs)), table(PAIR_HEADS, [pair_line(pair) for pair in pairs], numbers=(1, 2))
+    )
