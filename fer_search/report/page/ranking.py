@@ -196,9 +196,11 @@ def _caption(analysis: RunAnalysis) -> str:
     count = f"{formatting.plural(designs, 'design')}, {formatting.plural(trials, 'trial')}. "
     if not analysis.designs["accuracy"].notna().any():
         return f"{count}Ranked by the tuner's own score."
-    text = f"{count}Accuracy of the best epoch"
+    repeated = bool((analysis.designs["seeds"] > 1).any())
+    text = f"{count}Accuracy of the best epoch{', averaged over the seeds' if repeated else ''}"
     if analysis.info.validation:
-        text += ", 95% Wilson interval. ≈: not significantly different from the best (95%, Bonferroni)"
+        interval = "95% interval over images and seeds" if repeated else "95% Wilson interval"
+        text += f", {interval}. ≈: not significantly different from the best (95%, Bonferroni)"
     if analysis.no_better_than_majority.any() and analysis.majority:
         text += f"; chance: no better than always predicting {analysis.majority.name}"
     return text + "."

@@ -216,7 +216,7 @@ def pairs_note(pairs: list[BaselinePair]) -> str:
         return (
             "With one seed each, the interval covers the images only, and no difference is conclusive: see --repeats."
         )
-    text = "Over the seeds of both (Student's t), on these images."
+    text = "Over the seeds of both (Student's t), on these images: the ranking's test also covers other images."
     if len(pairs) == 1:
         return text
     return f"{text} The verdicts are corrected for {len(pairs)} comparisons (Holm), the intervals are not."

@@ -80,8 +80,8 @@ def _significance(info: RunInfo, scored: pd.DataFrame) -> str:
     if not info.validation:
         return "The number of validation images is not recorded, so the significance of differences is unknown."
     equals = int(scored["indistinguishable_from_best"].sum()) - 1
-    one_seed = "" if (scored["seeds"] > 1).any() else ", one seed each"
-    test = f"(95%, Bonferroni, {info.validation:,} validation images{one_seed})"
+    seeds = " and the seeds" if (scored["seeds"] > 1).any() else ", one seed each"
+    test = f"(95%, Bonferroni, {info.validation:,} validation images{seeds})"
     return f"{compared(max(equals, 0), others)} {test}.{_shorter_training(scored)}"
 
 

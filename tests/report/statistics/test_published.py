@@ -82,6 +82,15 @@ def test_a_single_comparison_is_not_called_corrected(run: Path) -> None:
     assert "corrected" not in pairs_note(pairs[:1])
 
 
+def test_every_comparison_says_what_it_covers(run: Path, tmp_path: Path) -> None:
+    details = " ".join(verdict(load_analysis(run)).details)
+    assert "(95%, Bonferroni, 2,871 validation images and the seeds)" in details
+    page = report.write_report(run, tmp_path / "page.html", plotly="cdn").read_text()
+    assert "averaged over the seeds, 95% interval over images and seeds. ≈" in page
+    assert "Wilson" not in page
+    assert "on these images: the ranking's test also covers other images." in page.replace("&#x27;", "'")
+
+
 def test_every_output_contains_the_comparison(run: Path) -> None:
     markdown, content = report.to_markdown(run), json.loads(report.to_json(run))
     page = report.write_report(run, plotly="cdn").read_text()
@@ -203,3 +212,18 @@ def test_confirm_is_suggested_only_for_holdout_runs(run: Path, protocol: str) ->
     analysis = load_analysis(run)
     analysis.info = replace(analysis.info, protocol=protocol)
     assert ("fer-search confirm" in " ".join(verdict(analysis).details)) == (protocol == "holdout")
+
+
+def test_the_network_with_predictions_is_that_of_the_best_single_training(tmp_path: Path) -> None:
+    path = runs.write_random(tmp_path / "run", trials=0)
+    for trial, (name, accuracy) in enumerate([("figure_1", 0.6), ("figure_1", 0.7), ("strided_conv", 0.71)]):
+        values = runs.DEFAULTS | runs.BASELINES[name] | {"classes": 7}
+        runs.write_trial(path, f"{trial:04d}", values, [0.3, accuracy], name=name)
+    runs.write_trial(
+        path, "0003", runs.DEFAULTS | runs.BASELINES["strided_conv"] | {"classes": 7}, [0.3, 0.5], name=name
+    )
+    runs.write_oracle(path, [f"{trial:04d}" for trial in range(4)])
+    runs.write_predictions(path, "0002")
+    text = report.write_report(path, tmp_path / "page.html", plotly="cdn").read_text()
+    sentence = "Trial 2 (strided_conv) has the highest accuracy of a single training; that of the best design, trial 1"
+    assert f"{sentence} (figure_1), is a mean over its seeds." in text

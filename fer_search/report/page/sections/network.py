@@ -39,13 +39,19 @@ def section(analysis: RunAnalysis) -> Section:
     if predictions is None or row is None:
         missing = note("Its predictions were not saved, so its confusion matrix and calibration are unknown.")
         return Section("network", title, join(record, missing, layers), folded=True)
-    other = None
-    if shown["trial"] != best["trial"]:
-        other = note(
-            f"The best design, {formatting.title(best)}, has no saved predictions; this is an earlier best one."
-        )
+    other = _other_design(analysis, predictions.trial) if shown["trial"] != best["trial"] else None
     body, charts = _predictions(predictions)
     return Section("network", title, join(record, other, body, layers), charts)
+
+
+def _other_design(analysis: RunAnalysis, trial: str) -> Markup:
+    """Return why the predictions of ``trial`` are shown, although it is not of the best design."""
+    trials, best = analysis.trials, completed(analysis.designs).iloc[0]
+    row = trials[trials["trial"] == trial].iloc[0]
+    if best["seeds"] > 1 and row["accuracy"] >= trials["accuracy"].max():
+        mean = f"that of the best design, {formatting.title(best)}, is a mean over its seeds"
+        return note(f"T{formatting.title(row)[1:]} has the highest accuracy of a single training; {mean}.")
+    return note(f"The best design, {formatting.title(best)}, has no saved predictions; this is an earlier best one.")
 
 
 def _layers(layers: list[dict[str, Any]]) -> Markup | None:
