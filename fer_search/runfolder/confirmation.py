@@ -141,10 +141,11 @@ def write_test_predictions(folder: Path, probabilities: np.ndarray, labels: np.n
 
     Args:
         folder: Folder of the training.
-        probabilities: Float (n, classes); kept as float16.
+        probabilities: Float (n, classes); kept as float32, as near ties in half precision would
+            change the recorded accuracy.
         labels: Int (n,).
     """
-    arrays: dict[str, Any] = {"probabilities": probabilities.astype(np.float16), "labels": labels.astype(np.uint8)}
+    arrays: dict[str, Any] = {"probabilities": probabilities.astype(np.float32), "labels": labels.astype(np.uint8)}
     write_atomic(folder / TEST_PREDICTIONS_FILE, lambda path: np.savez_compressed(path, allow_pickle=False, **arrays))
 
 

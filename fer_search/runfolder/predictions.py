@@ -1,10 +1,10 @@
 """predictions.npz of a run folder: what the best network predicts for the validation images; and layers.json.
 
-Arrays of predictions.npz: ``trial`` (str), id of the trial; ``probabilities`` float16 (m, classes), on the validation
-images without augmentation; ``labels`` uint8 (m,); ``rows`` int64 (m,), indices of the images in the data set;
-``mistakes`` int64 (k,), indices into the m images of the most confidently wrong predictions, the worst first;
-``mistake_images`` uint8 (k, height, width) or (k, height, width, 3); ``classes`` (str), their names, absent in older
-files of FER2013's classes.
+Arrays of predictions.npz: ``trial`` (str), id of the trial; ``probabilities`` float32 (m, classes), float16 in older
+files, on the validation images without augmentation; ``labels`` uint8 (m,); ``rows`` int64 (m,), indices of the images
+in the data set; ``mistakes`` int64 (k,), indices into the m images of the most confidently wrong predictions, the worst
+first; ``mistake_images`` uint8 (k, height, width) or (k, height, width, 3); ``classes`` (str), their names, absent in
+older files of FER2013's classes.
 
 ``trial_ID/layers.json`` is ``{"layers": [{"name": "conv2d", "kind": "Conv2D", "output": [48, 48, 64], "parameters":
 640}, ...]}``, in network order, ``output`` without the batch axis.
@@ -70,7 +70,7 @@ def write_predictions(
     mistakes = worst_mistakes(probabilities, labels)
     arrays: dict[str, Any] = {
         "trial": np.array(trial_id),
-        "probabilities": probabilities.astype(np.float16),
+        "probabilities": probabilities.astype(np.float32),
         "labels": labels.astype(np.uint8),
         "rows": rows.astype(np.int64),
         "mistakes": mistakes,

@@ -69,7 +69,7 @@ def test_the_saved_model_is_the_tested_one(confirmed_run):
     with np.load(network.file.parent / "test.npz") as kept:
         test = dataset.images[dataset.splits != 0][:50]
         again = open_model(network.file).probabilities(test)
-        np.testing.assert_allclose(kept["probabilities"][:50], again, atol=1e-3)  # stored as float16
+        np.testing.assert_allclose(kept["probabilities"][:50], again, atol=1e-5)
 
 
 def test_views_can_be_omitted(searched_run, images):

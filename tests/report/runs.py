@@ -256,7 +256,7 @@ def write_predictions(run: Path, trial: str, images: int = 400) -> None:
         run / "predictions.npz",
         trial=np.array(trial),
         labels=labels.astype(np.uint8),
-        probabilities=probabilities.astype(np.float16),
+        probabilities=probabilities.astype(np.float32),
         rows=np.arange(images),
         mistakes=wrong,
         mistake_images=rng.integers(0, 255, (len(wrong), 48, 48)).astype(np.uint8),

@@ -1,5 +1,9 @@
 """What confirm.json says."""
 
+from pathlib import Path
+
+import numpy as np
+
 from fer_search.runfolder import confirmation
 
 
@@ -11,3 +15,11 @@ def test_the_first_design_is_the_one_that_was_chosen_first():
         + [{"candidate": 0, "seed": 2, "why": "it diverged"}],
     }
     assert confirmation.tested_trainings(record) == [(0, 0, 0), (2, 0, 1), (1, 1, 0), (3, 1, 1)]
+
+
+def test_near_ties_are_decided_as_they_were_when_tested(tmp_path: Path) -> None:
+    """Half precision would make both classes equal, and the first one the answer."""
+    confirmation.write_test_predictions(tmp_path, np.array([[0.49999, 0.50001]], np.float32), np.array([1]))
+    hits = confirmation.read_test_hits(tmp_path)
+    assert hits is not None
+    assert hits.tolist() == [True]
