@@ -12,7 +12,9 @@ import numpy as np
 from rich.console import Console
 
 from fer_search import backend
+from fer_search.confirm.announcing import describe_duration, describe_start
 from fer_search.confirm.candidates import Candidate, choose_candidates, describe_candidate
+from fer_search.confirm.clock import Clock, expected_seconds, trained_epochs
 from fer_search.confirm.job import ConfirmData, ConfirmJob
 from fer_search.confirm.progress import ConfirmProgress, print_line
 from fer_search.confirm.settings import Settings
@@ -22,8 +24,7 @@ from fer_search.confirm.trainings import FIRST_TRIAL_NUMBER, ConfirmListener, op
 from fer_search.design import Custom
 from fer_search.errors import EXIT_NO_TRIAL, EXIT_RUN_FOLDER, UserError
 from fer_search.files import describe_storage_failure, storage_failed
-from fer_search.report import RunInfo, load_run, load_trials
-from fer_search.report.formatting import plural
+from fer_search.report import RunInfo, load_epochs, load_run, load_trials
 from fer_search.runfolder.confirmation import (
     check_epochs,
     check_settings,
@@ -37,10 +38,9 @@ from fer_search.runfolder.confirmation import (
     write_confirm_json,
 )
 from fer_search.runfolder.dataset import load_run_dataset, split_run_dataset
-from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.folder import RunFolder
 from fer_search.runfolder.recovery import set_aside_damaged
-from fer_search.runfolder.schema import EPOCHS_FILE, FORMAT, MODEL_FILE, TEST_PREDICTIONS_FILE, ConfirmJson
+from fer_search.runfolder.schema import FORMAT, MODEL_FILE, TEST_PREDICTIONS_FILE, ConfirmJson
 from fer_search.search.executors.outcome import Outcome
 from fer_search.search.trials.crash_guard import CrashMarker
 from fer_search.search.trials.signals import Stop, stopping
@@ -108,11 +108,16 @@ class _Confirmation:
             print_line(self.console, line)
         done = [(training["candidate"], training["seed"]) for training in self.record["trainings"]]
         plan = [(index, seed) for seed in range(self.settings.seeds) for index in range(len(self.candidates))]
-        progress = self._announce(plan, done)
+        clock = self._make_clock(plan)
+        progress = ConfirmProgress(self.console, clock)
+        self._announce(progress, len(plan), len(done))
         waiting = [number for number, key in enumerate(plan) if key not in done]
         try:
             with open_confirm_executor(self.settings, self.data, self.info.space, stop) as executor:
                 listener = ConfirmListener(progress, executor.slots > 1)
+                resumed, clock.slots = clock.trained > 0, executor.slots
+                if waiting:
+                    progress.say(describe_duration(clock.left(), resumed))
 
                 def begin(number: int) -> ConfirmJob:
                     title = f"{self.candidates[plan[number][0]].title}, seed {plan[number][1]}"
@@ -209,24 +214,22 @@ class _Confirmation:
             write_confirm_json(self.settings.run, self.record)
         return lines
 
-    def _announce(self, plan: list[tuple[int, int]], done: list[tuple[int, int]]) -> ConfirmProgress:
-        epochs = sum(self.candidates[index].epochs for index, _ in plan)
-        done_epochs = sum(self.candidates[index].epochs for index, _ in done)
-        progress = ConfirmProgress(self.console, epochs, done_epochs)
-        names = ", ".join(f"{one.title} ({plural(one.epochs, 'epoch')})" for one in self.candidates)
-        each = " each" if len(self.candidates) > 1 else ""
-        progress.say(
-            f"Confirming {names}: {plural(self.settings.seeds, 'training')}{each} on "
-            f"{len(self.data.training.labels):,} images (training and validation images of the search), then one "
-            "evaluation on "
-            f"{len(self.data.test.labels):,} test images. "
-            f"{backend.device()}, {backend.start()} backend."
-        )
+    def _make_clock(self, plan: Plan) -> Clock:
+        """Return a clock that knows what every training has done so far."""
+        curves, looks = load_epochs(self.settings.run), self.record["looks"]
+        growth = len(self.data.training.labels) / self.info.data["train"]
+        expected = [expected_seconds(self.candidates[index], curves, growth) for index, _ in plan]
+        done = [trained_epochs(training_dir(self.settings.run, looks, number)) for number in range(len(plan))]
+        return Clock(expected, done, self.info.workers)
+
+    def _announce(self, progress: ConfirmProgress, trainings: int, done: int) -> None:
+        """Say what is trained and tested, and how much of it is done."""
+        trained, tested = len(self.data.training.labels), len(self.data.test.labels)
+        progress.say(describe_start(self.candidates, self.settings.seeds, trained, tested))
         if self.info.toy:
             progress.say("Toy data: synthetic faces, not FER2013; the results say nothing about real faces.")
         if done:
-            progress.say(f"Resuming: {len(done)} of {len(plan)} trainings are done.")
-        return progress
+            progress.say(f"Resuming: {done} of {trainings} trainings are done.")
 
     def _make_job(self, number: int, plan: Plan) -> ConfirmJob:
         folder = training_dir(self.settings.run, self.record["looks"], number)
@@ -247,10 +250,10 @@ class _Confirmation:
         else:
             result["why"] = outcome.message
             progress.say(f"  failed: {result['why']}")
-            progress.skip(self.candidates[index].epochs - len(read_epochs(folder / EPOCHS_FILE)))
         trainings = [*self.record["trainings"], result]
         self.record["trainings"] = sorted(trainings, key=lambda training: (training["seed"], training["candidate"]))
         write_confirm_json(self.settings.run, self.record)
+        progress.end_training(number)
         CrashMarker(folder).clear()
         remove_other_checkpoints(folder, ())
 

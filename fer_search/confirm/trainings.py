@@ -43,10 +43,11 @@ class ConfirmListener:
 
     def progress(self, number: int, progress: Progress) -> None:
         self.shown.title = self.titles[number]
-        self.shown.steps(progress)
+        self.shown.steps(number - FIRST_TRIAL_NUMBER, progress)
 
     def epoch(self, number: int, row: Row) -> None:
-        self.shown.epoch(row, f"training {number - FIRST_TRIAL_NUMBER + 1}, " if self.several else "")
+        training = number - FIRST_TRIAL_NUMBER
+        self.shown.epoch(training, row, f"training {training + 1}, " if self.several else "")
 
 
 @contextlib.contextmanager

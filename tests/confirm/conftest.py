@@ -16,6 +16,7 @@ from fer_search.confirm.run import run_confirm
 from fer_search.confirm.settings import Settings
 from fer_search.data.dataset import SPLITS
 from fer_search.runfolder import dataset
+from fer_search.runfolder.epochs import read_epochs, rewrite_epochs
 from fer_search.search import opening
 from fer_search.search import run as run_module
 from fer_search.search.display import Lines
@@ -66,6 +67,17 @@ def finished(copied, tmp_path_factory):
 def run(finished, tmp_path):
     """A copy of the run."""
     return shutil.copytree(finished, tmp_path / "small")
+
+
+@pytest.fixture
+def set_seconds(run):
+    """Let all epochs of the run have taken as long."""
+
+    def set_seconds(seconds):
+        for table in run.glob("trial_*/epochs.csv"):
+            rewrite_epochs(table, [row | {"seconds": seconds} for row in read_epochs(table)])
+
+    return set_seconds
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from fer_search.confirm.settings import Settings
 from fer_search.confirm.time_budget import fit_epochs, plan_epochs
 from fer_search.design import Design, Optimisation
 from fer_search.errors import UserError
-from fer_search.runfolder.epochs import read_epochs, rewrite_epochs
 from fer_search.runfolder.json_files import read_json
 from fer_search.runfolder.run_json import load_run
 from fer_search.search.executors.request import WorkerRequest
@@ -37,31 +36,27 @@ def test_trainings_at_the_same_time_get_more_epochs():
 @pytest.mark.parametrize(
     ("searched", "asked", "epochs"), [(2, 2, 30), (2, None, 30), (2, 1, 15), (1, 2, 15), (4, 2, 30), (2, 4, 30)]
 )
-def test_workers_that_only_the_search_or_the_confirmation_has_are_not_counted_on(run, searched, asked, epochs):
-    set_seconds(run, 2.0)
+def test_workers_that_only_the_search_or_the_confirmation_has_are_not_counted_on(
+    run, set_seconds, searched, asked, epochs
+):
+    set_seconds(2.0)
     settings = Settings(run, trials=("2",), seeds=2, time_budget=72.0, workers=WorkerRequest(asked))
     info = dataclasses.replace(load_run(run), workers=searched)
     assert [planned.epochs for planned in plan_epochs([candidate("0002")], settings, info)] == [epochs]
 
 
 @pytest.mark.usefixtures("made_up")
-def test_a_confirmation_keeps_its_numbers_of_epochs(confirm, run):
+def test_a_confirmation_keeps_its_numbers_of_epochs(confirm, run, set_seconds):
     options = {"trials": ("1",), "seeds": 1, "time_budget": 20.0}
-    set_seconds(run, 1.0)
+    set_seconds(1.0)
     assert confirm(**options) == 0
     before = read_json(run / "confirm" / "confirm.json")
-    set_seconds(run, 3.0)
+    set_seconds(3.0)
     assert confirm(**options) == 0
     assert read_json(run / "confirm" / "confirm.json") == before
     assert confirm(**options, overwrite=True) == 0
     after = read_json(run / "confirm" / "confirm.json")
     assert before["candidates"][0]["epochs"] > 2 * after["candidates"][0]["epochs"]
-
-
-def set_seconds(run, seconds):
-    """Let all epochs of a search have taken as long."""
-    for table in run.glob("trial_*/epochs.csv"):
-        rewrite_epochs(table, [row | {"seconds": seconds} for row in read_epochs(table)])
 
 
 def test_a_budget_without_room_for_an_epoch_is_refused():
