@@ -68,7 +68,7 @@ def epoch_seconds(design: Any, data: Any, folder: Path) -> float:
 
     The first epoch is excluded because it compiles, and so is the third if the first half trains at low resolution.
     """
-    from fer_search.search.scheduling.estimate import equivalent_images
+    from fer_search.search.scheduling.speed import equivalent_images
     from fer_search.training.trial import Trial, TrialData, train
 
     count = min(TIMED_IMAGES, len(data.labels))

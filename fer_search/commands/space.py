@@ -82,7 +82,8 @@ def _with_seconds(costs: Costs, space: Space, dataset: Dataset) -> Costs:
     import numpy as np
 
     from fer_search.data.split import make_split
-    from fer_search.search.scheduling.estimate import equivalent_images, sample_designs, time_designs
+    from fer_search.search.scheduling.estimate import sample_designs, time_designs
+    from fer_search.search.scheduling.speed import equivalent_images
     from fer_search.search.state import trial_data
 
     images = trial_data(dataset, make_split(dataset, validation=None, near=False))

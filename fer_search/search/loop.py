@@ -131,7 +131,8 @@ class SearchLoop:
             self.without_checkpoint.add(job.trial_id)
         curve = tuple(row[self.oracle.objective.name] for row in (*job.trial.history, *own))
         epochs = job.trial.epochs - len(job.trial.history)
-        state.clock.begin_trial(job.trial.number, len(own), epochs, state.jobs.epochs_per_budget(job.trial_id))
+        lengths = state.jobs.epoch_lengths(job.trial_id)[len(job.trial.history) :]
+        state.clock.begin_trial(job.trial.number, len(own), epochs, state.jobs.epochs_per_budget(job.trial_id), lengths)
         begun = events.TrialBegun(
             number=job.trial.number,
             trials=state.budgets.trials,

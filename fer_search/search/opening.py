@@ -22,7 +22,8 @@ from fer_search.search.run_record import identity, new_run_record, repeatable
 from fer_search.search.scheduling.budget import TrialBudgets, plan_budgets
 from fer_search.search.scheduling.clock import Clock
 from fer_search.search.scheduling.equal_time import EpochPlan
-from fer_search.search.scheduling.estimate import Speed, default_design, equivalent_images, estimate_search
+from fer_search.search.scheduling.estimate import default_design, estimate_search
+from fer_search.search.scheduling.speed import Speed, equivalent_images
 from fer_search.search.scheduling.time_limits import TimeLimits, speed_from_json, speed_to_json
 from fer_search.search.settings import Settings
 from fer_search.search.state import SearchState
@@ -201,6 +202,8 @@ def _start_clock(state: SearchState) -> Clock:
 
 
 def _seconds_of(state: SearchState, table: Path) -> list[float]:
-    """Return the seconds of a trial's epochs, each as long as an epoch of the tuner's budget."""
-    epochs_per_budget = state.jobs.epochs_per_budget(table.parent.name.removeprefix(TRIAL_PREFIX))
-    return [row["seconds"] * epochs_per_budget for row in read_epochs(table)]
+    """Return the seconds of a trial's epochs if all took equally long, as an epoch of the tuner's budget."""
+    trial_id = table.parent.name.removeprefix(TRIAL_PREFIX)
+    epochs_per_budget, lengths = state.jobs.epochs_per_budget(trial_id), state.jobs.epoch_lengths(trial_id)
+    length = dict(enumerate(lengths, start=1))
+    return [row["seconds"] * epochs_per_budget / length.get(int(row["epoch"]), 1.0) for row in read_epochs(table)]

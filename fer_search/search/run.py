@@ -25,8 +25,8 @@ from fer_search.search.executors.lease import wait_for_workers
 from fer_search.search.executors.open import open_executor
 from fer_search.search.loop import SearchLoop
 from fer_search.search.opening import check_source, open_run
-from fer_search.search.scheduling.estimate import SPREAD, training_flops
 from fer_search.search.scheduling.gain import SEEDS, first_trial, measure_gain, trials_without_gain
+from fer_search.search.scheduling.speed import SPREAD, training_flops
 from fer_search.search.settings import Settings
 from fer_search.search.state import SearchState, new_state
 from fer_search.search.trials.pretrained import resolve_missing_weights

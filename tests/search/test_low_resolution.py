@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from fer_search.runfolder.epochs import read_epochs
 from fer_search.runfolder.json_files import read_json, write_json
 from fer_search.search.executors import here
 from fer_search.search.executors import job as job_module
+from fer_search.search.scheduling.clock import Clock
 
 SPACE = """
 from fer_search.design import Design, Optimisation, Plain
@@ -58,3 +60,22 @@ def test_a_run_of_an_older_version_goes_on_as_it_began(search, space, tmp_path, 
     assert seen == [(True, True), (False, False)]
     records = [json.loads((tmp_path / "tiny" / f"trial_000{k}" / "design.json").read_text()) for k in (0, 1)]
     assert ["low_resolution_epochs" in record for record in records] == [True, False]
+
+
+def test_the_clock_knows_the_epochs_at_low_resolution(search, space, tmp_path, monkeypatch):
+    """Also those of earlier starts: they are taken for longer than they were."""
+    begun, real = [], Clock.begin_trial
+
+    def begin_trial(self, number, done, epochs, scale, lengths):
+        begun.append((list(self.trials), number, lengths))
+        real(self, number, done, epochs, scale, lengths)
+
+    monkeypatch.setattr(Clock, "begin_trial", begin_trial)
+    assert search(tmp_path, space, max_trials=1, max_epochs=4) == 0
+    assert search(tmp_path, space, max_trials=2, max_epochs=4, extend=True) == 0
+    (_, _, first), (trials, number, lengths) = begun
+    assert first[0] == first[1] < 1 < first[2] == first[3]
+    assert (number, len(trials), len(lengths)) == (1, 1, 4)
+    rows = read_epochs(tmp_path / "tiny" / "trial_0000" / "epochs.csv")
+    expected = [row["seconds"] / length for row, length in zip(rows, first, strict=True)]
+    assert trials[0] == pytest.approx(expected)

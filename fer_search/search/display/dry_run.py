@@ -21,14 +21,8 @@ from fer_search.search.executors.open import open_executor
 from fer_search.search.proposing.oracles import oracle_for
 from fer_search.search.run import load_data
 from fer_search.search.scheduling.budget import baseline_names, plan_budgets, trial_limit
-from fer_search.search.scheduling.estimate import (
-    SampledDesign,
-    Speed,
-    equivalent_images,
-    estimate_seconds,
-    sample_designs,
-    training_flops,
-)
+from fer_search.search.scheduling.estimate import SampledDesign, estimate_seconds, sample_designs
+from fer_search.search.scheduling.speed import Speed, equivalent_images, training_flops
 from fer_search.search.scheduling.time_limits import TimeLimits
 from fer_search.search.settings import Settings
 from fer_search.search.state import trial_data

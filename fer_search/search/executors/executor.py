@@ -11,7 +11,8 @@ import numpy as np
 from fer_search.design import Design
 from fer_search.runfolder.epochs import Row
 from fer_search.search.executors.outcome import Outcome, WorkerStatus
-from fer_search.search.scheduling.estimate import SampledDesign, Speed
+from fer_search.search.scheduling.estimate import SampledDesign
+from fer_search.search.scheduling.speed import Speed
 from fer_search.search.trials.signals import Stop
 from fer_search.training.trial import Progress, Trial
 

@@ -11,7 +11,8 @@ from fer_search import backend
 from fer_search.design import Design
 from fer_search.search.executors.executor import Listener, Task
 from fer_search.search.executors.outcome import Outcome, WorkerStatus
-from fer_search.search.scheduling.estimate import SampledDesign, Speed, time_designs
+from fer_search.search.scheduling.estimate import SampledDesign, time_designs
+from fer_search.search.scheduling.speed import Speed
 from fer_search.search.trials.predictions import store_predictions
 from fer_search.search.trials.signals import Stop
 

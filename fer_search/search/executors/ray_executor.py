@@ -25,7 +25,8 @@ from fer_search.search.executors.worker import Worker
 if TYPE_CHECKING:
     from fer_search.design import Design
     from fer_search.search.executors.executor import Listener, Task
-    from fer_search.search.scheduling.estimate import SampledDesign, Speed
+    from fer_search.search.scheduling.estimate import SampledDesign
+    from fer_search.search.scheduling.speed import Speed
 
 POLL_SECONDS = 0.25  # longest wait for results before the driver looks at signals and news
 NEWS_SECONDS = 1.0  # between two questions for a worker's progress, at least

@@ -17,7 +17,8 @@ from fer_search.search.executors.worker import Worker, WorkerInfo, describe_mism
 
 if TYPE_CHECKING:
     from fer_search.search.executors.executor import Task
-    from fer_search.search.scheduling.estimate import SampledDesign, Speed
+    from fer_search.search.scheduling.estimate import SampledDesign
+    from fer_search.search.scheduling.speed import Speed
 
 POLL_SECONDS = 0.25  # longest wait for a worker before the driver looks at signals
 START_SECONDS = 600.0  # that workers have to start

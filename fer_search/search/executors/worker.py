@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from fer_search.runfolder.epochs import Row
     from fer_search.search.executors.job import Job
     from fer_search.search.executors.outcome import Outcome
-    from fer_search.search.scheduling.estimate import SampledDesign, Speed
+    from fer_search.search.scheduling.estimate import SampledDesign
+    from fer_search.search.scheduling.speed import Speed
     from fer_search.training.trial import Progress
 
 PARENT_POLL_SECONDS = 0.2

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class _Running:
         began: Time of this start, seconds.
         epochs: Number of epochs that it trains in all.
         scale: Number of its own epochs that take as long as an epoch of the budget.
+        lengths: How long each epoch takes from ``done`` on, relative to the mean of the whole training.
         seconds: Seconds of each epoch of this start.
         fraction: Fraction of the current epoch that is done.
     """
@@ -35,8 +37,20 @@ class _Running:
     began: float
     epochs: float
     scale: float = 1.0
+    lengths: Sequence[float] = ()
     seconds: list[float] = field(default_factory=list)
     fraction: float = 0.0
+
+    @property
+    def even_seconds(self) -> list[float]:
+        """Seconds of each epoch of this start, if all of the whole training took equally long."""
+        lengths = chain(self.lengths, repeat(1.0))
+        return [seconds / length for seconds, length in zip(self.seconds, lengths, strict=False)]
+
+    @property
+    def length_ahead(self) -> float:
+        """Mean length of the epochs that are not done."""
+        return float(np.mean(ahead)) if len(ahead := self.lengths[len(self.seconds) :]) else 1.0
 
 
 class Clock:
@@ -46,8 +60,8 @@ class Clock:
         budgets: What the whole search trains.
         estimate: Seconds of the whole search as estimated before anything was trained, low and high.
         ended: Numbers of the trials that ended before this start.
-        seconds: Seconds of each epoch trained before this start, per trial; with --equal-time as long as an epoch of
-            the budget.
+        seconds: Seconds of each epoch trained before this start, per trial, if all epochs of a training took equally
+            long; with --equal-time as long as an epoch of the budget.
         workers: Number of trials that train at the same time.
         estimated_overhead: Seconds of a trial besides its epochs, most of them for compilation in its first one.
         now: Monotonic clock, seconds.
@@ -75,9 +89,19 @@ class Clock:
         self.overheads: list[float] = []  # seconds of a trial besides its epochs, and of compilation in its first one
         self.deadline: float | None = None
 
-    def begin_trial(self, number: int, done: int, epochs: float = float("inf"), scale: float = 1.0) -> None:
-        """A trial of so many epochs starts, or resumes after ``done`` of them; ``scale`` make one of the budget."""
-        self.running[number] = _Running(done / scale, self.now(), epochs / scale, scale)
+    def begin_trial(
+        self,
+        number: int,
+        done: int,
+        epochs: float = float("inf"),
+        scale: float = 1.0,
+        lengths: Sequence[float] = (),
+    ) -> None:
+        """A trial of so many epochs starts, or resumes after ``done`` of them; ``scale`` make one of the budget.
+
+        ``lengths`` are those of its own epochs, see ``epoch_lengths``; all equal if not given.
+        """
+        self.running[number] = _Running(done / scale, self.now(), epochs / scale, scale, lengths[done:])
 
     def progress(self, number: int, fraction: float) -> None:
         """A fraction of a running trial's current epoch is done."""
@@ -93,9 +117,9 @@ class Clock:
         trial = self.running.pop(number, None)
         if trial is not None and ended:
             outside = max(self.now() - trial.began - sum(trial.seconds) / trial.scale, 0.0)
-            self.overheads.append(outside + self._compilation(trial.seconds))
+            self.overheads.append(outside + self._compilation(trial.even_seconds))
         if trial is not None and trial.seconds:
-            self.trials.append(trial.seconds)
+            self.trials.append(trial.even_seconds)
         if ended:
             self.ended.add(number)
 
@@ -117,16 +141,22 @@ class Clock:
         return self._cached[1]
 
     def time_to_end(self) -> float:
-        """Return the seconds until the first running trial ends, if epochs take as long as its last one did.
+        """Return the seconds until the first running trial ends, if it goes on as fast as in its last epoch.
 
         Infinite while no running trial has ended an epoch in this start.
         """
         known = (trial for trial in self.running.values() if trial.seconds)
-        ends = ((trial.epochs - trial.done - trial.fraction) * trial.seconds[-1] for trial in known)
+        ends = (
+            (trial.epochs - trial.done - trial.fraction) * trial.length_ahead * trial.even_seconds[-1]
+            for trial in known
+        )
         return min(ends, default=float("inf"))
 
     def epochs_left(self) -> float | None:
-        """Return how many epochs a worker can train before the time budget ends; None if that is not known."""
+        """Return how many epochs a worker can train before the time budget ends; None if that is not known.
+
+        They are as long as the mean epoch of a whole training.
+        """
         rates = self._rates()
         if self.deadline is None or not rates:
             return None
@@ -150,13 +180,13 @@ class Clock:
     def _epochs_left(self, number: int) -> float:
         budgets, trial = self.budgets.budgets, self.running[number]
         budget = budgets[number] if number < len(budgets) else 0
-        return max(budget - trial.done - trial.fraction, 0.0)
+        return max(budget - trial.done - trial.fraction, 0.0) * trial.length_ahead
 
     def _schedule(self, running: Mapping[int, float], waiting: list[int], rates: list[float]) -> Range:
         """Return the end of a list schedule of all epochs on the workers, and its uncertainty."""
         mean, spread = float(np.mean(rates)), _spread(rates)
         overhead = self._overhead()
-        known = {n: self._rate(trial.seconds) for n, trial in self.running.items() if trial.seconds}
+        known = {n: self._rate(trial.even_seconds) for n, trial in self.running.items() if trial.seconds}
         free_at = [epochs * known.get(number, mean) for number, epochs in running.items()][: self.workers]
         free_at += [0.0] * (self.workers - len(free_at))
         heapq.heapify(free_at)
@@ -173,7 +203,7 @@ class Clock:
 
     def _rates(self) -> list[float]:
         """Return the seconds per epoch of each trial that has trained one."""
-        known = [*self.trials, *(trial.seconds for trial in self.running.values() if trial.seconds)]
+        known = [*self.trials, *(trial.even_seconds for trial in self.running.values() if trial.seconds)]
         return [self._rate(seconds) for seconds in known]
 
     def _rate(self, seconds: list[float]) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_search.search.scheduling.estimate import SampledDesign, Speed, training_flops
+from fer_search.search.scheduling.estimate import SampledDesign
+from fer_search.search.scheduling.speed import Speed, training_flops
 
 
 @dataclass(frozen=True)

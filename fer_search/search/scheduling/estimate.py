@@ -18,43 +18,22 @@ import numpy as np
 from fer_search import backend
 from fer_search.choices import fill_defaults
 from fer_search.data.spec import DataSpec
-from fer_search.design import IMAGE_SIZE, Backbone, Design
+from fer_search.design import Backbone, Design
 from fer_search.files import storage_failed
 from fer_search.models import Cost, measure_cost
 from fer_search.search.display.events import Range
 from fer_search.search.display.formatting import format_choices
 from fer_search.search.proposing.oracles import oracle_for
 from fer_search.search.scheduling.budget import TrialBudgets, baseline_names, plan_budgets, trial_limit
+from fer_search.search.scheduling.speed import SPREAD, Speed, equivalent_images, training_flops
 from fer_search.search.settings import Settings
 from fer_search.space import Space
-from fer_search.training.batchnorm_stats import MAX_IMAGES
 from fer_search.training.trial import Progress, Stopped, Trial, TrialData, TrialHooks, train
 
 SAMPLES = 8  # random designs whose FLOPs are counted, besides the baselines
 TIMING_SECONDS = 2.0  # training time that a measurement aims at
 DEVICE_STEPS = 64  # batches to time on a GPU or TPU, at most
 DEFAULT_THROUGHPUT = 3e10  # FLOP/s assumed before anything is measured: a few CPU cores
-FORWARD_COST = 1 / 3  # of a training image's time: for a validated image, or one for batch normalisation's statistics
-SPREAD = (0.8, 1.4)  # observed time of later epochs relative to a measurement: clock speed, caches, other processes
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Time model of training on this machine.
-
-    Args:
-        floor: Seconds per training image that every network takes.
-        flops: FLOP/s of a forward pass; a training image costs three forward passes.
-        trial: Seconds that a trial takes besides its images: building, compiling, checkpoints.
-    """
-
-    floor: float
-    flops: float
-    trial: float
-
-    def image(self, flops: float) -> float:
-        """Return the seconds per training image of a network with so many FLOPs per forward pass."""
-        return self.floor + 3 * flops / self.flops
 
 
 @dataclass(frozen=True)
@@ -186,20 +165,6 @@ def estimate_seconds(
     low = SPREAD[0] * (fixed + named + others * max(drawn.mean() - sampling_error, drawn.min()))
     high = SPREAD[1] * (fixed + named + others * min(drawn.mean() + sampling_error, drawn.max()))
     return float(low), float(high)
-
-
-def training_flops(design: Design, flops: int) -> float:
-    """Return the FLOPs of a forward pass, averaged over the epochs: fewer where some train at low resolution."""
-    optimisation = design.optimisation
-    if not optimisation.low_resolution:
-        return flops
-    saved = 1 - (optimisation.low_resolution / IMAGE_SIZE) ** 2
-    return flops * (1 - optimisation.low_resolution_fraction * saved)
-
-
-def equivalent_images(images: int, val_images: int) -> float:
-    """Return the number of training images that take as long as an epoch, its validation included."""
-    return images + FORWARD_COST * (val_images + min(images, MAX_IMAGES))
 
 
 def _try_timing(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fer_search.search.display.formatting import format_exactly, format_range, plural
-from fer_search.search.scheduling.estimate import SPREAD, Speed
+from fer_search.search.scheduling.speed import SPREAD, Speed
 from fer_search.training.trial import TrialFailed
 
 

@@ -23,7 +23,7 @@ from fer_search.runfolder.schema import DESIGN_FILE, EPOCHS_FILE, TENSORBOARD_DI
 from fer_search.search.executors.job import RETRAINED, Job
 from fer_search.search.proposing.safe_oracle import SafeOracle
 from fer_search.search.scheduling.equal_time import EpochPlan
-from fer_search.search.scheduling.estimate import training_flops
+from fer_search.search.scheduling.speed import epoch_lengths, training_flops
 from fer_search.search.scheduling.stopping import StoppingRule
 from fer_search.search.scheduling.time_limits import TimeLimits
 from fer_search.search.settings import Settings
@@ -178,6 +178,18 @@ class JobMaker:
         if not self.settings.equal_time:
             return 1.0
         return float(self._record(trial_id).get("full_epochs", self.settings.max_epochs) / self.settings.max_epochs)
+
+    def epoch_lengths(self, trial_id: str) -> list[float]:
+        """Return how long each epoch of the whole training takes relative to their mean.
+
+        Empty if they are not known: design.json is missing, unreadable or of the first versions.
+        """
+        record = self._record(trial_id)
+        try:
+            design, horizon = Design.from_dict(record["design"]), self._horizon(record)
+            return epoch_lengths(design, record["flops"], horizon, self.limits.speed)
+        except (KeyError, ValueError, TypeError, AttributeError):
+            return []
 
     def history(self, trial_id: str) -> list[Row]:
         """Return the epochs of a trial and of the trials that it continues, first to last."""

@@ -127,6 +127,49 @@ def test_the_estimated_overhead_counts_until_a_trial_has_ended():
     assert low < 2 * (2 + 20) < high
 
 
+def run_epochs(clock, now, number, *epochs):
+    for seconds in epochs:
+        now[0] += seconds
+        clock.end_epoch(number, seconds)
+
+
+LENGTHS = (0.5, 0.5, 1.5, 1.5)  # of a training whose first half has low resolution
+
+
+def test_epochs_at_low_resolution_are_not_taken_for_the_speed_of_later_ones():
+    now = [0.0]
+    clock = Clock(TrialBudgets((4, 4)), (1.0, 2.0), now=lambda: now[0])
+    clock.begin_trial(0, 0, 4, lengths=LENGTHS)
+    run_epochs(clock, now, 0, 10.0, 10.0)
+    assert clock.time_to_end() == pytest.approx(60)
+    low, high = clock.left()
+    assert low < 60 + 4 * 20 < high
+    run_epochs(clock, now, 0, 30.0)
+    assert clock.time_to_end() == pytest.approx(30)
+    clock.progress(0, 0.5)
+    assert clock.time_to_end() == pytest.approx(15)
+
+
+def test_a_resumed_training_counts_the_epochs_that_it_has_done():
+    now = [0.0]
+    clock = Clock(TrialBudgets((4,)), (1.0, 2.0), now=lambda: now[0])
+    clock.begin_trial(0, 2, 4, lengths=LENGTHS)
+    run_epochs(clock, now, 0, 30.0)
+    assert clock.left() == pytest.approx((30, 30))
+
+
+def test_stopped_trials_at_low_resolution_do_not_promise_more_full_epochs():
+    """Of 100 s 20 are used; whole trainings have mean epochs of 10 s, the stopped ones had epochs of 5 s."""
+    now = [0.0]
+    clock = Clock(TrialBudgets((), endless=True), (100.0, 100.0), now=lambda: now[0])
+    clock.deadline = 100.0
+    for number in range(2):
+        clock.begin_trial(number, 0, 2, lengths=LENGTHS[:2])
+        run_epochs(clock, now, number, 5.0, 5.0)
+        clock.end_trial(number)
+    assert clock.epochs_left() == pytest.approx(80 / (10 * 1.25))
+
+
 def test_the_epochs_that_a_time_budget_still_allows():
     now = [0.0]
     clock = Clock(TrialBudgets((), endless=True), (100.0, 100.0), now=lambda: now[0])

@@ -17,7 +17,8 @@ from fer_search.search.proposing.trainings import rung_epochs
 from fer_search.search.scheduling.budget import TrialBudgets
 from fer_search.search.scheduling.clock import Clock
 from fer_search.search.scheduling.equal_time import EpochPlan
-from fer_search.search.scheduling.estimate import SampledDesign, Speed
+from fer_search.search.scheduling.estimate import SampledDesign
+from fer_search.search.scheduling.speed import Speed
 
 DEFAULT = SampledDesign("default", Design(), Cost(5, 2_000))
 FLOPS_ONLY = Speed(0.0, 1.0, 0.0)

@@ -10,14 +10,8 @@ from fer_search.design import Design, Optimisation, Residual
 from fer_search.models import Cost
 from fer_search.search.scheduling import estimate
 from fer_search.search.scheduling.budget import TrialBudgets
-from fer_search.search.scheduling.estimate import (
-    SampledDesign,
-    Speed,
-    equivalent_images,
-    estimate_seconds,
-    time_designs,
-    training_flops,
-)
+from fer_search.search.scheduling.estimate import SampledDesign, estimate_seconds, time_designs
+from fer_search.search.scheduling.speed import Speed, epoch_lengths, equivalent_images, training_flops
 from fer_search.training.trial import Progress, Stopped, TrialData
 
 
@@ -25,6 +19,18 @@ def test_epochs_at_low_resolution_cost_less():
     """Half of the epochs at two thirds of the side: half of the FLOPs times 1 and half times 4/9."""
     assert training_flops(Design(optimisation=Optimisation(low_resolution=32)), 900) == pytest.approx(650)
     assert training_flops(Design(), 900) == 900
+
+
+def test_the_lengths_of_epochs_follow_from_the_time_model():
+    """An image takes 775 us, of which 675 us are for its pixels; at two thirds of its side 400 us."""
+    low = Design(optimisation=Optimisation(low_resolution=32, low_resolution_fraction=0.25))
+    assert epoch_lengths(low, 225.0, 4, None) == pytest.approx([4 / 9 / (31 / 36), *[36 / 31] * 3])
+    speed = Speed(floor=100e-6, flops=1e6, trial=1.0)
+    ratio = (100 + 3 * 225 * 4 / 9) / (100 + 3 * 225)
+    assert epoch_lengths(low, 225.0, 4, speed) == pytest.approx([4 * ratio / (3 + ratio), *[4 / (3 + ratio)] * 3])
+    assert epoch_lengths(low, 0.0, 4, Speed(0.0, 1e6, 1.0))[0] < 1  # a cost that is not known
+    assert epoch_lengths(Design(), 225.0, 3, speed) == [1, 1, 1]
+    assert epoch_lengths(low, 225.0, 1, speed) == [1]  # no epoch is short enough for a quarter
 
 
 @pytest.mark.parametrize(

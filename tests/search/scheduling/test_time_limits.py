@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_search.search.scheduling.estimate import Speed
+from fer_search.search.scheduling.speed import Speed
 from fer_search.search.scheduling.time_limits import TimeLimits, speed_from_json, speed_to_json
 from fer_search.training.trial import TrialFailed
 
