@@ -15,6 +15,8 @@ from fer_search.runfolder.lock import is_locked
 from fer_search.runfolder.objective import ACCURACY, Objective, recorded_objective
 from fer_search.runfolder.schema import ORACLE_FILE, RUN_FILE
 
+PROTOCOL = "Protocol of the search: "  # begins the caveat that is information, not a warning
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -104,7 +106,7 @@ class RunInfo:
         if self.toy:
             lines.append("Toy data: synthetic faces, not FER2013; the results say nothing about real faces.")
         if self.protocol_note:
-            lines.append(f"Protocol: {self.protocol_note.rstrip('.')}.")
+            lines.append(f"{PROTOCOL}{self.protocol_note.rstrip('.')}.")
         if self.width != 1:
             lines.append(
                 f"Width {self.width:g}: all filter counts are multiplied by it; full-size networks are more accurate."

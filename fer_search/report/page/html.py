@@ -18,6 +18,7 @@ import plotly.offline
 
 from fer_search.report.figures.theme import BEST, DARK, MUTED, SEQUENCE, TRIAL
 from fer_search.report.page.markup import Markup, join, tag
+from fer_search.runfolder.run_json import PROTOCOL
 
 CDN = "https://cdn.plot.ly"
 SCRIPTS = ("data.js", "charts.js", "roles.js", "ranking.js", "page.js", "live.js")  # in this order
@@ -170,7 +171,7 @@ def whole_page(page: Page, plotly: str) -> str:
 
 def _cautions(lines: Sequence[str]) -> Markup | None:
     """Return the cautions; the protocol alone is information, more is a warning."""
-    kind = "cautions" if any(not line.startswith("Protocol: ") for line in lines) else "cautions quiet"
+    kind = "cautions" if any(not line.startswith(PROTOCOL) for line in lines) else "cautions quiet"
     return tag("div", *(tag("p", line) for line in lines), class_=kind, role="note") if lines else None
 
 

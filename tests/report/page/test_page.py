@@ -187,6 +187,14 @@ def test_toy_data_are_never_compared_with_published_results(tmp_path: Path) -> N
         assert "points below" not in text
 
 
+@pytest.mark.parametrize(("width", "quiet"), [(None, True), (0.125, False)])
+def test_the_protocol_alone_is_no_warning(tmp_path: Path, width: float | None, quiet: bool) -> None:
+    run = runs.write_random(tmp_path / "run", settings=runs.run_json("run")["settings"] | {"width": width})
+    page = report.write_report(run, plotly="cdn").read_text()
+    assert "Protocol of the search: validated on 2,871 images" in page
+    assert ('class="cautions quiet"' in page, 'class="cautions"' in page) == (quiet, not quiet)
+
+
 def test_an_unwritable_page_is_reported(tmp_path: Path) -> None:
     run = runs.write_random(tmp_path / "run", trials=1)
     with pytest.raises(UserError, match="--out"):
