@@ -99,3 +99,22 @@ def test_a_resumed_confirmation_says_what_is_left(confirm, run, set_seconds, mon
     assert rest[0] == "The rest"
     assert int(whole[1]) == pytest.approx(2 * int(rest[1]), abs=1)
     assert "  epoch 2 of 2: training accuracy " in printed
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_rest_of_a_failed_training_is_not_left(confirm, monkeypatch):
+    seen, real = [], job_module.train
+
+    def fails_at_first(trial, data, hooks):
+        if trial.folder.name == "training_00":
+            raise RuntimeError("no luck")
+        return real(trial, data, hooks)
+
+    def close(self):
+        seen.append((self.clock.trained, self.clock.total, self.clock.left()))
+
+    monkeypatch.setattr(job_module, "train", fails_at_first)
+    monkeypatch.setattr(ConfirmProgress, "close", close)
+    assert confirm(trials=("1",), seeds=2) == 0
+    ((trained, total, left),) = seen
+    assert trained == total > 0 == left

@@ -79,3 +79,17 @@ def test_the_clock_knows_the_epochs_at_low_resolution(search, space, tmp_path, m
     rows = read_epochs(tmp_path / "tiny" / "trial_0000" / "epochs.csv")
     expected = [row["seconds"] / length for row, length in zip(rows, first, strict=True)]
     assert trials[0] == pytest.approx(expected)
+
+
+def test_a_resumed_design_has_the_lengths_of_its_later_epochs(search, space, tmp_path, monkeypatch):
+    begun, real = [], Clock.begin_trial
+
+    def begin_trial(self, number, done, epochs, scale, lengths):
+        begun.append((epochs, lengths))
+        real(self, number, done, epochs, scale, lengths)
+
+    monkeypatch.setattr(Clock, "begin_trial", begin_trial)
+    assert search(tmp_path, space, tuner="guided", max_trials=6, max_epochs=4) == 0
+    resumed = [lengths for epochs, lengths in begun if epochs < 4 and len(lengths) < 4]
+    assert resumed
+    assert all(len(lengths) == 3 and lengths[0] < 1 < lengths[1] for lengths in resumed)  # after one epoch of two
