@@ -13,6 +13,7 @@ from fer_search.confirm.candidates import Candidate
 from fer_search.confirm.clock import Clock, expected_seconds
 from fer_search.confirm.progress import ConfirmProgress
 from fer_search.design import Design
+from fer_search.search.executors import here
 from fer_search.training.trial import Progress
 
 # The first epoch compiles; the resolution changes after the second of four.
@@ -118,3 +119,12 @@ def test_the_rest_of_a_failed_training_is_not_left(confirm, monkeypatch):
     assert confirm(trials=("1",), seeds=2) == 0
     ((trained, total, left),) = seen
     assert trained == total > 0 == left
+
+
+@pytest.mark.usefixtures("made_up")
+def test_trainings_share_the_slots_of_the_executor(confirm, monkeypatch):
+    slots = []
+    monkeypatch.setattr(here.Here, "slots", 3)
+    monkeypatch.setattr(ConfirmProgress, "close", lambda progress: slots.append(progress.clock.slots))
+    assert confirm(trials=("1",), seeds=1) == 0
+    assert slots == [3]
